@@ -1,0 +1,1 @@
+//! Throughline's adapters to AWS: the DynamoDB ledger, EventBridge and SQS.

@@ -1,0 +1,1 @@
+//! The throughline command: the local cloud, deployment, publishing and following events.

@@ -1,0 +1,1 @@
+//! The heart of Throughline: envelopes, effects, handlers, the main path and the ledger port. Pure.

@@ -1,0 +1,1 @@
+//! The reference shop: its events, commands, entities and rules.

@@ -1,0 +1,1 @@
+//! Throughline's test kit: the in-memory ledger, scenarios, faults and the conformance suite.
