@@ -1,1 +1,52 @@
-//! The heart of Throughline: envelopes, effects, handlers, the main path and the ledger port. Pure.
+//! The heart of [Throughline](https://docs.rs/throughline): events, effects, handlers, the main path
+//! and the ports it needs. Pure: no tokio, no AWS, no clock, no environment.
+//!
+//! Read [`process`](mod@process) first: it is the whole path of a batch, in one file. Then [`ledger`],
+//! the one port behind which everything happens that must be atomic.
+//!
+//! A function depends on the `throughline` crate, which re-exports this one.
+
+pub mod backoff;
+pub mod context;
+pub mod dead_letter;
+pub mod decode;
+pub mod effects;
+pub mod entity;
+pub mod envelope;
+pub mod failure;
+pub mod handler;
+pub mod identity;
+pub mod ledger;
+pub mod message;
+pub mod ports;
+pub mod process;
+pub mod relay;
+
+pub use context::Context;
+pub use effects::{Effects, IntoEffects};
+pub use entity::{Entity, EntityTable, Version, Versioned};
+pub use envelope::{Attributes, Envelope};
+pub use failure::{BoxError, Failure, OptionExt, ResultExt};
+pub use handler::{Handler, handler_fn, leased, raw};
+pub use jiff::Timestamp;
+pub use message::{Command, Event, Message, MessageType, Never, Raw};
+pub use process::{Record, Verdict, process};
+
+/// What a function's file usually needs, in one `use`.
+///
+/// ```
+/// use throughline_core::prelude::*;
+/// ```
+pub mod prelude {
+    pub use crate::{
+        Command, Context, Effects, Entity, EntityTable, Envelope, Event, Failure, Handler, Message, Never,
+        OptionExt as _, Raw, ResultExt as _, Timestamp, Versioned, commands, events, handler_fn, leased, raw,
+    };
+}
+
+/// What the macros of this crate expand to. Not part of the interface.
+#[doc(hidden)]
+pub mod __macro {
+    pub use crate::message::{decode_data, encode_data, version_number};
+    pub use serde_json::value::RawValue;
+}

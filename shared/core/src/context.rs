@@ -1,0 +1,120 @@
+//! What a handler may ask while it decides.
+
+use crate::{
+    Attributes, Entity, Timestamp, Versioned,
+    entity::{EntityKey, Version},
+    identity::ClaimKey,
+    ledger::{Ledger, LedgerError, Read},
+};
+use serde_json::Value;
+use std::sync::Mutex;
+
+/// What a handler may ask while it decides: entities, the time, the message's attributes.
+///
+/// The time is fixed for an attempt: a handler sees one `now`.
+pub struct Context<'a> {
+    pub(crate) ledger: &'a dyn Ledger,
+    pub(crate) attributes: &'a Attributes,
+    pub(crate) claim_key: &'a ClaimKey,
+    pub(crate) now: Timestamp,
+    pub(crate) deadline: Option<Timestamp>,
+    pub(crate) attempt: u32,
+    pub(crate) reads: Mutex<Vec<Read>>,
+}
+
+/// Why an entity could not be loaded. Handled with `?`, it means *retry*.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The ledger did not answer.
+    #[error("{key} could not be loaded: {source}")]
+    Ledger {
+        /// Which entity.
+        key: EntityKey,
+        /// What the ledger said.
+        source: LedgerError,
+    },
+    /// What is stored does not have the shape of the Rust type.
+    #[error("{key} is stored in another shape than the code reads: {source}")]
+    Malformed {
+        /// Which entity.
+        key: EntityKey,
+        /// What the JSON reader said.
+        source: serde_json::Error,
+    },
+}
+
+impl Context<'_> {
+    /// Loads an entity, strongly consistent.
+    ///
+    /// The commit happens only if the entity is still what it was (or still is not there), whether the
+    /// handler saves it or not: what it decided on must still be true. See [`peek`](Self::peek).
+    ///
+    /// # Errors
+    /// [`LoadError`]; with `?` it means *retry*.
+    pub async fn load<T: Entity>(&self, id: &str) -> Result<Option<Versioned<T>>, LoadError> {
+        let key = EntityKey::of::<T>(id);
+        let loaded = self.fetch::<T>(&key).await?;
+        let version = loaded.as_ref().map_or(Version::Absent, |entity| entity.version);
+        let mut reads = self.reads.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if reads.iter().all(|read| read.key != key) {
+            reads.push(Read { key, version });
+        }
+        Ok(loaded)
+    }
+
+    /// Loads an entity whose later changes do not matter to the decision.
+    ///
+    /// # Errors
+    /// [`LoadError`]; with `?` it means *retry*.
+    pub async fn peek<T: Entity>(&self, id: &str) -> Result<Option<Versioned<T>>, LoadError> {
+        self.fetch(&EntityKey::of::<T>(id)).await
+    }
+
+    /// The time of this attempt.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// When the invocation is ended, if that is known.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
+
+    /// Which delivery of the message this is, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The attributes of the message being handled.
+    pub fn attributes(&self) -> &Attributes {
+        self.attributes
+    }
+
+    /// What to give an API outside as its idempotency key: the same for every attempt at this message by
+    /// this handler, and for no other.
+    pub fn idempotency_key(&self) -> String {
+        self.claim_key.idempotency_key()
+    }
+
+    async fn fetch<T: Entity>(&self, key: &EntityKey) -> Result<Option<Versioned<T>>, LoadError> {
+        let found = self
+            .ledger
+            .load(std::slice::from_ref(key))
+            .await
+            .map_err(|source| LoadError::Ledger { key: key.clone(), source })?;
+        let Some(stored) = found.into_iter().next().flatten() else { return Ok(None) };
+        let value = serde_json::from_value(Value::Object(stored.data))
+            .map_err(|source| LoadError::Malformed { key: key.clone(), source })?;
+        Ok(Some(Versioned { value, version: stored.version }))
+    }
+}
+
+impl std::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("attributes", self.attributes)
+            .field("now", &self.now)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,325 @@
+//! What a handler decided: events to emit, entities to save, commands to send. Inert data.
+
+use crate::{
+    Command, Entity, Event, MessageType, Never, Timestamp, Versioned,
+    entity::{EntityKey, Version},
+    envelope::{Attributes, EncodedEnvelope, Envelope},
+    identity::emitted_id,
+    ledger::{Claim, Commit, Destination, Outgoing, Read, Save},
+    message::EncodeError,
+};
+use serde_json::{Value, value::RawValue};
+
+/// The most items one DynamoDB transaction may hold
+/// (`TransactWriteItems`, "Service quotas").
+pub const MOST_ITEMS: usize = 100;
+/// The most bytes one DynamoDB transaction may hold: 4 MB.
+pub const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// The most bytes one DynamoDB item may have: 400 KB.
+pub const MOST_ITEM_BYTES: usize = 400 * 1024;
+/// The most bytes one `PutEvents` entry, or one SQS message, is relied upon to hold: 256 KB.
+pub const MOST_MESSAGE_BYTES: usize = 256 * 1024;
+/// What an item of ours holds besides its data: keys, versions, the copied attributes. An upper bound.
+const ITEM_OVERHEAD_BYTES: usize = 2 * 1024;
+
+/// What a handler decided. Nothing happens until the main path commits it, all of it or nothing.
+///
+/// ```
+/// # use serde::{Deserialize, Serialize};
+/// # use throughline_core::prelude::*;
+/// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// # pub struct OrderConfirmed { pub order_id: String }
+/// # events! { /// Orders.
+/// # pub enum OrderEvent of "order" { "order.confirmed" v1 => Confirmed(OrderConfirmed.order_id) } }
+/// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// # struct Order { id: String, confirmed: bool }
+/// # impl Entity for Order { const KIND: &'static str = "order"; fn id(&self) -> String { self.id.clone() } }
+/// let order = Versioned::new(Order { id: "o-1".into(), confirmed: false });
+/// let effects: Effects<OrderEvent> = Effects::none()
+///     .emit(OrderConfirmed { order_id: order.value.id.clone() })
+///     .save(order.map(|order| Order { confirmed: true, ..order }));
+/// assert_eq!((effects.events.len(), effects.saves.len()), (1, 1));
+/// ```
+#[must_use = "effects do nothing until the handler returns them"]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Effects<E = Never> {
+    /// Facts to announce.
+    pub events: Vec<E>,
+    /// Entities to write at the version they were loaded at.
+    pub saves: Vec<EntitySave>,
+    /// Commands to send.
+    pub commands: Vec<CommandSend>,
+}
+
+/// An entity to write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntitySave {
+    /// Which entity.
+    pub key: EntityKey,
+    /// What it was when it was loaded.
+    pub expected: Version,
+    /// Its data, or why it has no JSON form.
+    pub data: Result<Value, String>,
+}
+
+/// A command to send.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommandSend {
+    /// The receiver's queue, by its logical name.
+    pub queue: &'static str,
+    /// The command's type, version and subject.
+    pub attributes: Attributes,
+    /// Its data, or why it has no JSON form.
+    pub data: Result<String, String>,
+}
+
+impl<E> Effects<E> {
+    /// Nothing yet.
+    pub fn none() -> Self {
+        Self { events: Vec::new(), saves: Vec::new(), commands: Vec::new() }
+    }
+
+    /// Announces an event. Its id is derived from the message being handled: running the handler again
+    /// gives the same id.
+    pub fn emit(mut self, event: impl Into<E>) -> Self {
+        self.events.push(event.into());
+        self
+    }
+
+    /// Writes an entity, if nobody else has since it was loaded. If somebody has, the handler runs again.
+    pub fn save<T: Entity>(mut self, entity: Versioned<T>) -> Self {
+        self.saves.push(EntitySave {
+            key: EntityKey::of::<T>(entity.value.id()),
+            expected: entity.version,
+            data: serde_json::to_value(&entity.value).map_err(|error| error.to_string()),
+        });
+        self
+    }
+
+    /// Sends a command to its receiver's queue.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use throughline_core::prelude::*;
+    /// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    /// # pub struct ShipOrder { pub order_id: String }
+    /// # commands! { /// Shipping.
+    /// # pub enum ShippingCommand to "shipping" { "order.ship" v1 => Ship(ShipOrder.order_id) } }
+    /// let effects: Effects = Effects::none().send(ShipOrder { order_id: "o-1".into() });
+    /// assert_eq!(effects.commands[0].queue, "shipping");
+    /// ```
+    pub fn send<C: Command>(mut self, command: C) -> Self {
+        let data = command.encode().map(|data| String::from(Box::<str>::from(data)));
+        let attributes = Envelope::of("", "", command).attributes;
+        self.commands.push(CommandSend {
+            queue: C::QUEUE,
+            attributes,
+            data: data.map_err(|error| error.to_string()),
+        });
+        self
+    }
+}
+
+/// Why effects can never be committed.
+#[derive(Debug, thiserror::Error)]
+pub enum EffectsError {
+    /// More items than one transaction may hold.
+    #[error("handler `{handler}` wants {found} items in one transaction; DynamoDB allows {MOST_ITEMS}")]
+    TooManyItems {
+        /// The handler.
+        handler: String,
+        /// The claim, the entities read and saved, the events and the commands, together.
+        found: usize,
+    },
+    /// More bytes than one transaction may hold.
+    #[error("handler `{handler}` wants about {found} bytes in one transaction; DynamoDB allows {MOST_BYTES}")]
+    TooManyBytes {
+        /// The handler.
+        handler: String,
+        /// An estimate.
+        found: usize,
+    },
+    /// One entity or message is too large.
+    #[error("handler `{handler}`: {what} has about {found} bytes; the most is {most}")]
+    TooLarge {
+        /// The handler.
+        handler: String,
+        /// Which entity or message.
+        what: String,
+        /// An estimate.
+        found: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// The same entity twice.
+    #[error("handler `{handler}` saves {key} twice; a transaction may write an item once")]
+    SavedTwice {
+        /// The handler.
+        handler: String,
+        /// Which entity.
+        key: EntityKey,
+    },
+    /// Data that cannot be stored or sent.
+    #[error("handler `{handler}`: {what} cannot be written: {why}")]
+    Unwritable {
+        /// The handler.
+        handler: String,
+        /// Which entity or message.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Turns effects into one commit.
+pub(crate) fn seal<E: Event>(
+    effects: Effects<E>,
+    claim: Claim,
+    reads: Vec<Read>,
+    source: &str,
+    now: Timestamp,
+) -> Result<Commit, EffectsError> {
+    let mut sealing =
+        Sealing { claim: &claim, source, now, saves: Vec::new(), outgoing: Vec::new(), bytes: 0 };
+    for save in effects.saves {
+        sealing.save(save)?;
+    }
+    for event in effects.events {
+        sealing.event(&event)?;
+    }
+    for command in effects.commands {
+        sealing.command(command)?;
+    }
+    let Sealing { saves, outgoing, bytes, .. } = sealing;
+    let reads: Vec<_> =
+        reads.into_iter().filter(|read| saves.iter().all(|save| save.key != read.key)).collect();
+    let items = 1 + reads.len() + saves.len() + outgoing.len();
+    if items > MOST_ITEMS {
+        return Err(EffectsError::TooManyItems { handler: claim.handler, found: items });
+    }
+    if bytes > MOST_BYTES {
+        return Err(EffectsError::TooManyBytes { handler: claim.handler, found: bytes });
+    }
+    Ok(Commit { claim, reads, saves, outgoing })
+}
+
+struct Sealing<'a> {
+    claim: &'a Claim,
+    source: &'a str,
+    now: Timestamp,
+    saves: Vec<Save>,
+    outgoing: Vec<Outgoing>,
+    bytes: usize,
+}
+
+impl Sealing<'_> {
+    fn save(&mut self, save: EntitySave) -> Result<(), EffectsError> {
+        let what = save.key.to_string();
+        if self.saves.iter().any(|other| other.key == save.key) {
+            return Err(EffectsError::SavedTwice { handler: self.claim.handler.clone(), key: save.key });
+        }
+        let data = match save.data {
+            Ok(Value::Object(data)) => data,
+            Ok(_) => return Err(self.unwritable(what, "an entity must be a struct or a map in JSON".into())),
+            Err(why) => return Err(self.unwritable(what, why)),
+        };
+        save.key.check(&data).map_err(|why| self.unwritable(what.clone(), why))?;
+        let bytes = serde_json::to_string(&data).map_or(0, |text| text.len());
+        self.weigh(what, bytes + ITEM_OVERHEAD_BYTES, MOST_ITEM_BYTES)?;
+        self.saves.push(Save {
+            key: save.key,
+            sequence: save.expected.sequence(),
+            expected: save.expected,
+            data,
+        });
+        Ok(())
+    }
+
+    fn event<E: Event>(&mut self, event: &E) -> Result<(), EffectsError> {
+        let what = event.message_type().to_string();
+        let data = event.encode().map_err(|error: EncodeError| self.unwritable(what, error.to_string()))?;
+        let MessageType { name, version } = event.message_type();
+        let mut attributes = self.attributes(name, version, event.subject());
+        attributes.aggregate_type = E::AGGREGATE_TYPE.map(Into::into);
+        let about = |save: &&mut Save| {
+            Some(save.key.kind) == E::AGGREGATE_TYPE && Some(&save.key.id) == attributes.subject.as_ref()
+        };
+        if let Some(save) = self.saves.iter_mut().find(about) {
+            save.sequence += 1;
+            attributes.sequence = Some(save.sequence);
+        }
+        self.push(Destination::Bus, Envelope { attributes, data })
+    }
+
+    fn command(&mut self, command: CommandSend) -> Result<(), EffectsError> {
+        let what = command.attributes.message_type.clone();
+        let data = command
+            .data
+            .clone()
+            .and_then(|text| RawValue::from_string(text).map_err(|error| error.to_string()))
+            .map_err(|why| self.unwritable(what, why))?;
+        let CommandSend { attributes: Attributes { message_type, schema_version, subject, .. }, .. } =
+            &command;
+        let attributes = self.attributes(message_type, *schema_version, subject.clone());
+        self.push(Destination::Queue(command.queue.to_owned()), Envelope { attributes, data })
+    }
+
+    fn attributes(&self, name: &str, version: u16, subject: Option<String>) -> Attributes {
+        let parent = &self.claim.message;
+        let ordinal = self
+            .outgoing
+            .iter()
+            .map(|other| &other.envelope.attributes)
+            .filter(|other| other.message_type == name && other.subject == subject)
+            .count();
+        let id = emitted_id(parent, &self.claim.handler, name, subject.as_deref(), ordinal);
+        Attributes { subject, ..parent.caused(id, self.source, name, version, self.now) }
+    }
+
+    fn push(&mut self, destination: Destination, envelope: EncodedEnvelope) -> Result<(), EffectsError> {
+        let what = format!("{} {}", envelope.attributes.message_type, envelope.attributes.id);
+        let bytes = envelope.data.get().len() + ITEM_OVERHEAD_BYTES;
+        self.weigh(what, bytes, MOST_MESSAGE_BYTES)?;
+        self.outgoing.push(Outgoing { destination, envelope });
+        Ok(())
+    }
+
+    fn weigh(&mut self, what: String, found: usize, most: usize) -> Result<(), EffectsError> {
+        if found > most {
+            return Err(EffectsError::TooLarge { handler: self.claim.handler.clone(), what, found, most });
+        }
+        self.bytes += found;
+        Ok(())
+    }
+
+    fn unwritable(&self, what: String, why: String) -> EffectsError {
+        EffectsError::Unwritable { handler: self.claim.handler.clone(), what, why }
+    }
+}
+
+/// What an `async fn` given to [`handler_fn`](crate::handler_fn) may return: `()` or [`Effects`].
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}`",
+    label = "neither `()` nor `Effects`",
+    note = "return `Result<(), Failure>` or `Result<Effects<OrderEvent>, Failure>`"
+)]
+pub trait IntoEffects: Send {
+    /// The events it may announce.
+    type Emits: Event;
+    /// The effects.
+    fn into_effects(self) -> Effects<Self::Emits>;
+}
+
+impl IntoEffects for () {
+    type Emits = Never;
+    fn into_effects(self) -> Effects<Never> {
+        Effects::none()
+    }
+}
+
+impl<E: Event> IntoEffects for Effects<E> {
+    type Emits = E;
+    fn into_effects(self) -> Self {
+        self
+    }
+}

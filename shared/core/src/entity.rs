@@ -1,0 +1,167 @@
+//! Entities: what a function owns and stores, each one DynamoDB item of native attributes.
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+/// Something a function owns and stores: one item, saved at the version it was loaded at.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use throughline_core::prelude::*;
+///
+/// #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// struct Order { id: String, status: String }
+///
+/// impl Entity for Order {
+///     const KIND: &'static str = "order";
+///     fn id(&self) -> String { self.id.clone() }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an entity",
+    note = "implement `Entity` for it: a `KIND`, and an `id()` that never changes"
+)]
+pub trait Entity: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// What kind of thing it is. Part of its key: never change it once items exist.
+    const KIND: &'static str;
+    /// Where it is stored: in the ledger's own table unless told otherwise.
+    const TABLE: EntityTable = EntityTable::Ledger;
+    /// Which one of its kind it is. Must not change.
+    fn id(&self) -> String;
+}
+
+/// Where an entity is stored.
+///
+/// An entity in a table of your own still joins the same transaction as the claim and the events.
+///
+/// ```
+/// use throughline_core::EntityTable;
+/// // The setting THROUGHLINE_TABLE_STOCK holds the table's real name.
+/// let table = EntityTable::Own { name: "stock", partition_key: "sku", sort_key: None };
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EntityTable {
+    /// The ledger's table, at partition key `<kind>#<id>` and sort key `state`.
+    Ledger,
+    /// A table of your own. Its keys are of DynamoDB's type string.
+    Own {
+        /// Its logical name: the setting `THROUGHLINE_TABLE_<NAME>` holds the real one.
+        name: &'static str,
+        /// The attribute that is its partition key; the entity's data must hold its id there.
+        partition_key: &'static str,
+        /// Its sort key, if it has one: the attribute, and the value all entities of this kind have there.
+        sort_key: Option<(&'static str, &'static str)>,
+    },
+}
+
+/// Which entity is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct EntityKey {
+    /// [`Entity::KIND`].
+    pub kind: &'static str,
+    /// [`Entity::id`].
+    pub id: String,
+    /// [`Entity::TABLE`].
+    pub table: EntityTable,
+}
+
+impl EntityKey {
+    /// The key of the `T` with this id.
+    pub fn of<T: Entity>(id: impl Into<String>) -> Self {
+        Self { kind: T::KIND, id: id.into(), table: T::TABLE }
+    }
+}
+
+impl EntityKey {
+    /// Whether data can be stored under this key, or why not: the names of the attributes a ledger adds
+    /// are taken, and a table of one's own must find its partition key in the data.
+    pub(crate) fn check(&self, data: &Map<String, Value>) -> Result<(), String> {
+        let taken: &[&str] = match self.table {
+            EntityTable::Ledger => &["pk", "sk", "expires_at", VERSION_ATTRIBUTE, SEQUENCE_ATTRIBUTE],
+            EntityTable::Own { .. } => &[VERSION_ATTRIBUTE, SEQUENCE_ATTRIBUTE],
+        };
+        if let Some(name) = taken.iter().find(|name| data.contains_key(**name)) {
+            return Err(format!("its field `{name}` has the name of an attribute the ledger adds"));
+        }
+        if let EntityTable::Own { name, partition_key, .. } = self.table
+            && data.get(partition_key).and_then(Value::as_str) != Some(&self.id)
+        {
+            return Err(format!(
+                "table `{name}` has the partition key `{partition_key}`: a field of that name must hold the id"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The attribute of a stored entity that counts its saves.
+pub const VERSION_ATTRIBUTE: &str = "_version";
+/// The attribute of a stored entity that counts the events committed with it.
+pub const SEQUENCE_ATTRIBUTE: &str = "_sequence";
+
+impl std::fmt::Display for EntityKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} `{}`", self.kind, self.id)
+    }
+}
+
+/// What an entity was when it was read; what must still hold when it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Version {
+    /// There was none.
+    Absent,
+    /// There was one that another program wrote: it has no version of ours yet.
+    Unversioned,
+    /// There was one at this version.
+    At {
+        /// Counts the saves.
+        version: u64,
+        /// Counts the events that were committed together with its saves: the CloudEvents `sequence`.
+        sequence: u64,
+    },
+}
+
+impl Version {
+    /// How many events have been committed with this entity.
+    pub fn sequence(self) -> u64 {
+        match self {
+            Self::Absent | Self::Unversioned => 0,
+            Self::At { sequence, .. } => sequence,
+        }
+    }
+
+    /// The number of the next save.
+    pub fn next(self) -> u64 {
+        match self {
+            Self::Absent | Self::Unversioned => 1,
+            Self::At { version, .. } => version + 1,
+        }
+    }
+}
+
+/// An entity and the version it was read at.
+///
+/// ```
+/// use throughline_core::{Version, Versioned};
+/// let counter = Versioned::new(1); // not stored yet
+/// assert_eq!(counter.map(|n| n + 1), Versioned { value: 2, version: Version::Absent });
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Versioned<T> {
+    /// The entity.
+    pub value: T,
+    /// What it was when it was read.
+    pub version: Version,
+}
+
+impl<T> Versioned<T> {
+    /// An entity that must not exist yet.
+    pub fn new(value: T) -> Self {
+        Self { value, version: Version::Absent }
+    }
+
+    /// The entity after a change.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Versioned<U> {
+        Versioned { value: change(self.value), version: self.version }
+    }
+}

@@ -1,0 +1,206 @@
+//! Handlers: from a message to its effects.
+
+use crate::{Context, Effects, Envelope, Event, Failure, IntoEffects, Message, Raw};
+use std::{fmt, future::Future, marker::PhantomData};
+
+/// A function from a message to its effects.
+///
+/// A handler is a cloneable struct whose fields are what it depends on. It never publishes, writes or
+/// reads a clock: it returns [`Effects`], and the main path makes them happen once.
+///
+/// ```
+/// # use serde::{Deserialize, Serialize};
+/// use throughline_core::prelude::*;
+/// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// # pub struct PaymentCaptured { pub order_id: String }
+/// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// # pub struct OrderConfirmed { pub order_id: String }
+/// # events! { /// Orders.
+/// # pub enum OrderEvent of "order" { "order.confirmed" v1 => Confirmed(OrderConfirmed.order_id) } }
+/// # events! { /// Payments.
+/// # pub enum PaymentEvent of "payment" { "payment.captured" v1 => Captured(PaymentCaptured.order_id) } }
+/// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// # struct Order { id: String, confirmed: bool }
+/// # impl Order { fn confirmed(self) -> Self { Self { confirmed: true, ..self } } }
+/// # impl Entity for Order { const KIND: &'static str = "order"; fn id(&self) -> String { self.id.clone() } }
+///
+/// #[derive(Clone)]
+/// struct ConfirmOrder;
+///
+/// impl Handler for ConfirmOrder {
+///     const NAME: &'static str = "confirm-order";
+///     type Message = PaymentCaptured;
+///     type Emits = OrderEvent;
+///
+///     async fn handle(
+///         &self,
+///         paid: Envelope<PaymentCaptured>,
+///         context: &Context<'_>,
+///     ) -> Result<Effects<OrderEvent>, Failure> {
+///         let order = context.load::<Order>(&paid.data.order_id).await?.or_retry("order not seen yet")?;
+///         Ok(Effects::none()
+///             .emit(OrderConfirmed { order_id: order.value.id.clone() })
+///             .save(order.map(Order::confirmed)))
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler",
+    label = "this does not implement `Handler`",
+    note = "implement `Handler` for a struct that holds your dependencies,\nor wrap an `async fn(Envelope<M>) -> Result<Effects<E>, Failure>`: handler_fn(\"my-handler\", my_function)"
+)]
+pub trait Handler: Clone + Send + Sync + 'static {
+    /// Its name: part of the key of everything it has done. A rename makes it do all of it again, so the
+    /// name is locked in a checked-in file.
+    const NAME: &'static str;
+    /// What it takes: an event, a command, a whole catalogue of either, or [`Raw`] JSON.
+    type Message: Message;
+    /// What it may announce; [`Never`](crate::Never) if nothing.
+    type Emits: Event;
+
+    /// Decides. `?` on any error means *retry*; see [`Failure`].
+    fn handle(
+        &self,
+        message: Envelope<Self::Message>,
+        context: &Context<'_>,
+    ) -> impl Future<Output = Result<Effects<Self::Emits>, Failure>> + Send;
+
+    /// [`NAME`](Self::NAME), or the name a wrapper was given.
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    /// A business key that identifies the work better than the event's source and id: two messages with
+    /// the same key are the same work. Their payloads must then be the same, too.
+    fn key(&self, message: &Self::Message) -> Option<String> {
+        let _ = message;
+        None
+    }
+
+    /// Whether the claim is taken before the handler runs; see [`leased`].
+    fn holds_claim_while_running(&self) -> bool {
+        false
+    }
+}
+
+/// A handler that touches the outside world: its claim is taken before it runs, with a lease no longer
+/// than the invocation, so that no two deliveries run it at the same time.
+///
+/// Give the API you call [`Context::idempotency_key`]: after a crash between the call and the commit, the
+/// handler runs again once the lease has ended, and only that key tells the API that it is the same call.
+///
+/// ```
+/// # use throughline_core::prelude::*;
+/// # async fn charge(_: Envelope<Raw<String>>) -> Result<(), Failure> { Ok(()) }
+/// let handler = leased(raw("charge-card", charge));
+/// ```
+pub fn leased<H: Handler>(handler: H) -> Leased<H> {
+    Leased(handler)
+}
+
+/// What [`leased`] returns.
+#[derive(Debug, Clone)]
+pub struct Leased<H>(H);
+
+impl<H: Handler> Handler for Leased<H> {
+    const NAME: &'static str = H::NAME;
+    type Message = H::Message;
+    type Emits = H::Emits;
+
+    fn handle(
+        &self,
+        message: Envelope<H::Message>,
+        context: &Context<'_>,
+    ) -> impl Future<Output = Result<Effects<H::Emits>, Failure>> + Send {
+        self.0.handle(message, context)
+    }
+
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn key(&self, message: &H::Message) -> Option<String> {
+        self.0.key(message)
+    }
+
+    fn holds_claim_while_running(&self) -> bool {
+        true
+    }
+}
+
+/// Makes a handler of an `async fn` that needs nothing but the message.
+///
+/// ```
+/// # use serde::{Deserialize, Serialize};
+/// # use throughline_core::prelude::*;
+/// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// # pub struct OrderPlaced { pub order_id: String }
+/// # events! { /// Orders.
+/// # pub enum OrderEvent of "order" { "order.placed" v1 => Placed(OrderPlaced.order_id) } }
+/// async fn greet(placed: Envelope<OrderPlaced>) -> Result<(), Failure> {
+///     println!("thank you for order {}", placed.data.order_id);
+///     Ok(())
+/// }
+/// let handler = handler_fn("greet-customer", greet);
+/// assert_eq!(handler.name(), "greet-customer");
+/// ```
+pub fn handler_fn<F, Fut, M, R>(name: &'static str, function: F) -> HandlerFn<F, M>
+where
+    F: Fn(Envelope<M>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<R, Failure>> + Send,
+    R: IntoEffects,
+    M: Message,
+{
+    HandlerFn { name, function, message: PhantomData }
+}
+
+/// Makes a handler of an `async fn` over JSON that is no CloudEvent; see [`Raw`].
+pub fn raw<T, F, Fut, R>(name: &'static str, function: F) -> HandlerFn<F, Raw<T>>
+where
+    F: Fn(Envelope<Raw<T>>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<R, Failure>> + Send,
+    R: IntoEffects,
+    Raw<T>: Message,
+{
+    handler_fn(name, function)
+}
+
+/// What [`handler_fn`] returns.
+pub struct HandlerFn<F, M> {
+    name: &'static str,
+    function: F,
+    message: PhantomData<fn(M)>,
+}
+
+impl<F: Clone, M> Clone for HandlerFn<F, M> {
+    fn clone(&self) -> Self {
+        Self { name: self.name, function: self.function.clone(), message: PhantomData }
+    }
+}
+
+impl<F, M> fmt::Debug for HandlerFn<F, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandlerFn").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<F, Fut, M, R> Handler for HandlerFn<F, M>
+where
+    F: Fn(Envelope<M>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<R, Failure>> + Send,
+    R: IntoEffects,
+    M: Message,
+{
+    /// The name is a value, not a constant: ask [`Handler::name`].
+    const NAME: &'static str = "handler_fn";
+    type Message = M;
+    type Emits = R::Emits;
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    async fn handle(&self, message: Envelope<M>, _: &Context<'_>) -> Result<Effects<R::Emits>, Failure> {
+        Ok((self.function)(message).await?.into_effects())
+    }
+}

@@ -1,0 +1,179 @@
+//! The ledger: the one port behind which everything happens that must be atomic.
+//!
+//! Claims, entities and emitted messages share it because they share a transaction. Splitting it into a
+//! repository, an outbox and an idempotency store would make that transaction inexpressible.
+//!
+//! Every call takes a batch, and every member of a batch is settled on its own. The conformance suite of
+//! `throughline-testing` says what an implementation must do.
+
+use crate::{
+    Attributes, Timestamp,
+    entity::{EntityKey, Version},
+    envelope::EncodedEnvelope,
+    identity::{ClaimKey, OwnerToken, PayloadHash},
+};
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
+
+/// One attempt of one handler at one message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// What is claimed.
+    pub key: ClaimKey,
+    /// What the message says: the same key with another hash is refused.
+    pub hash: PayloadHash,
+    /// Who claims it: random for each attempt.
+    pub owner: OwnerToken,
+    /// The handler.
+    pub handler: String,
+    /// The message, for whoever follows its line later.
+    pub message: Attributes,
+    /// Which delivery this is, from 1.
+    pub attempt: u32,
+    /// When the attempt began; every expiry is compared with it.
+    pub now: Timestamp,
+    /// Until when nobody else may run it. Only for a handler that holds its claim while it runs.
+    pub leased_until: Option<Timestamp>,
+    /// Until when finished work is remembered.
+    pub expires_at: Timestamp,
+}
+
+/// What became of taking a claim before running the handler.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClaimOutcome {
+    /// It is ours until its lease ends.
+    Held,
+    /// The work was finished before.
+    Duplicate,
+    /// The work was finished before, or is being done, for a message with the same identity and another
+    /// payload.
+    Mismatch,
+    /// Somebody else holds it.
+    Busy {
+        /// The end of their lease.
+        until: Timestamp,
+    },
+    /// The ledger could not say.
+    Failed(LedgerError),
+}
+
+/// An entity to write, if it still is what it was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Save {
+    /// Which entity.
+    pub key: EntityKey,
+    /// What it was when it was loaded.
+    pub expected: Version,
+    /// How many events will have been committed with it: its next [`Version::At`] `sequence`.
+    pub sequence: u64,
+    /// Its data.
+    pub data: Map<String, Value>,
+}
+
+/// An entity that was read and not saved, and must not have changed since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// Which entity.
+    pub key: EntityKey,
+    /// What it was.
+    pub version: Version,
+}
+
+/// Where an emitted message is going.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// An event: to the bus.
+    Bus,
+    /// A command: to the queue of this logical name.
+    Queue(String),
+}
+
+/// A message to write into the log, from which the relay sends it.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Where it is going.
+    pub destination: Destination,
+    /// The message. Its `sequence` is there if the same commit saves the aggregate it is about.
+    pub envelope: EncodedEnvelope,
+}
+
+impl PartialEq for Outgoing {
+    fn eq(&self, other: &Self) -> bool {
+        self.destination == other.destination
+            && self.envelope.attributes == other.envelope.attributes
+            && self.envelope.data.get() == other.envelope.data.get()
+    }
+}
+
+/// Everything one message did, to happen together or not at all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Commit {
+    /// The claim, now finished. If [`Claim::leased_until`] is set the claim must still be held by its
+    /// owner; otherwise it must not exist, or have expired.
+    pub claim: Claim,
+    /// What must not have changed.
+    pub reads: Vec<Read>,
+    /// What to write.
+    pub saves: Vec<Save>,
+    /// What to send.
+    pub outgoing: Vec<Outgoing>,
+}
+
+/// What became of a commit.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CommitOutcome {
+    /// All of it happened.
+    Committed,
+    /// The work was finished before; none of it happened again.
+    Duplicate,
+    /// The work was finished before, for a message with the same identity and another payload.
+    Mismatch,
+    /// Somebody else holds the claim.
+    Busy {
+        /// The end of their lease.
+        until: Timestamp,
+    },
+    /// Our lease ended and somebody else took over, or it was released.
+    LeaseLost,
+    /// An entity is no longer what it was when it was loaded: load and decide again.
+    Conflict(EntityKey),
+    /// Another transaction was in the way, or the table is throttled: send the same again, later.
+    Contended(LedgerError),
+    /// It can never succeed: an item too large, an attribute of the wrong type.
+    Invalid(LedgerError),
+    /// It is not known whether it happened. The next delivery will find out.
+    Failed(LedgerError),
+}
+
+/// An entity as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// What it is now; never [`Version::Absent`].
+    pub version: Version,
+    /// Its data.
+    pub data: Map<String, Value>,
+}
+
+/// What a ledger says went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct LedgerError(pub String);
+
+/// The port.
+pub trait Ledger: Send + Sync {
+    /// Takes claims before their handlers run.
+    ///
+    /// A claim may be taken if there is none, or if it has expired, or if its lease has ended. Only a
+    /// claim that exists and is finished is a [`ClaimOutcome::Duplicate`]; every other trouble is an error.
+    fn claim<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Vec<ClaimOutcome>>;
+
+    /// Loads entities, strongly consistent, in the order asked for.
+    fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, LedgerError>>;
+
+    /// Commits. Each commit happens whole or not at all; one does not depend on another.
+    fn commit<'a>(&'a self, commits: &'a [Commit]) -> BoxFuture<'a, Vec<CommitOutcome>>;
+
+    /// Gives claims back that are still held by their owners, so that the next delivery can run at once.
+    /// A claim that somebody else holds by now, or that is finished, is left alone.
+    fn release<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Result<(), LedgerError>>;
+}

@@ -1,0 +1,382 @@
+//! Messages: events (facts, past tense) and commands (requests to one receiver), and the catalogues
+//! that name them on the wire.
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+use std::fmt::Debug;
+
+/// The name and schema version a message has on the wire.
+///
+/// The name is the CloudEvents attribute `type`; the version travels as the extension `schemaversion`.
+///
+/// ```
+/// use throughline_core::MessageType;
+/// assert_eq!(MessageType { name: "order.placed", version: 1 }.to_string(), "order.placed v1");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageType {
+    /// For instance `order.placed`.
+    pub name: &'static str,
+    /// Counts up from 1 with every change of the data's shape.
+    pub version: u16,
+}
+
+impl std::fmt::Display for MessageType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} v{}", self.name, self.version)
+    }
+}
+
+/// Why data could not be read as the message a handler takes.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The catalogue has no such type: the message was sent to the wrong place.
+    #[error("type `{found}` is not one this handler takes (it takes {})", list(.known))]
+    UnknownType {
+        /// The type on the wire.
+        found: String,
+        /// What the catalogue holds.
+        known: &'static [MessageType],
+    },
+    /// The sender is ahead of this code. Retried, because a deployment mends it.
+    #[error("`{name}` v{found} is newer than this code knows (v{known}): deploy the newer handler")]
+    NewerVersion {
+        /// The message's type.
+        name: &'static str,
+        /// The version on the wire.
+        found: u16,
+        /// The newest version the catalogue holds.
+        known: u16,
+    },
+    /// The version is older than every version in the catalogue.
+    #[error("`{name}` v{found} is older than this code still reads (v{known})")]
+    OlderVersion {
+        /// The message's type.
+        name: &'static str,
+        /// The version on the wire.
+        found: u16,
+        /// The version the catalogue holds.
+        known: u16,
+    },
+    /// The data does not have the shape that its type and version promise.
+    #[error("the data of `{name}` is malformed: {source}")]
+    Malformed {
+        /// The message's type.
+        name: String,
+        /// What the JSON reader said, with line and column within `data`.
+        source: serde_json::Error,
+    },
+}
+
+fn list(types: &[MessageType]) -> String {
+    match types {
+        [] => "nothing".into(),
+        types => types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
+
+impl DataError {
+    /// The error for a name or version that no entry of `known` has.
+    pub fn not_in(known: &'static [MessageType], name: &str, version: u16) -> Self {
+        match known.iter().filter(|entry| entry.name == name).max_by_key(|entry| entry.version) {
+            None => Self::UnknownType { found: name.into(), known },
+            Some(newest) if version > newest.version => {
+                Self::NewerVersion { name: newest.name, found: version, known: newest.version }
+            }
+            Some(newest) => Self::OlderVersion { name: newest.name, found: version, known: newest.version },
+        }
+    }
+}
+
+/// How a handler's input travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WireForm {
+    /// A CloudEvent, bare or inside an EventBridge event or an SNS notification.
+    CloudEvent,
+    /// Any JSON; see [`Raw`].
+    Plain,
+}
+
+/// Something a handler can be given: an [`Event`], a [`Command`] or [`Raw`] JSON.
+///
+/// Implemented by the macros [`events!`](crate::events!) and [`commands!`](crate::commands!).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    label = "declared in no catalogue",
+    note = "declare an event:   events! {{ pub enum OrderEvent of \"order\" {{ \"order.placed\" v1 => Placed({Self}.order_id) }} }}",
+    note = "declare a command:  commands! {{ pub enum OrderCommand to \"place-order\" {{ \"order.place\" v1 => Place({Self}.order_id) }} }}",
+    note = "or take JSON as it comes: Raw<{Self}>"
+)]
+pub trait Message: Debug + Clone + Send + Sync + Sized + 'static {
+    /// Every type and version this can be on the wire.
+    const CATALOGUE: &'static [MessageType];
+    /// How it travels.
+    const WIRE_FORM: WireForm = WireForm::CloudEvent;
+    /// The kind of thing the message is about, as in [`Entity::KIND`](crate::Entity::KIND).
+    const AGGREGATE_TYPE: Option<&'static str> = None;
+
+    /// Its type and version.
+    fn message_type(&self) -> MessageType;
+    /// The id of what it is about: the CloudEvents attribute `subject`.
+    fn subject(&self) -> Option<String>;
+    /// Its data as JSON.
+    ///
+    /// # Errors
+    /// When the data has no JSON form, such as a map whose keys are no strings.
+    fn encode(&self) -> Result<Box<RawValue>, serde_json::Error>;
+    /// Reads it back.
+    ///
+    /// # Errors
+    /// [`DataError`] says whether the type, the version or the shape is wrong.
+    fn decode(name: &str, version: u16, data: &RawValue) -> Result<Self, DataError>;
+}
+
+/// A fact: something that happened, in the past tense, told to whoever cares.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event",
+    label = "not declared in an `events!` catalogue",
+    note = "declare it: events! {{ pub enum OrderEvent of \"order\" {{ \"order.placed\" v1 => Placed({Self}.order_id) }} }}"
+)]
+pub trait Event: Message + PartialEq {}
+
+/// A request to one receiver, in the imperative, sent to that receiver's queue.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a command",
+    label = "not declared in a `commands!` catalogue",
+    note = "declare it: commands! {{ pub enum OrderCommand to \"place-order\" {{ \"order.place\" v1 => Place({Self}.order_id) }} }}"
+)]
+pub trait Command: Message + PartialEq {
+    /// The receiver's queue, by its logical name: the setting `THROUGHLINE_COMMAND_QUEUE_<NAME>` holds
+    /// its URL.
+    const QUEUE: &'static str;
+}
+
+/// The events of a handler that announces nothing.
+///
+/// ```
+/// use throughline_core::{Effects, Never};
+/// let quiet: Effects<Never> = Effects::none();
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Never {}
+
+impl Message for Never {
+    const CATALOGUE: &'static [MessageType] = &[];
+    fn message_type(&self) -> MessageType {
+        match *self {}
+    }
+    fn subject(&self) -> Option<String> {
+        match *self {}
+    }
+    fn encode(&self) -> Result<Box<RawValue>, serde_json::Error> {
+        match *self {}
+    }
+    fn decode(name: &str, version: u16, _: &RawValue) -> Result<Self, DataError> {
+        Err(DataError::not_in(Self::CATALOGUE, name, version))
+    }
+}
+
+impl Event for Never {}
+
+/// Any EventBridge or SQS JSON that is no CloudEvent, read as `T`.
+///
+/// Of an EventBridge event it holds the `detail`, and the event's own id and source identify it. Of any
+/// other body it holds the whole, identified by the message id the source gave it.
+///
+/// ```
+/// use serde::Deserialize;
+/// use throughline_core::prelude::*;
+///
+/// #[derive(Debug, Clone, Deserialize)]
+/// struct InstanceStopped { #[serde(rename = "instance-id")] instance_id: String }
+///
+/// async fn note(stopped: Envelope<Raw<InstanceStopped>>) -> Result<(), Failure> {
+///     println!("{} stopped", stopped.data.0.instance_id);
+///     Ok(())
+/// }
+/// let handler = raw("note-stopped-instances", note);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raw<T>(pub T);
+
+impl<T: DeserializeOwned + Debug + Clone + Send + Sync + 'static> Message for Raw<T> {
+    const CATALOGUE: &'static [MessageType] = &[];
+    const WIRE_FORM: WireForm = WireForm::Plain;
+    fn message_type(&self) -> MessageType {
+        MessageType { name: "raw", version: 1 }
+    }
+    fn subject(&self) -> Option<String> {
+        None
+    }
+    fn encode(&self) -> Result<Box<RawValue>, serde_json::Error> {
+        Err(serde::ser::Error::custom("raw input is only ever read"))
+    }
+    fn decode(name: &str, _: u16, data: &RawValue) -> Result<Self, DataError> {
+        decode_data(name, data).map(Raw)
+    }
+}
+
+#[doc(hidden)]
+pub fn encode_data<T: Serialize>(data: &T) -> Result<Box<RawValue>, serde_json::Error> {
+    serde_json::value::to_raw_value(data)
+}
+
+#[doc(hidden)]
+pub fn decode_data<T: DeserializeOwned>(name: &str, data: &RawValue) -> Result<T, DataError> {
+    serde_json::from_str(data.get()).map_err(|source| DataError::Malformed { name: name.into(), source })
+}
+
+/// Reads `v1` at compile time.
+#[doc(hidden)]
+pub const fn version_number(text: &str) -> u16 {
+    let bytes = text.as_bytes();
+    assert!(bytes.len() > 1 && bytes[0] == b'v', "a version is written v1, v2, ...");
+    let (mut number, mut at) = (0u16, 1);
+    while at < bytes.len() {
+        assert!(bytes[at].is_ascii_digit(), "a version is written v1, v2, ...");
+        number = number * 10 + (bytes[at] - b'0') as u16;
+        at += 1;
+    }
+    assert!(number > 0, "versions count from v1");
+    number
+}
+
+/// Declares a catalogue of events: one enum, and the name and version each has on the wire.
+///
+/// `of "order"` is the kind of thing the events happen to; `OrderPlaced.order_id` names the field that
+/// holds its id (the CloudEvents `subject`). The field's type must implement `ToString`. A handler may
+/// take the whole enum or one of its payloads.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use throughline_core::{Message, events};
+///
+/// #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// pub struct OrderPlaced { pub order_id: String }
+///
+/// events! {
+///     /// Everything that happens to an order.
+///     pub enum OrderEvent of "order" {
+///         "order.placed" v1 => Placed(OrderPlaced.order_id),
+///     }
+/// }
+/// let event = OrderEvent::from(OrderPlaced { order_id: "o-1".into() });
+/// assert_eq!(event.message_type().name, "order.placed");
+/// assert_eq!(event.subject().as_deref(), Some("o-1"));
+/// ```
+#[macro_export]
+macro_rules! events {
+    ($(#[$meta:meta])* $vis:vis enum $family:ident of $aggregate:literal {
+        $($name:literal $version:ident => $variant:ident($payload:ident . $subject:ident)),+ $(,)?
+    }) => {
+        $crate::__catalogue! { $(#[$meta])* $vis enum $family of (Some($aggregate)) {
+            $($name $version => $variant($payload . $subject)),+
+        } }
+        $(impl $crate::Event for $payload {})+
+        impl $crate::Event for $family {}
+    };
+}
+
+/// Declares a catalogue of commands that one receiver takes from one queue.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use throughline_core::{Command, commands};
+///
+/// #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// pub struct PlaceOrder { pub order_id: String }
+///
+/// commands! {
+///     /// What the shop may be asked to do with an order.
+///     pub enum OrderCommand to "place-order" {
+///         "order.place" v1 => Place(PlaceOrder.order_id),
+///     }
+/// }
+/// assert_eq!(PlaceOrder::QUEUE, "place-order");
+/// ```
+#[macro_export]
+macro_rules! commands {
+    ($(#[$meta:meta])* $vis:vis enum $family:ident to $queue:literal {
+        $($name:literal $version:ident => $variant:ident($payload:ident . $subject:ident)),+ $(,)?
+    }) => {
+        $crate::__catalogue! { $(#[$meta])* $vis enum $family of (None) {
+            $($name $version => $variant($payload . $subject)),+
+        } }
+        $(impl $crate::Command for $payload { const QUEUE: &'static str = $queue; })+
+        impl $crate::Command for $family { const QUEUE: &'static str = $queue; }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __catalogue {
+    ($(#[$meta:meta])* $vis:vis enum $family:ident of ($aggregate:expr) {
+        $($name:literal $version:ident => $variant:ident($payload:ident . $subject:ident)),+
+    }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq)]
+        $vis enum $family { $(#[doc = $name] $variant($payload)),+ }
+
+        $(
+            impl ::core::convert::From<$payload> for $family {
+                fn from(payload: $payload) -> Self { Self::$variant(payload) }
+            }
+
+            impl $crate::Message for $payload {
+                const CATALOGUE: &'static [$crate::MessageType] = &[$crate::MessageType {
+                    name: $name,
+                    version: const { $crate::__macro::version_number(stringify!($version)) },
+                }];
+                const AGGREGATE_TYPE: Option<&'static str> = $aggregate;
+                fn message_type(&self) -> $crate::MessageType { Self::CATALOGUE[0] }
+                fn subject(&self) -> Option<String> { Some(self.$subject.to_string()) }
+                fn encode(
+                    &self,
+                ) -> Result<Box<$crate::__macro::RawValue>, $crate::message::EncodeError> {
+                    $crate::__macro::encode_data(self)
+                }
+                fn decode(
+                    name: &str,
+                    version: u16,
+                    data: &$crate::__macro::RawValue,
+                ) -> Result<Self, $crate::message::DataError> {
+                    if name == Self::CATALOGUE[0].name && version == Self::CATALOGUE[0].version {
+                        return $crate::__macro::decode_data(name, data);
+                    }
+                    Err($crate::message::DataError::not_in(Self::CATALOGUE, name, version))
+                }
+            }
+        )+
+
+        impl $crate::Message for $family {
+            const CATALOGUE: &'static [$crate::MessageType] =
+                &[$(<$payload as $crate::Message>::CATALOGUE[0]),+];
+            const AGGREGATE_TYPE: Option<&'static str> = $aggregate;
+            fn message_type(&self) -> $crate::MessageType {
+                match self { $(Self::$variant(payload) => $crate::Message::message_type(payload)),+ }
+            }
+            fn subject(&self) -> Option<String> {
+                match self { $(Self::$variant(payload) => $crate::Message::subject(payload)),+ }
+            }
+            fn encode(&self) -> Result<Box<$crate::__macro::RawValue>, $crate::message::EncodeError> {
+                match self { $(Self::$variant(payload) => $crate::Message::encode(payload)),+ }
+            }
+            fn decode(
+                name: &str,
+                version: u16,
+                data: &$crate::__macro::RawValue,
+            ) -> Result<Self, $crate::message::DataError> {
+                $(
+                    let entry = <$payload as $crate::Message>::CATALOGUE[0];
+                    if name == entry.name && version == entry.version {
+                        return $crate::__macro::decode_data(name, data).map(Self::$variant);
+                    }
+                )+
+                Err($crate::message::DataError::not_in(Self::CATALOGUE, name, version))
+            }
+        }
+    };
+}
+
+/// What went wrong when data was turned into JSON.
+pub type EncodeError = serde_json::Error;

@@ -1,0 +1,127 @@
+//! The relay: from the ledger's log to the bus and to the queues of commands.
+//!
+//! The log is the outbox. An emitted message is written in the transaction that caused it; the table's
+//! stream brings it here; nothing is polled, marked or deleted. A message is published at least once, in
+//! the order of its stream shard.
+
+use crate::{BoxError, dead_letter::DeadLetter, ledger::Outgoing, ports::Ports};
+use futures_util::future::BoxFuture;
+use tracing::{error, info, warn};
+
+/// The most entries one `PutEvents` and one `SendMessageBatch` may hold.
+pub const MOST_ENTRIES: usize = 10;
+
+/// One entry of the log, as the stream delivered it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogEntry {
+    /// Its place in the stream.
+    pub sequence_number: String,
+    /// The message, or why the entry cannot be read.
+    pub message: Result<Outgoing, String>,
+    /// The entry as it came, for the dead-letter queue.
+    pub raw: String,
+}
+
+/// What became of publishing one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// It is on the bus, or in its queue.
+    Accepted,
+    /// It may be accepted later.
+    Retry(String),
+    /// It will never be accepted.
+    Refused {
+        /// The code of the error.
+        error_type: String,
+        /// What was wrong.
+        reason: String,
+    },
+}
+
+/// Where the relay sends messages.
+pub trait Publisher: Send + Sync {
+    /// Publishes messages; one answer for each. At most [`MOST_ENTRIES`] are given at a time.
+    fn publish<'a>(&'a self, messages: &'a [&'a Outgoing]) -> BoxFuture<'a, Vec<Delivery>>;
+}
+
+/// Publishes entries in their order. Returns the position of the first that must be delivered again: a
+/// stream delivers everything from there on.
+///
+/// An entry that can never be published goes whole to the dead-letter queue, and the others go on.
+pub async fn relay(entries: &[LogEntry], publisher: &dyn Publisher, ports: Ports<'_>) -> Option<usize> {
+    let mut first = 0;
+    for chunk in entries.chunks(MOST_ENTRIES) {
+        let readable: Vec<&Outgoing> = chunk.iter().filter_map(|entry| entry.message.as_ref().ok()).collect();
+        let mut answers =
+            if readable.is_empty() { Vec::new() } else { publisher.publish(&readable).await }.into_iter();
+        let mut retry_from = None;
+        for (offset, entry) in chunk.iter().enumerate() {
+            let delivery = match &entry.message {
+                Ok(_) => {
+                    answers.next().unwrap_or_else(|| Delivery::Retry("the publisher gave no answer".into()))
+                }
+                Err(why) => Delivery::Refused { error_type: "MalformedLogEntry".into(), reason: why.clone() },
+            };
+            if !settle(entry, delivery, ports).await {
+                retry_from.get_or_insert(first + offset);
+            }
+        }
+        if retry_from.is_some() {
+            return retry_from;
+        }
+        first += chunk.len();
+    }
+    None
+}
+
+/// Whether the entry is dealt with.
+async fn settle(entry: &LogEntry, delivery: Delivery, ports: Ports<'_>) -> bool {
+    let attributes = entry.message.as_ref().ok().map(|message| &message.envelope.attributes);
+    let eventid = attributes.map(|attributes| attributes.id.as_str());
+    let eventtype = attributes.map(|attributes| attributes.message_type.as_str());
+    let correlationid = attributes.map(|attributes| attributes.correlation_id.as_str());
+    match delivery {
+        Delivery::Accepted => {
+            info!(eventid, eventtype, correlationid, "published");
+            true
+        }
+        Delivery::Retry(reason) => {
+            warn!(eventid, eventtype, correlationid, reason, "not published yet");
+            false
+        }
+        Delivery::Refused { error_type, reason } => {
+            error!(eventid, eventtype, correlationid, error_type, reason, "refused for good");
+            match dead_letter(entry, error_type, reason, ports).await {
+                Ok(()) => true,
+                Err(error) => {
+                    error!(eventid, eventtype, correlationid, %error, "the dead-letter queue did not take it");
+                    false
+                }
+            }
+        }
+    }
+}
+
+async fn dead_letter(
+    entry: &LogEntry,
+    error_type: String,
+    error_message: String,
+    ports: Ports<'_>,
+) -> Result<(), BoxError> {
+    let body = match &entry.message {
+        Ok(message) => serde_json::to_string(&message.envelope)?,
+        Err(_) => entry.raw.clone(),
+    };
+    let letter = DeadLetter {
+        body,
+        message_id: entry.sequence_number.clone(),
+        group: None,
+        error_type,
+        error_message,
+        handler: "relay".into(),
+        attempts: 1,
+        failed_at: ports.time.now(),
+        attributes: entry.message.as_ref().ok().map(|message| message.envelope.attributes.clone()),
+    };
+    ports.dead_letters.send(&letter).await
+}
