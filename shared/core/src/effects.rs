@@ -87,6 +87,10 @@ impl<E> Effects<E> {
     }
 
     /// Writes an entity, if nobody else has since it was loaded. If somebody has, the handler runs again.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what was saved at a version must not be saved at it again"
+    )]
     pub fn save<T: Entity>(mut self, entity: Versioned<T>) -> Self {
         self.saves.push(EntitySave {
             key: EntityKey::of::<T>(entity.value.id()),
@@ -152,12 +156,12 @@ pub enum EffectsError {
         most: usize,
     },
     /// The same entity twice.
-    #[error("handler `{handler}` saves {key} twice; a transaction may write an item once")]
+    #[error("handler `{handler}` saves {entity} twice; a transaction may write an item once")]
     SavedTwice {
         /// The handler.
         handler: String,
         /// Which entity.
-        key: EntityKey,
+        entity: String,
     },
     /// Data that cannot be stored or sent.
     #[error("handler `{handler}`: {what} cannot be written: {why}")]
@@ -216,7 +220,7 @@ impl Sealing<'_> {
     fn save(&mut self, save: EntitySave) -> Result<(), EffectsError> {
         let what = save.key.to_string();
         if self.saves.iter().any(|other| other.key == save.key) {
-            return Err(EffectsError::SavedTwice { handler: self.claim.handler.clone(), key: save.key });
+            return Err(EffectsError::SavedTwice { handler: self.claim.handler.clone(), entity: what });
         }
         let data = match save.data {
             Ok(Value::Object(data)) => data,
@@ -252,16 +256,13 @@ impl Sealing<'_> {
     }
 
     fn command(&mut self, command: CommandSend) -> Result<(), EffectsError> {
-        let what = command.attributes.message_type.clone();
-        let data = command
-            .data
-            .clone()
+        let CommandSend { queue, attributes: Attributes { message_type, schema_version, subject, .. }, data } =
+            command;
+        let attributes = self.attributes(&message_type, schema_version, subject);
+        let data = data
             .and_then(|text| RawValue::from_string(text).map_err(|error| error.to_string()))
-            .map_err(|why| self.unwritable(what, why))?;
-        let CommandSend { attributes: Attributes { message_type, schema_version, subject, .. }, .. } =
-            &command;
-        let attributes = self.attributes(message_type, *schema_version, subject.clone());
-        self.push(Destination::Queue(command.queue.to_owned()), Envelope { attributes, data })
+            .map_err(|why| self.unwritable(message_type, why))?;
+        self.push(Destination::Queue(queue.to_owned()), Envelope { attributes, data })
     }
 
     fn attributes(&self, name: &str, version: u16, subject: Option<String>) -> Attributes {

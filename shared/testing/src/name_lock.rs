@@ -1,0 +1,29 @@
+//! Keeps handlers' names from changing by accident.
+
+use std::{env, fs, path::Path};
+
+/// Asserts that a handler's name is in the checked-in file `handlers.lock`, in the crate's folder or one
+/// above it. A handler's name is part of the key of everything it has done: renamed, it does all of it
+/// again.
+///
+/// # Panics
+/// If there is no such file, or the name is not in it.
+#[track_caller]
+pub fn assert_name_is_locked(name: &str) {
+    let start = env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR for tests");
+    let Some(path) =
+        Path::new(&start).ancestors().map(|folder| folder.join("handlers.lock")).find(|path| path.is_file())
+    else {
+        panic!(
+            "no handlers.lock in {} or above: create one, with a handler's name on each line",
+            Path::new(&start).display()
+        );
+    };
+    let locked = fs::read_to_string(&path).expect("handlers.lock is a text file");
+    assert!(
+        locked.lines().map(str::trim).any(|line| line == name),
+        "handler `{name}` is not in {}.\nIf it is new, add a line with its name. If it was renamed, change \
+         NAME back: under another name it would handle every message that is delivered again a second time.",
+        path.display(),
+    );
+}

@@ -1,0 +1,236 @@
+//! Given / when / then, over the real main path and the in-memory ledger.
+
+use crate::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime};
+use serde_json::Value;
+use throughline_core::{
+    Command, Entity, Envelope, Handler, Message, Record, Verdict, Version,
+    ledger::{Destination, Outgoing},
+    ports::{Ports, Time as _},
+    process::{RetryCause, Settings, process},
+};
+
+/// Starts a scenario for a handler.
+///
+/// Nothing is replaced but what is outside: the message is encoded, delivered in a batch of one, decoded,
+/// handled and committed by the real main path.
+pub fn scenario<H: Handler>(handler: H) -> Scenario<H> {
+    Scenario {
+        handler,
+        ledger: MemoryLedger::default(),
+        dead_letters: MemoryDeadLetters::default(),
+        time: TestTime::start(),
+        random: SeededRandom::new(1),
+        settings: Settings::new("test"),
+        delivered: 0,
+    }
+}
+
+/// What is given, before anything happens.
+#[derive(Debug)]
+pub struct Scenario<H> {
+    handler: H,
+    ledger: MemoryLedger,
+    dead_letters: MemoryDeadLetters,
+    time: TestTime,
+    random: SeededRandom,
+    settings: Settings,
+    delivered: usize,
+}
+
+impl<H: Handler> Scenario<H> {
+    /// An entity that is stored already, saved once and with no events yet.
+    #[must_use]
+    pub fn given<T: Entity>(self, entity: T) -> Self {
+        self.ledger.seed(&entity, Version::At { version: 1, sequence: 0 });
+        self
+    }
+
+    /// An item that another program wrote.
+    #[must_use]
+    pub fn given_unversioned<T: Entity>(self, entity: T) -> Self {
+        self.ledger.seed(&entity, Version::Unversioned);
+        self
+    }
+
+    /// A message arrives.
+    pub async fn when(self, message: impl Into<H::Message>) -> Ran<H> {
+        let id = format!("message-{}", self.delivered + 1);
+        let mut envelope = Envelope::of(id, "test", message.into());
+        envelope.attributes.time = Some(self.time.now());
+        self.when_envelope(envelope).await
+    }
+
+    /// A message arrives in an envelope of the test's own.
+    pub async fn when_envelope(self, envelope: Envelope<H::Message>) -> Ran<H> {
+        let body = envelope.encode().and_then(|encoded| serde_json::to_string(&encoded));
+        self.when_body(body.expect("a message has a JSON form")).await
+    }
+
+    /// A body arrives, whatever is in it.
+    pub async fn when_body(mut self, body: impl Into<String>) -> Ran<H> {
+        self.delivered += 1;
+        let body = body.into();
+        let log_before = self.ledger.log().len();
+        let verdict = self.deliver(&body, 1).await;
+        Ran { scenario: self, body, log_before, verdict }
+    }
+
+    async fn deliver(&self, body: &str, attempt: u32) -> Verdict {
+        let message_id = format!("record-{}", self.delivered);
+        let record = Record {
+            message_id: &message_id,
+            source: "test",
+            body,
+            attempt,
+            is_last_attempt: false,
+            group: None,
+        };
+        let ports = Ports {
+            ledger: &self.ledger,
+            dead_letters: &self.dead_letters,
+            time: &self.time,
+            random: &self.random,
+        };
+        process(&self.handler, ports, &self.settings, None, &[record]).await.remove(0)
+    }
+}
+
+/// What happened, to be looked at.
+#[derive(Debug)]
+pub struct Ran<H> {
+    scenario: Scenario<H>,
+    body: String,
+    log_before: usize,
+    verdict: Verdict,
+}
+
+impl<H: Handler> Ran<H> {
+    /// The handler's effects happened.
+    #[track_caller]
+    pub fn then_done(self) -> Self {
+        assert_eq!(self.verdict, Verdict::Done, "the handler's effects did not happen");
+        self
+    }
+
+    /// Exactly these events were emitted, in this order.
+    #[track_caller]
+    pub fn then_emits<E: Into<H::Emits>>(self, expected: impl IntoIterator<Item = E>) -> Self {
+        let this = self.then_done();
+        let found: Vec<H::Emits> = this.messages(|outgoing| outgoing.destination == Destination::Bus);
+        let expected: Vec<H::Emits> = expected.into_iter().map(Into::into).collect();
+        assert_eq!(found, expected, "other events were emitted");
+        this
+    }
+
+    /// No event was emitted.
+    #[track_caller]
+    pub fn then_emits_nothing(self) -> Self {
+        self.then_emits(Vec::<H::Emits>::new())
+    }
+
+    /// Exactly these commands were sent to their receiver, in this order.
+    #[track_caller]
+    pub fn then_sends<C: Command>(self, expected: impl IntoIterator<Item = C>) -> Self {
+        let this = self.then_done();
+        let queue = Destination::Queue(C::QUEUE.into());
+        let found: Vec<C> = this.messages(|outgoing| outgoing.destination == queue);
+        assert_eq!(
+            found,
+            expected.into_iter().collect::<Vec<_>>(),
+            "other commands were sent to `{}`",
+            C::QUEUE
+        );
+        this
+    }
+
+    /// The entity is stored like this.
+    #[track_caller]
+    pub fn then_saved<T: Entity>(self, expected: T) -> Self {
+        let this = self.then_done();
+        let found = this.scenario.ledger.entity::<T>(&expected.id());
+        let Some(found) = found else {
+            panic!("{} `{}` is not stored", T::KIND, expected.id());
+        };
+        let json = |entity: &T| serde_json::to_value(entity).unwrap_or(Value::Null);
+        assert_eq!(json(&found), json(&expected), "{} `{}` is stored otherwise", T::KIND, expected.id());
+        this
+    }
+
+    /// The message was rejected for a reason that contains this text: it is in the dead-letter queue.
+    #[track_caller]
+    pub fn then_rejected(self, reason: &str) -> Self {
+        let Verdict::Rejected { reason: found, error_type } = &self.verdict else {
+            panic!("the message was not rejected: {:?}", self.verdict);
+        };
+        assert!(
+            found.contains(reason) || error_type.contains(reason),
+            "rejected for another reason: {error_type}: {found}"
+        );
+        let letters = self.scenario.dead_letters.letters();
+        assert!(letters.iter().any(|letter| letter.body == self.body), "it is not in the dead-letter queue");
+        assert_eq!(self.scenario.ledger.log().len(), self.log_before, "a rejected message has no effects");
+        self
+    }
+
+    /// The message is to be delivered again, for a reason that contains this text.
+    #[track_caller]
+    pub fn then_retried(self, reason: &str) -> Self {
+        let Verdict::Retry { cause: RetryCause::Failed { error_type, reason: found }, .. } = &self.verdict
+        else {
+            panic!("the message did not fail in a way that may pass: {:?}", self.verdict);
+        };
+        assert!(
+            found.contains(reason) || error_type.contains(reason),
+            "to be delivered again for another reason: {error_type}: {found}"
+        );
+        assert_eq!(self.scenario.ledger.log().len(), self.log_before, "a failed message has no effects");
+        self
+    }
+
+    /// The very same body is delivered again, which must change nothing.
+    ///
+    /// # Panics
+    /// If it changes anything, or is handled a second time.
+    pub async fn redelivered(self) -> Self {
+        let log = self.scenario.ledger.log();
+        let verdict = self.scenario.deliver(&self.body, 2).await;
+        let expected = if self.verdict == Verdict::Done { Verdict::Duplicate } else { self.verdict.clone() };
+        assert_eq!(
+            std::mem::discriminant(&verdict),
+            std::mem::discriminant(&expected),
+            "delivered again, the message came to {verdict:?} instead of {expected:?}"
+        );
+        assert_eq!(self.scenario.ledger.log(), log, "delivered again, the message had effects again");
+        self
+    }
+
+    /// Then another message arrives.
+    pub async fn and_when(self, message: impl Into<H::Message>) -> Self {
+        self.scenario.when(message).await
+    }
+
+    /// What became of the message.
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// The ledger, for what the assertions above do not say.
+    pub fn ledger(&self) -> &MemoryLedger {
+        &self.scenario.ledger
+    }
+
+    fn messages<M: Message>(&self, wanted: impl Fn(&Outgoing) -> bool) -> Vec<M> {
+        self.scenario
+            .ledger
+            .log()
+            .into_iter()
+            .skip(self.log_before)
+            .filter(wanted)
+            .map(|outgoing| {
+                let Envelope { attributes, data } = outgoing.envelope;
+                M::decode(&attributes.message_type, attributes.schema_version, &data)
+                    .unwrap_or_else(|error| panic!("what was emitted cannot be read back: {error}"))
+            })
+            .collect()
+    }
+}
