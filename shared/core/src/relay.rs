@@ -4,7 +4,12 @@
 //! stream brings it here; nothing is polled, marked or deleted. A message is published at least once, in
 //! the order of its stream shard.
 
-use crate::{BoxError, dead_letter::DeadLetter, ledger::Outgoing, ports::Ports};
+use crate::{
+    BoxError,
+    dead_letter::{DeadLetter, DeadLetters},
+    ledger::Outgoing,
+    ports::Time,
+};
 use futures_util::future::BoxFuture;
 use tracing::{error, info, warn};
 
@@ -44,16 +49,34 @@ pub trait Publisher: Send + Sync {
     fn publish<'a>(&'a self, messages: &'a [&'a Outgoing]) -> BoxFuture<'a, Vec<Delivery>>;
 }
 
+/// What the relay needs from outside. It needs no ledger: the stream remembers how far it is.
+#[derive(Clone, Copy)]
+pub struct RelayPorts<'a> {
+    /// Where it sends messages.
+    pub publisher: &'a dyn Publisher,
+    /// Where messages go that nobody will ever take.
+    pub dead_letters: &'a dyn DeadLetters,
+    /// Time.
+    pub time: &'a dyn Time,
+}
+
+impl std::fmt::Debug for RelayPorts<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RelayPorts").finish_non_exhaustive()
+    }
+}
+
 /// Publishes entries in their order. Returns the position of the first that must be delivered again: a
 /// stream delivers everything from there on.
 ///
 /// An entry that can never be published goes whole to the dead-letter queue, and the others go on.
-pub async fn relay(entries: &[LogEntry], publisher: &dyn Publisher, ports: Ports<'_>) -> Option<usize> {
+pub async fn relay(entries: &[LogEntry], ports: RelayPorts<'_>) -> Option<usize> {
     let mut first = 0;
     for chunk in entries.chunks(MOST_ENTRIES) {
         let readable: Vec<&Outgoing> = chunk.iter().filter_map(|entry| entry.message.as_ref().ok()).collect();
         let mut answers =
-            if readable.is_empty() { Vec::new() } else { publisher.publish(&readable).await }.into_iter();
+            if readable.is_empty() { Vec::new() } else { ports.publisher.publish(&readable).await }
+                .into_iter();
         let mut retry_from = None;
         for (offset, entry) in chunk.iter().enumerate() {
             let delivery = match &entry.message {
@@ -75,7 +98,7 @@ pub async fn relay(entries: &[LogEntry], publisher: &dyn Publisher, ports: Ports
 }
 
 /// Whether the entry is dealt with.
-async fn settle(entry: &LogEntry, delivery: Delivery, ports: Ports<'_>) -> bool {
+async fn settle(entry: &LogEntry, delivery: Delivery, ports: RelayPorts<'_>) -> bool {
     let attributes = entry.message.as_ref().ok().map(|message| &message.envelope.attributes);
     let eventid = attributes.map(|attributes| attributes.id.as_str());
     let eventtype = attributes.map(|attributes| attributes.message_type.as_str());
@@ -106,7 +129,7 @@ async fn dead_letter(
     entry: &LogEntry,
     error_type: String,
     error_message: String,
-    ports: Ports<'_>,
+    ports: RelayPorts<'_>,
 ) -> Result<(), BoxError> {
     let body = match &entry.message {
         Ok(message) => serde_json::to_string(&message.envelope)?,

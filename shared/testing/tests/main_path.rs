@@ -1,0 +1,435 @@
+//! The main path over the in-memory ledger: duplicates, reordering, conflicts, time-outs, faults.
+
+use serde::{Deserialize, Serialize};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+use throughline_core::{
+    Record, Verdict,
+    ports::{Ports, Time as _},
+    prelude::*,
+    process::{RetryCause, Settings, process},
+};
+use throughline_testing::{
+    MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime,
+    chaos::{ChaoticSource, FlakyLedger, seed},
+    scenario,
+};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Deposited {
+    account: String,
+    amount: u64,
+    #[serde(default)]
+    behaviour: Behaviour,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+enum Behaviour {
+    #[default]
+    Works,
+    Panics,
+    FailsOnce,
+    AlwaysFails,
+    Rejects,
+    TakesAnHour,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct BalanceChanged {
+    account: String,
+    balance: u64,
+}
+
+events! { enum DepositEvent of "deposit" { "account.deposited" v1 => Deposited(Deposited.account) } }
+events! { enum AccountEvent of "account" { "account.balance-changed" v1 => BalanceChanged(BalanceChanged.account) } }
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Account {
+    id: String,
+    balance: u64,
+}
+
+impl Entity for Account {
+    const KIND: &'static str = "account";
+    fn id(&self) -> String {
+        self.id.clone()
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct Book {
+    runs: Arc<AtomicU32>,
+}
+
+impl Handler for Book {
+    const NAME: &'static str = "book";
+    type Message = Deposited;
+    type Emits = AccountEvent;
+
+    async fn handle(
+        &self,
+        deposit: Envelope<Deposited>,
+        context: &Context<'_>,
+    ) -> Result<Effects<AccountEvent>, Failure> {
+        self.runs.fetch_add(1, Ordering::SeqCst);
+        let Deposited { account, amount, behaviour } = deposit.data;
+        let found = context.load::<Account>(&account).await?;
+        tokio::task::yield_now().await; // lets the records of a batch run into each other
+        match behaviour {
+            Behaviour::Works => {}
+            Behaviour::Panics => panic!("the vault is open"),
+            Behaviour::FailsOnce if context.attempt() > 1 => {}
+            Behaviour::FailsOnce | Behaviour::AlwaysFails => return Err("the line is down".into()),
+            Behaviour::Rejects => return Err(Failure::reject("the account is frozen")),
+            Behaviour::TakesAnHour => tokio::time::sleep(Duration::from_hours(1)).await,
+        }
+        let found = found.unwrap_or_else(|| Versioned::new(Account { id: account.clone(), balance: 0 }));
+        let account = found.map(|old| Account { balance: old.balance + amount, ..old });
+        Ok(Effects::none()
+            .emit(BalanceChanged { account: account.value.id.clone(), balance: account.value.balance })
+            .save(account))
+    }
+}
+
+fn deposit(account: &str, amount: u64, behaviour: Behaviour) -> Deposited {
+    Deposited { account: account.into(), amount, behaviour }
+}
+
+fn body(id: &str, deposit: Deposited) -> String {
+    serde_json::to_string(&Envelope::of(id, "bank", deposit).encode().unwrap()).unwrap()
+}
+
+struct World {
+    ledger: MemoryLedger,
+    dead_letters: MemoryDeadLetters,
+    time: TestTime,
+    random: SeededRandom,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            ledger: MemoryLedger::default(),
+            dead_letters: MemoryDeadLetters::default(),
+            time: TestTime::start(),
+            random: SeededRandom::new(7),
+        }
+    }
+
+    fn ports(&self) -> Ports<'_> {
+        Ports {
+            ledger: &self.ledger,
+            dead_letters: &self.dead_letters,
+            time: &self.time,
+            random: &self.random,
+        }
+    }
+
+    async fn deliver<H: Handler>(
+        &self,
+        handler: &H,
+        deadline: Option<Timestamp>,
+        bodies: &[String],
+    ) -> Vec<Verdict> {
+        let ids: Vec<String> = (0..bodies.len()).map(|position| format!("record-{position}")).collect();
+        let records: Vec<Record<'_>> = bodies
+            .iter()
+            .zip(&ids)
+            .map(|(body, message_id)| Record {
+                message_id,
+                source: "queue",
+                body,
+                attempt: 1,
+                is_last_attempt: false,
+                group: None,
+            })
+            .collect();
+        process(handler, self.ports(), &Settings::new("bank"), deadline, &records).await
+    }
+
+    fn balance(&self, account: &str) -> u64 {
+        self.ledger.entity::<Account>(account).map_or(0, |account| account.balance)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_has_its_effects_once_however_often_it_comes() {
+    scenario(Book::default())
+        .given(Account { id: "a".into(), balance: 10 })
+        .when(deposit("a", 5, Behaviour::Works))
+        .await
+        .then_emits([BalanceChanged { account: "a".into(), balance: 15 }])
+        .then_saved(Account { id: "a".into(), balance: 15 })
+        .redelivered()
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_event_twice_in_one_batch_is_done_and_duplicate() {
+    let world = World::new();
+    let handler = Book::default();
+    let same = body("e-1", deposit("a", 5, Behaviour::Works));
+    let verdicts = world.deliver(&handler, None, &[same.clone(), same]).await;
+    assert_eq!(verdicts, [Verdict::Done, Verdict::Duplicate]);
+    assert_eq!((world.balance("a"), handler.runs.load(Ordering::SeqCst)), (5, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_event_twice_in_one_batch_inherits_a_retry() {
+    let world = World::new();
+    let same = body("e-1", deposit("a", 5, Behaviour::AlwaysFails));
+    let verdicts = world.deliver(&Book::default(), None, &[same.clone(), same]).await;
+    assert!(verdicts.iter().all(Verdict::is_retry));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_identity_with_another_payload_is_rejected() {
+    let world = World::new();
+    let bodies =
+        [body("e-1", deposit("a", 5, Behaviour::Works)), body("e-1", deposit("a", 6, Behaviour::Works))];
+    for verdict in [
+        world.deliver(&Book::default(), None, &bodies).await.remove(1),
+        world.deliver(&Book::default(), None, &bodies[1..]).await.remove(0),
+    ] {
+        let Verdict::Rejected { error_type, .. } = verdict else { panic!("{verdict:?}") };
+        assert_eq!(error_type, "PayloadMismatch");
+    }
+    assert_eq!(world.balance("a"), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_about_one_entity_decide_again_until_all_of_them_count() {
+    let world = World::new();
+    let handler = Book::default();
+    let bodies: Vec<String> =
+        (0..5).map(|number| body(&format!("e-{number}"), deposit("a", 1, Behaviour::Works))).collect();
+    let verdicts = world.deliver(&handler, None, &bodies).await;
+    assert_eq!(verdicts, vec![Verdict::Done; 5]);
+    assert_eq!(world.balance("a"), 5);
+    assert!(handler.runs.load(Ordering::SeqCst) > 5, "they were meant to run into each other");
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_of_a_saved_aggregate_are_numbered_without_gaps() {
+    let world = World::new();
+    for number in 0..3 {
+        world
+            .deliver(
+                &Book::default(),
+                None,
+                &[body(&format!("e-{number}"), deposit("a", 1, Behaviour::Works))],
+            )
+            .await;
+    }
+    let sequences: Vec<_> = world.ledger.log().iter().map(|sent| sent.envelope.attributes.sequence).collect();
+    assert_eq!(sequences, [Some(1), Some(2), Some(3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_emitted_event_continues_the_line_of_its_cause() {
+    let world = World::new();
+    let mut cause = Envelope::of("e-1", "bank", deposit("a", 1, Behaviour::Works));
+    cause.attributes.correlation_id = "line-1".into();
+    cause.attributes.trace_parent = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into());
+    cause.attributes.replay_name = Some("again".into());
+    let body = serde_json::to_string(&cause.encode().unwrap()).unwrap();
+    world.deliver(&Book::default(), None, &[body]).await;
+    let sent = world.ledger.log().remove(0).envelope.attributes;
+    assert_eq!((sent.correlation_id.as_str(), sent.causation_id.as_deref()), ("line-1", Some("e-1")));
+    assert_eq!((sent.trace_parent, sent.replay_name), (cause.attributes.trace_parent, Some("again".into())));
+    assert_eq!((sent.subject.as_deref(), sent.aggregate_type.as_deref()), (Some("a"), Some("account")));
+    assert_eq!(sent.time, Some(TestTime::START));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_bad_record_fails_no_other() {
+    let world = World::new();
+    let bodies = [
+        body("e-1", deposit("a", 1, Behaviour::Works)),
+        "{".into(),
+        body("e-2", deposit("b", 1, Behaviour::Panics)),
+        body("e-3", deposit("c", 1, Behaviour::FailsOnce)),
+        body("e-4", deposit("d", 1, Behaviour::Rejects)),
+        body("e-5", deposit("e", 1, Behaviour::Works)),
+    ];
+    let verdicts = world.deliver(&Book::default(), None, &bodies).await;
+    let name = |verdict: &Verdict| match verdict {
+        Verdict::Rejected { error_type, .. }
+        | Verdict::Retry { cause: RetryCause::Failed { error_type, .. }, .. } => error_type.clone(),
+        other => format!("{other:?}"),
+    };
+    let names: Vec<String> = verdicts.iter().map(name).collect();
+    assert_eq!(names, ["Done", "MalformedBody", "Panic", "Failure", "Failure", "Done"]);
+    let reasons: Vec<String> =
+        world.dead_letters.letters().into_iter().map(|letter| letter.error_message).collect();
+    assert_eq!(reasons.len(), 2);
+    assert!(reasons[1].contains("the account is frozen"), "{reasons:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejected_event_leaves_no_claim_so_that_a_redrive_runs_it() {
+    let world = World::new();
+    world.deliver(&Book::default(), None, &[body("e-1", deposit("a", 1, Behaviour::Rejects))]).await;
+    assert_eq!(world.ledger.claim_count(), 0);
+    world.deliver(&leased(Book::default()), None, &[body("e-1", deposit("a", 1, Behaviour::Rejects))]).await;
+    assert_eq!(world.ledger.claim_count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_dead_letter_queue_does_not_take_is_delivered_again() {
+    let world = World::new();
+    world.dead_letters.refuse(true);
+    let verdicts = world.deliver(&Book::default(), None, &["{".into()]).await;
+    assert!(matches!(verdicts[0], Verdict::Retry { cause: RetryCause::NotDeadLettered { .. }, .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_schema_is_retried_and_an_unknown_type_rejected() {
+    let newer = body("e-1", deposit("a", 1, Behaviour::Works))
+        .replace(r#""schemaversion":1"#, r#""schemaversion":2"#);
+    scenario(Book::default()).when_body(newer).await.then_retried("deploy the newer handler");
+    let other = body("e-1", deposit("a", 1, Behaviour::Works)).replace("account.deposited", "account.closed");
+    scenario(Book::default()).when_body(other).await.then_rejected("UnknownType");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_still_running_when_the_invocation_ends_is_handed_back() {
+    let world = World::new();
+    let deadline = world.time.now() + Duration::from_secs(10);
+    let bodies = [
+        body("e-1", deposit("a", 1, Behaviour::TakesAnHour)),
+        body("e-2", deposit("b", 1, Behaviour::Works)),
+    ];
+    let verdicts = world.deliver(&Book::default(), Some(deadline), &bodies).await;
+    assert_eq!(verdicts[0], Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline });
+    assert_eq!(verdicts[1], Verdict::Done);
+    assert!(world.time.now() < deadline, "there must be time left to answer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_record_is_started_when_the_deadline_is_near() {
+    let world = World::new();
+    let handler = Book::default();
+    let deadline = world.time.now() + Duration::from_millis(400);
+    let verdicts =
+        world.deliver(&handler, Some(deadline), &[body("e-1", deposit("a", 1, Behaviour::Works))]).await;
+    assert_eq!(verdicts, [Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline }]);
+    assert_eq!(handler.runs.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leased_handler_runs_alone_and_its_successor_waits_for_the_lease() {
+    let world = World::new();
+    let handler = leased(Book::default());
+    let deadline = world.time.now() + Duration::from_secs(30);
+    let slow = [body("e-1", deposit("a", 1, Behaviour::TakesAnHour))];
+    let (first, second) = tokio::join!(
+        world.deliver(&handler, Some(deadline), &slow),
+        world.deliver(&handler, Some(deadline), &slow)
+    );
+    assert_eq!(first, [Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline }]);
+    assert_eq!(second, [Verdict::Retry { after: Duration::from_secs(30), cause: RetryCause::Busy }]);
+    assert_eq!(world.ledger.claim_count(), 0, "what was handed back can run at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leased_handler_has_its_effects_once() {
+    scenario(leased(Book::default()))
+        .when(deposit("a", 5, Behaviour::Works))
+        .await
+        .then_saved(Account { id: "a".into(), balance: 5 })
+        .redelivered()
+        .await;
+}
+
+/// Decides on an account that another record of the batch changes meanwhile.
+#[derive(Debug, Clone)]
+struct OnlyIfEmpty {
+    watches: bool,
+}
+
+impl Handler for OnlyIfEmpty {
+    const NAME: &'static str = "only-if-empty";
+    type Message = Deposited;
+    type Emits = Never;
+
+    async fn handle(&self, deposit: Envelope<Deposited>, context: &Context<'_>) -> Result<Effects, Failure> {
+        let (own, other) = if deposit.data.account == "a" { ("a", "b") } else { ("b", "a") };
+        let other = if self.watches {
+            context.load::<Account>(other).await?
+        } else {
+            context.peek::<Account>(other).await?
+        };
+        tokio::task::yield_now().await;
+        other.is_none().then_some(()).or_reject("the other account has money")?;
+        Ok(Effects::none().save(Versioned::new(Account { id: own.into(), balance: 1 })))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_decision_was_based_on_must_still_hold_unless_it_was_only_peeked_at() {
+    let bodies =
+        [body("e-1", deposit("a", 1, Behaviour::Works)), body("e-2", deposit("b", 1, Behaviour::Works))];
+    let world = World::new();
+    world.deliver(&OnlyIfEmpty { watches: true }, None, &bodies).await;
+    assert_eq!(world.balance("a") + world.balance("b"), 1, "write skew");
+    let world = World::new();
+    world.deliver(&OnlyIfEmpty { watches: false }, None, &bodies).await;
+    assert_eq!(world.balance("a") + world.balance("b"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn effects_beyond_a_limit_are_rejected_with_the_handler_and_the_number() {
+    async fn floods(deposit: Envelope<Deposited>) -> Result<Effects<AccountEvent>, Failure> {
+        let event = BalanceChanged { account: deposit.data.account, balance: 0 };
+        Ok((0..100).fold(Effects::none(), |effects, _| effects.emit(event.clone())))
+    }
+    scenario(handler_fn("floods", floods))
+        .when(deposit("a", 1, Behaviour::Works))
+        .await
+        .then_rejected("handler `floods` wants 101 items in one transaction; DynamoDB allows 100");
+
+    async fn bloats(deposit: Envelope<Deposited>) -> Result<Effects<AccountEvent>, Failure> {
+        let account = "x".repeat(300 * 1024);
+        Ok(Effects::none().emit(BalanceChanged { account, balance: deposit.data.amount }))
+    }
+    scenario(handler_fn("bloats", bloats))
+        .when(deposit("a", 1, Behaviour::Works))
+        .await
+        .then_rejected("bloats");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_goes_wrong_every_deposit_counts_once() {
+    let seed = seed();
+    let ledger = FlakyLedger::new(MemoryLedger::default(), seed, 30);
+    let dead_letters = MemoryDeadLetters::default();
+    let (time, random) = (TestTime::start(), SeededRandom::new(seed));
+    let ports = Ports { ledger: &ledger, dead_letters: &dead_letters, time: &time, random: &random };
+    let bodies: Vec<String> = (0..30)
+        .map(|number| {
+            let behaviour = if number % 3 == 0 { Behaviour::FailsOnce } else { Behaviour::Works };
+            body(&format!("e-{number}"), deposit(&format!("account-{}", number % 4), 1, behaviour))
+        })
+        .collect();
+    let verdicts =
+        ChaoticSource::new(seed, 3).deliver(&Book::default(), ports, &Settings::new("bank"), &bodies).await;
+    assert_eq!(verdicts.values().map(Vec::len).sum::<usize>(), 90);
+    let total: u64 = (0..4)
+        .filter_map(|number| ledger.inner().entity::<Account>(&format!("account-{number}")))
+        .map(|account| account.balance)
+        .sum();
+    assert_eq!(total, 30);
+    let mut ids: Vec<String> =
+        ledger.inner().log().into_iter().map(|sent| sent.envelope.attributes.id).collect();
+    assert_eq!(ids.len(), 30, "one event for each deposit");
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 30);
+    assert!(dead_letters.letters().is_empty());
+}
