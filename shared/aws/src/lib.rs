@@ -1,1 +1,40 @@
-//! Throughline's adapters to AWS: the DynamoDB ledger, EventBridge and SQS.
+//! Throughline's adapters to AWS: the DynamoDB ledger, EventBridge and SQS. The only crate of the
+//! framework that names `aws_sdk_*`.
+//!
+//! - [`DynamoLedger`]: claims, entities and the log of emitted messages, one transaction a commit.
+//! - [`AwsPublisher`]: from the log to the bus and to the queues of commands.
+//! - [`SqsDeadLetters`]: the dead-letter queue.
+//! - [`Visibility`]: when SQS delivers a message again.
+//! - [`Outside`]: events and commands from programs that are no function.
+//! - [`Clients`]: one configuration, and each client built from it when it is first needed.
+
+pub mod clients;
+pub mod dead_letter_queue;
+pub mod ledger;
+pub mod outside;
+pub mod publisher;
+mod sqs_text;
+pub mod visibility;
+
+pub use clients::Clients;
+pub use dead_letter_queue::SqsDeadLetters;
+pub use ledger::DynamoLedger;
+pub use outside::{Outside, PublishError};
+pub use publisher::AwsPublisher;
+pub use visibility::Visibility;
+
+/// What an SDK call says went wrong: its code, if the service gave one, and its message.
+fn describe<E, R>(error: &aws_sdk_dynamodb::error::SdkError<E, R>) -> String
+where
+    E: aws_sdk_dynamodb::error::ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    let Some(service) = error.as_service_error() else {
+        return aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string();
+    };
+    match (service.code(), service.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        (None, message) => message.map_or_else(|| service.to_string(), ToOwned::to_owned),
+    }
+}

@@ -1,0 +1,77 @@
+//! The SDK's clients: one configuration a process, each client built when it is first needed.
+
+use aws_config::{AppName, BehaviorVersion, SdkConfig, timeout::TimeoutConfig};
+use std::{sync::OnceLock, time::Duration};
+use tokio::sync::OnceCell;
+
+/// How long one attempt at a DynamoDB request may take before the SDK tries again. A connection that died
+/// while the function was frozen would otherwise be waited for until the invocation ends.
+const DYNAMODB_ATTEMPT: Duration = Duration::from_secs(5);
+
+/// The SDK's clients, from one configuration.
+///
+/// Nothing is read and nothing is built until it is asked for. In Lambda the region and the credentials
+/// come from the environment, so building a client makes no network call. `AWS_ENDPOINT_URL` is honoured.
+/// Every request's user agent names the function (`app/<name>`).
+///
+/// ```no_run
+/// # async fn example() {
+/// let clients = throughline_aws::Clients::new();
+/// let tables = clients.dynamodb().await.list_tables().send().await;
+/// # }
+/// ```
+#[derive(Debug, Default)]
+pub struct Clients {
+    config: OnceCell<SdkConfig>,
+    dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
+    eventbridge: OnceLock<aws_sdk_eventbridge::Client>,
+    sqs: OnceLock<aws_sdk_sqs::Client>,
+}
+
+impl Clients {
+    /// From the environment, when it is first needed.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From a configuration that exists already.
+    pub fn from_config(config: SdkConfig) -> Self {
+        Self { config: OnceCell::new_with(Some(config)), ..Self::default() }
+    }
+
+    /// The configuration, for clients of other services.
+    pub async fn config(&self) -> &SdkConfig {
+        self.config.get_or_init(load).await
+    }
+
+    /// DynamoDB. One attempt at a request takes at most five seconds.
+    pub async fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
+        let config = self.config().await;
+        self.dynamodb.get_or_init(|| {
+            let timeouts = TimeoutConfig::builder().operation_attempt_timeout(DYNAMODB_ATTEMPT).build();
+            let builder = aws_sdk_dynamodb::config::Builder::from(config).timeout_config(timeouts);
+            aws_sdk_dynamodb::Client::from_conf(builder.build())
+        })
+    }
+
+    /// EventBridge.
+    pub async fn eventbridge(&self) -> &aws_sdk_eventbridge::Client {
+        let config = self.config().await;
+        self.eventbridge.get_or_init(|| aws_sdk_eventbridge::Client::new(config))
+    }
+
+    /// SQS.
+    pub async fn sqs(&self) -> &aws_sdk_sqs::Client {
+        let config = self.config().await;
+        self.sqs.get_or_init(|| aws_sdk_sqs::Client::new(config))
+    }
+}
+
+async fn load() -> SdkConfig {
+    let loader = aws_config::defaults(BehaviorVersion::latest());
+    let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok();
+    match function.and_then(|name| AppName::new(name).ok()) {
+        Some(name) => loader.app_name(name).load().await,
+        None => loader.load().await,
+    }
+}

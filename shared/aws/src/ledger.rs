@@ -1,0 +1,117 @@
+//! The ledger on DynamoDB: claims, entities and the log of emitted messages, one transaction a commit.
+//!
+//! [`layout`] says where everything is in the table. The table's expiry attribute is
+//! [`layout::EXPIRES_AT`]; since DynamoDB removes expired items late, every condition compares it itself.
+//! The table needs the index [`layout::CORRELATION_INDEX`] for [`follow_line`] alone.
+
+mod commit;
+mod items;
+pub mod layout;
+mod line;
+mod load;
+mod reasons;
+
+pub use items::{outgoing_from_item, outgoing_from_stream_image};
+pub use line::{ClaimState, Line, LineError, LoggedMessage, RecordedClaim, follow_line};
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use futures_util::future::{BoxFuture, join_all};
+use layout::Address;
+use std::collections::{BTreeMap, HashMap};
+use throughline_core::{
+    EntityTable,
+    entity::EntityKey,
+    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Stored},
+};
+
+/// An item as the SDK has it.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// The [`Ledger`] on DynamoDB.
+///
+/// ```
+/// # fn example(client: aws_sdk_dynamodb::Client) {
+/// use throughline_aws::DynamoLedger;
+/// let own_tables = [("stock".to_owned(), "prod-stock-table".to_owned())].into();
+/// let ledger = DynamoLedger::new(client, "prod-ledger", own_tables);
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct DynamoLedger {
+    client: Client,
+    table: String,
+    own_tables: BTreeMap<String, String>,
+}
+
+impl DynamoLedger {
+    /// A ledger in `table`. `own_tables` holds the real name of each table that an
+    /// [`EntityTable::Own`] names.
+    pub fn new(client: Client, table: impl Into<String>, own_tables: BTreeMap<String, String>) -> Self {
+        Self { client, table: table.into(), own_tables }
+    }
+
+    /// Where an entity is.
+    fn address(&self, key: &EntityKey) -> Result<Address, LedgerError> {
+        match key.table {
+            EntityTable::Ledger => {
+                Ok(Address::in_ledger(&self.table, layout::entity_partition(key), layout::STATE))
+            }
+            EntityTable::Own { name, partition_key, sort_key } => {
+                let table = self.own_tables.get(name).ok_or_else(|| {
+                    let setting = setting_name("THROUGHLINE_TABLE_", name);
+                    LedgerError(format!(
+                        "{key} is kept in the table `{name}`, whose real name is not known: set {setting}"
+                    ))
+                })?;
+                Ok(Address {
+                    table: table.clone(),
+                    partition: (partition_key.to_owned(), key.id.clone()),
+                    sort: sort_key.map(|(attribute, value)| (attribute.to_owned(), value.to_owned())),
+                })
+            }
+        }
+    }
+}
+
+/// The setting that says what a logical name stands for: `place-order` is set by `<prefix>PLACE_ORDER`.
+pub(crate) fn setting_name(prefix: &str, logical_name: &str) -> String {
+    let name = logical_name.chars().map(|letter| match letter.to_ascii_uppercase() {
+        letter if letter.is_ascii_alphanumeric() => letter,
+        _ => '_',
+    });
+    prefix.chars().chain(name).collect()
+}
+
+impl Ledger for DynamoLedger {
+    fn claim<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Vec<ClaimOutcome>> {
+        Box::pin(join_all(claims.iter().map(|claim| self.take(claim))))
+    }
+
+    fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, LedgerError>> {
+        Box::pin(self.load_all(keys))
+    }
+
+    fn commit<'a>(&'a self, commits: &'a [Commit]) -> BoxFuture<'a, Vec<CommitOutcome>> {
+        Box::pin(join_all(commits.iter().map(|commit| self.commit_one(commit))))
+    }
+
+    fn release<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Result<(), LedgerError>> {
+        Box::pin(async move {
+            let released = join_all(claims.iter().map(|claim| self.give_back(claim))).await;
+            released.into_iter().collect()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logical_name_becomes_a_setting() {
+        assert_eq!(
+            setting_name("THROUGHLINE_COMMAND_QUEUE_", "place-order"),
+            "THROUGHLINE_COMMAND_QUEUE_PLACE_ORDER"
+        );
+    }
+}

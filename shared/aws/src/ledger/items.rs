@@ -1,0 +1,187 @@
+//! Between the ledger's terms and DynamoDB's items.
+
+use super::{
+    Item,
+    layout::{self, Address},
+};
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Map, Value};
+use std::{collections::HashMap, hash::BuildHasher};
+use throughline_core::{
+    Timestamp, Version,
+    entity::{SEQUENCE_ATTRIBUTE, VERSION_ATTRIBUTE},
+    envelope::EncodedEnvelope,
+    ledger::{Claim, Outgoing, Save, Stored},
+};
+
+/// An index's partition key holds 1 to 2048 bytes; an item with another text there would be refused.
+const LONGEST_INDEX_KEY: usize = 2048;
+
+pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(crate) fn number(value: impl Into<i128>) -> AttributeValue {
+    AttributeValue::N(value.into().to_string())
+}
+
+pub(crate) fn text_of<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
+}
+
+pub(crate) fn number_of<N: std::str::FromStr>(item: &Item, name: &str) -> Option<N> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+/// A claim: held if nothing is said about its end, else finished.
+pub(crate) fn claim_item(claim: &Claim, finished_at: Option<Timestamp>) -> Item {
+    let message = &claim.message;
+    let mut item = Item::from([
+        (layout::PARTITION_KEY.into(), text(claim.key.as_str())),
+        (layout::SORT_KEY.into(), text(layout::CLAIM)),
+        (layout::OWNER.into(), text(claim.owner.as_str())),
+        (layout::PAYLOAD_HASH.into(), text(claim.hash.as_str())),
+        (layout::HANDLER.into(), text(&claim.handler)),
+        (layout::EVENT_ID.into(), text(&message.id)),
+        (layout::EVENT_SOURCE.into(), text(&message.source)),
+        (layout::EVENT_TYPE.into(), text(&message.message_type)),
+        (layout::ATTEMPT.into(), number(claim.attempt)),
+        (layout::STARTED_AT.into(), text(claim.now.to_string())),
+        (layout::OCCURRED_AT.into(), text(layout::sortable_text(claim.now))),
+        (layout::EXPIRES_AT.into(), number(layout::expiry_seconds(claim.expires_at))),
+    ]);
+    put_text(&mut item, layout::SUBJECT, message.subject.as_deref());
+    put_text(&mut item, layout::CAUSATION_ID, message.causation_id.as_deref());
+    put_correlation(&mut item, &message.correlation_id);
+    let state = if let Some(finished_at) = finished_at {
+        item.insert(layout::FINISHED_AT.into(), text(finished_at.to_string()));
+        layout::DONE
+    } else {
+        let until = claim.leased_until.unwrap_or(claim.now);
+        item.insert(layout::LEASED_UNTIL.into(), number(layout::lease_millis(until)));
+        layout::LEASED
+    };
+    item.insert(layout::CLAIM_STATE.into(), text(state));
+    item
+}
+
+/// A message for the log.
+pub(crate) fn message_item(claim: &Claim, ordinal: usize, outgoing: &Outgoing) -> Result<Item, String> {
+    let attributes = &outgoing.envelope.attributes;
+    let envelope = serde_json::to_string(&outgoing.envelope).map_err(|error| error.to_string())?;
+    let (partition, sort) = layout::message_keys(claim.key.as_str(), &claim.owner, ordinal, outgoing);
+    let occurred_at = attributes.time.unwrap_or(claim.now);
+    let mut item = Item::from([
+        (layout::PARTITION_KEY.into(), text(partition)),
+        (layout::SORT_KEY.into(), text(sort)),
+        (layout::ENVELOPE.into(), text(envelope)),
+        (layout::DESTINATION.into(), text(layout::destination_text(&outgoing.destination))),
+        (layout::ID.into(), text(&attributes.id)),
+        (layout::TYPE.into(), text(&attributes.message_type)),
+        (layout::HANDLER.into(), text(&claim.handler)),
+        (layout::OCCURRED_AT.into(), text(layout::sortable_text(occurred_at))),
+    ]);
+    put_text(&mut item, layout::CAUSATION_ID, attributes.causation_id.as_deref());
+    put_correlation(&mut item, &attributes.correlation_id);
+    // The event store of an aggregate keeps its events for ever.
+    if layout::aggregate_of(outgoing).is_none() {
+        item.insert(layout::EXPIRES_AT.into(), number(layout::expiry_seconds(claim.expires_at)));
+    }
+    Ok(item)
+}
+
+fn put_text(item: &mut Item, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        item.insert(name.into(), text(value));
+    }
+}
+
+/// Another program's correlation id may be a text that no index key can be: then the item is not indexed,
+/// and its commit still happens.
+fn put_correlation(item: &mut Item, correlation_id: &str) {
+    if (1..=LONGEST_INDEX_KEY).contains(&correlation_id.len()) {
+        item.insert(layout::CORRELATION_ID.into(), text(correlation_id));
+    }
+}
+
+/// An entity's item: its data as native attributes, its keys and its version.
+pub(crate) fn entity_item(address: &Address, save: &Save) -> Result<Item, String> {
+    let mut item: Item = serde_dynamo::to_item(&save.data).map_err(|error| error.to_string())?;
+    if let Some((name, value)) = &address.sort
+        && item.get(name).is_some_and(|found| found.as_s() != Ok(value))
+    {
+        return Err(format!("its field `{name}` is the table's sort key and must be the text `{value}`"));
+    }
+    for (name, value) in std::iter::once(&address.partition).chain(&address.sort) {
+        item.insert(name.clone(), text(value));
+    }
+    item.insert(VERSION_ATTRIBUTE.into(), number(save.expected.next()));
+    item.insert(SEQUENCE_ATTRIBUTE.into(), number(save.sequence));
+    Ok(item)
+}
+
+/// An entity from its item. The ledger's own keys are not part of its data; those of a user's table are.
+pub(crate) fn stored(mut item: Item, is_in_ledger: bool) -> Result<Stored, String> {
+    let version = match item.remove(VERSION_ATTRIBUTE) {
+        None => Version::Unversioned,
+        Some(found) => {
+            let version = found.as_n().ok().and_then(|text| text.parse().ok());
+            let version = version.ok_or_else(|| {
+                format!("its attribute `{VERSION_ATTRIBUTE}` is no version of ours: {found:?}")
+            })?;
+            let sequence = number_of(&item, SEQUENCE_ATTRIBUTE).unwrap_or_default();
+            item.remove(SEQUENCE_ATTRIBUTE);
+            Version::At { version, sequence }
+        }
+    };
+    if is_in_ledger {
+        item.remove(layout::PARTITION_KEY);
+        item.remove(layout::SORT_KEY);
+    }
+    let data: Map<String, Value> = serde_dynamo::from_item(item).map_err(|error| error.to_string())?;
+    Ok(Stored { version, data })
+}
+
+/// Reads a message from its item in the log.
+///
+/// # Errors
+/// Why the item is no message.
+pub fn outgoing_from_item<S: BuildHasher>(
+    item: &HashMap<String, AttributeValue, S>,
+) -> Result<Outgoing, String> {
+    let text = |name: &str| item.get(name)?.as_s().ok().map(String::as_str);
+    outgoing(text(layout::ENVELOPE), text(layout::DESTINATION))
+}
+
+/// Reads a message from the new image of a stream record, in DynamoDB's JSON, as Lambda delivers it.
+///
+/// ```
+/// use throughline_aws::ledger::outgoing_from_stream_image;
+/// let image = serde_json::json!({
+///     "pk": { "S": "order#o-1" },
+///     "sk": { "S": "event#00000000000000000001" },
+///     "destination": { "S": "bus" },
+///     "envelope": { "S": r#"{"specversion":"1.0","id":"e-1","source":"shop","type":"order.placed","data":{}}"# },
+/// });
+/// assert_eq!(outgoing_from_stream_image(&image).unwrap().envelope.attributes.id, "e-1");
+/// ```
+///
+/// # Errors
+/// Why the image is no message.
+pub fn outgoing_from_stream_image(image: &Value) -> Result<Outgoing, String> {
+    let text = |name: &str| image.get(name)?.get("S")?.as_str();
+    outgoing(text(layout::ENVELOPE), text(layout::DESTINATION))
+}
+
+fn outgoing(envelope: Option<&str>, destination: Option<&str>) -> Result<Outgoing, String> {
+    let missing = |name: &str| format!("the log entry has no text `{name}`");
+    let envelope = envelope.ok_or_else(|| missing(layout::ENVELOPE))?;
+    let destination = destination.ok_or_else(|| missing(layout::DESTINATION))?;
+    let envelope: EncodedEnvelope = serde_json::from_str(envelope)
+        .map_err(|error| format!("the log entry's `{}` is no CloudEvent: {error}", layout::ENVELOPE))?;
+    let destination = layout::destination_from(destination).ok_or_else(|| {
+        let name = layout::DESTINATION;
+        format!("the log entry's `{name}` is `{destination}`, neither `bus` nor `queue:<name>`")
+    })?;
+    Ok(Outgoing { destination, envelope })
+}

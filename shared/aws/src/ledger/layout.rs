@@ -1,0 +1,203 @@
+//! Where things are in the table: keys, attribute names and the forms of times.
+//!
+//! | item | `pk` | `sk` |
+//! |---|---|---|
+//! | claim | the claim key's text | `claim` |
+//! | entity | `<kind>#<id>` | `state` |
+//! | event of an aggregate saved with it | `<kind>#<id>` of the aggregate | `event#<sequence>`, 20 digits |
+//! | other event | the claim's | `event#<ordinal>#<owner token>` |
+//! | command | the claim's | `command#<ordinal>#<owner token>` |
+//!
+//! The owner token makes a message that is emitted again, after its claim expired, an item of its own: the
+//! table's stream reports an insertion, and the relay publishes it.
+
+use throughline_core::{
+    Timestamp,
+    entity::EntityKey,
+    identity::OwnerToken,
+    ledger::{Destination, Outgoing},
+};
+
+/// The partition key's attribute.
+pub const PARTITION_KEY: &str = "pk";
+/// The sort key's attribute.
+pub const SORT_KEY: &str = "sk";
+/// The attribute after which DynamoDB removes an item: seconds since 1970.
+pub const EXPIRES_AT: &str = "expires_at";
+/// The index over claims and messages by correlation id and time. It must project all attributes.
+pub const CORRELATION_INDEX: &str = "by-correlation";
+/// The index's partition key.
+pub const CORRELATION_ID: &str = "correlationid";
+/// The index's sort key: RFC 3339 with nine decimals, so that text sorts as time.
+pub const OCCURRED_AT: &str = "occurred_at";
+
+/// The sort key of a claim.
+pub const CLAIM: &str = "claim";
+/// The sort key of an entity.
+pub const STATE: &str = "state";
+/// What the sort key of an emitted event begins with: what the relay's stream filter lets through.
+pub const EVENT_PREFIX: &str = "event#";
+/// What the sort key of a command begins with: what the relay's stream filter lets through.
+pub const COMMAND_PREFIX: &str = "command#";
+
+/// `leased` or `done`.
+pub const CLAIM_STATE: &str = "state";
+/// A claim that its owner still works under.
+pub const LEASED: &str = "leased";
+/// A claim whose work is finished.
+pub const DONE: &str = "done";
+/// Who took the claim.
+pub const OWNER: &str = "owner";
+/// The end of a lease: milliseconds since 1970.
+pub const LEASED_UNTIL: &str = "leased_until_ms";
+/// What the message said.
+pub const PAYLOAD_HASH: &str = "payload_hash";
+/// The handler that took the claim, or that emitted the message.
+pub const HANDLER: &str = "handler";
+/// The claimed message's id.
+pub const EVENT_ID: &str = "eventid";
+/// The claimed message's source.
+pub const EVENT_SOURCE: &str = "eventsource";
+/// The claimed message's type.
+pub const EVENT_TYPE: &str = "eventtype";
+/// What the claimed message is about.
+pub const SUBJECT: &str = "subject";
+/// What caused the message.
+pub const CAUSATION_ID: &str = "causationid";
+/// Which delivery it was.
+pub const ATTEMPT: &str = "attempt";
+/// When the attempt began: RFC 3339.
+pub const STARTED_AT: &str = "started_at";
+/// When the work was committed: RFC 3339.
+pub const FINISHED_AT: &str = "finished_at";
+
+/// A message in the log: the whole CloudEvent as JSON text.
+pub const ENVELOPE: &str = "envelope";
+/// Where it is going: `bus` or `queue:<name>`.
+pub const DESTINATION: &str = "destination";
+/// Its id.
+pub const ID: &str = "id";
+/// Its type.
+pub const TYPE: &str = "type";
+
+/// Where one item is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Address {
+    /// The table's real name.
+    pub(crate) table: String,
+    /// The partition key's attribute and value.
+    pub(crate) partition: (String, String),
+    /// The sort key's attribute and value, if the table has one.
+    pub(crate) sort: Option<(String, String)>,
+}
+
+impl Address {
+    /// An item of the ledger's own table.
+    pub(crate) fn in_ledger(table: &str, partition: String, sort: impl Into<String>) -> Self {
+        Self {
+            table: table.to_owned(),
+            partition: (PARTITION_KEY.to_owned(), partition),
+            sort: Some((SORT_KEY.to_owned(), sort.into())),
+        }
+    }
+}
+
+/// The partition key of an entity, and of the events committed with it.
+pub(crate) fn aggregate_partition(kind: &str, id: &str) -> String {
+    format!("{kind}#{id}")
+}
+
+/// The partition key of an entity in the ledger's table.
+pub(crate) fn entity_partition(key: &EntityKey) -> String {
+    aggregate_partition(key.kind, &key.id)
+}
+
+/// The partition and sort key of a message.
+pub(crate) fn message_keys(
+    claim_partition: &str,
+    owner: &OwnerToken,
+    ordinal: usize,
+    outgoing: &Outgoing,
+) -> (String, String) {
+    let prefix = match outgoing.destination {
+        Destination::Bus => EVENT_PREFIX,
+        Destination::Queue(_) => COMMAND_PREFIX,
+    };
+    match aggregate_of(outgoing) {
+        Some((kind, id, sequence)) => {
+            (aggregate_partition(kind, id), format!("{EVENT_PREFIX}{sequence:020}"))
+        }
+        None => (claim_partition.to_owned(), format!("{prefix}{ordinal:04}#{}", owner.as_str())),
+    }
+}
+
+/// Kind, id and sequence of the aggregate whose event store the message belongs to, if there is one.
+pub(crate) fn aggregate_of(outgoing: &Outgoing) -> Option<(&str, &str, u64)> {
+    let attributes = &outgoing.envelope.attributes;
+    if outgoing.destination != Destination::Bus {
+        return None;
+    }
+    Some((attributes.aggregate_type.as_deref()?, attributes.subject.as_deref()?, attributes.sequence?))
+}
+
+/// A destination as text.
+pub(crate) fn destination_text(destination: &Destination) -> String {
+    match destination {
+        Destination::Bus => "bus".to_owned(),
+        Destination::Queue(name) => format!("queue:{name}"),
+    }
+}
+
+/// A destination from its text.
+pub(crate) fn destination_from(text: &str) -> Option<Destination> {
+    match text.split_once(':') {
+        None if text == "bus" => Some(Destination::Bus),
+        Some(("queue", name)) if !name.is_empty() => Some(Destination::Queue(name.to_owned())),
+        _ => None,
+    }
+}
+
+/// RFC 3339 with nine decimals: a text that sorts as time.
+pub(crate) fn sortable_text(time: Timestamp) -> String {
+    format!("{time:.9}")
+}
+
+/// Seconds since 1970, rounded up: nothing expires early.
+pub(crate) fn expiry_seconds(time: Timestamp) -> i64 {
+    time.as_second() + i64::from(time.subsec_nanosecond() > 0)
+}
+
+/// Milliseconds since 1970, rounded up: no lease ends early.
+pub(crate) fn lease_millis(time: Timestamp) -> i64 {
+    time.as_millisecond() + i64::from(time.subsec_nanosecond() % 1_000_000 > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expiries_and_leases_are_never_rounded_to_an_earlier_time() {
+        let time: Timestamp = "2026-01-02T03:04:05.000000001Z".parse().unwrap();
+        assert_eq!(expiry_seconds(time), time.as_second() + 1);
+        assert_eq!(lease_millis(time), time.as_millisecond() + 1);
+        let whole: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        assert_eq!((expiry_seconds(whole), lease_millis(whole)), (whole.as_second(), whole.as_millisecond()));
+    }
+
+    #[test]
+    fn times_as_text_sort_as_times() {
+        let earlier = sortable_text("2026-01-02T03:04:05Z".parse().unwrap());
+        let later = sortable_text("2026-01-02T03:04:05.5Z".parse().unwrap());
+        assert!(earlier < later, "{earlier} {later}");
+    }
+
+    #[test]
+    fn destinations_are_read_back_from_their_text() {
+        for destination in [Destination::Bus, Destination::Queue("a:b".into())] {
+            assert_eq!(destination_from(&destination_text(&destination)), Some(destination));
+        }
+        assert_eq!(destination_from("queue:"), None);
+        assert_eq!(destination_from("bus:x"), None);
+    }
+}

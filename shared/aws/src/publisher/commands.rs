@@ -1,0 +1,54 @@
+//! Commands, to their receivers' queues.
+
+use super::{AwsPublisher, CallError, Encoded, call_error, failed_entry, group_of};
+use crate::{describe, sqs_text};
+use aws_sdk_sqs::{error::ProvideErrorMetadata as _, types::SendMessageBatchRequestEntry};
+use throughline_core::relay::Delivery;
+
+impl AwsPublisher {
+    /// One `SendMessageBatch` call. It succeeds as a call even where entries failed.
+    pub(super) async fn send_commands(
+        &self,
+        queue_url: &str,
+        batch: &[Encoded<'_>],
+    ) -> Result<Vec<Delivery>, CallError> {
+        let entries = batch.iter().enumerate().map(|(at, command)| entry(queue_url, at, command));
+        let entries =
+            entries.collect::<Result<_, _>>().map_err(|error| call_error(None, error.to_string(), &[]))?;
+        let call = self.sqs.send_message_batch().queue_url(queue_url).set_entries(Some(entries));
+        let answer = call.send().await.map_err(|error| {
+            let code = error.as_service_error().and_then(|error| error.code());
+            call_error(code, describe(&error), &["queueurl", "queue url"])
+        })?;
+        let mut deliveries = vec![Delivery::Retry("SQS gave no answer for this command".into()); batch.len()];
+        let mut answer_for = |id: &str, delivery: Delivery| {
+            if let Some(place) = id.parse().ok().and_then(|at: usize| deliveries.get_mut(at)) {
+                *place = delivery;
+            }
+        };
+        for accepted in answer.successful() {
+            answer_for(accepted.id(), Delivery::Accepted);
+        }
+        for failed in answer.failed() {
+            let message = failed.message().unwrap_or("no message");
+            let reason = format!("{}: {message}", failed.code());
+            answer_for(failed.id(), failed_entry(failed.code(), reason));
+        }
+        Ok(deliveries)
+    }
+}
+
+fn entry(
+    queue_url: &str,
+    at: usize,
+    command: &Encoded<'_>,
+) -> Result<SendMessageBatchRequestEntry, aws_sdk_sqs::error::BuildError> {
+    let entry = SendMessageBatchRequestEntry::builder()
+        .id(at.to_string())
+        .message_body(sqs_text::body(&command.text));
+    if !sqs_text::is_fifo(queue_url) {
+        return entry.build();
+    }
+    let id = &command.outgoing.envelope.attributes.id;
+    entry.message_group_id(group_of(command.outgoing)).message_deduplication_id(sqs_text::fifo_id(id)).build()
+}

@@ -1,0 +1,111 @@
+//! When SQS delivers a message again.
+
+use crate::describe;
+use aws_sdk_sqs::{Client, types::ChangeMessageVisibilityBatchRequestEntry};
+use futures_util::future::join_all;
+use std::time::Duration;
+
+/// The most entries one `ChangeMessageVisibilityBatch` may hold.
+const MOST_CHANGES: usize = 10;
+/// The longest a message can stay hidden.
+const LONGEST: Duration = Duration::from_hours(12);
+
+/// When a message is to be delivered again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VisibilityChange {
+    /// The receipt handle of this delivery.
+    pub receipt_handle: String,
+    /// How long it stays hidden from now: rounded up to whole seconds, at most twelve hours.
+    pub after: Duration,
+}
+
+/// Some messages will be delivered again when their queue's own visibility time-out ends, not when asked.
+#[derive(Debug, thiserror::Error)]
+#[error("the visibility of {failed} of {asked} messages could not be changed: {reason}")]
+pub struct VisibilityError {
+    /// How many could not be changed.
+    pub failed: usize,
+    /// How many were to be changed.
+    pub asked: usize,
+    /// What SQS said about one of them.
+    pub reason: String,
+}
+
+/// Changes when a queue delivers messages again.
+#[derive(Debug, Clone)]
+pub struct Visibility {
+    client: Client,
+    queue_url: String,
+}
+
+impl Visibility {
+    /// For messages of this queue.
+    pub fn new(client: Client, queue_url: impl Into<String>) -> Self {
+        Self { client, queue_url: queue_url.into() }
+    }
+
+    /// Changes them all, ten a request.
+    ///
+    /// # Errors
+    /// [`VisibilityError`], after every change was tried. Nothing is lost by it: those messages come back
+    /// when the queue's own time-out ends.
+    pub async fn change(&self, changes: &[VisibilityChange]) -> Result<(), VisibilityError> {
+        let failures = join_all(changes.chunks(MOST_CHANGES).map(|chunk| self.change_some(chunk))).await;
+        let failures: Vec<String> = failures.into_iter().flatten().collect();
+        let failed = failures.len();
+        match failures.into_iter().next() {
+            None => Ok(()),
+            Some(reason) => Err(VisibilityError { failed, asked: changes.len(), reason }),
+        }
+    }
+
+    /// The reasons of those that could not be changed.
+    async fn change_some(&self, changes: &[VisibilityChange]) -> Vec<String> {
+        let entries: Result<Vec<_>, _> =
+            changes.iter().enumerate().map(|(at, change)| entry(at, change)).collect();
+        let entries = match entries {
+            Ok(entries) => entries,
+            Err(error) => return vec![error.to_string(); changes.len()],
+        };
+        let call = self.client.change_message_visibility_batch().queue_url(&self.queue_url);
+        match call.set_entries(Some(entries)).send().await {
+            Ok(answer) => {
+                let reason = |message: Option<&str>, code: &str| match message {
+                    Some(message) => format!("{code}: {message}"),
+                    None => code.to_owned(),
+                };
+                answer.failed().iter().map(|failed| reason(failed.message(), failed.code())).collect()
+            }
+            Err(error) => vec![describe(&error); changes.len()],
+        }
+    }
+}
+
+fn entry(
+    at: usize,
+    change: &VisibilityChange,
+) -> Result<ChangeMessageVisibilityBatchRequestEntry, aws_sdk_sqs::error::BuildError> {
+    ChangeMessageVisibilityBatchRequestEntry::builder()
+        .id(at.to_string())
+        .receipt_handle(&change.receipt_handle)
+        .visibility_timeout(whole_seconds(change.after))
+        .build()
+}
+
+fn whole_seconds(duration: Duration) -> i32 {
+    let capped = duration.min(LONGEST);
+    let seconds = capped.as_secs() + u64::from(capped.subsec_nanos() > 0);
+    i32::try_from(seconds).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_whole_seconds_rounded_up_and_at_most_twelve_hours() {
+        let millis = |millis| whole_seconds(Duration::from_millis(millis));
+        assert_eq!((millis(0), millis(1), millis(1000), millis(1001)), (0, 1, 1, 2));
+        assert_eq!(whole_seconds(Duration::MAX), 43_200);
+    }
+}
