@@ -18,7 +18,8 @@ use crate::{
 use futures_util::{
     FutureExt, StreamExt,
     future::{Either, select},
-    pin_mut, stream,
+    pin_mut,
+    stream::FuturesUnordered,
 };
 use std::{any::Any, collections::HashMap, panic::AssertUnwindSafe, sync::Mutex, time::Duration};
 use tracing::{Instrument, Span, error, field::Empty, info, info_span, warn};
@@ -148,12 +149,17 @@ pub async fn process<H: Handler>(
     records: &[Record<'_>],
 ) -> Vec<Verdict> {
     let path = MainPath { handler, ports, settings, deadline };
-    let lanes = path.arrange(records);
+    let mut lanes = path.arrange(records).into_iter();
+    let mut running = FuturesUnordered::new();
     let mut verdicts = vec![None; records.len()];
-    let mut running = stream::iter(lanes.into_iter().map(|lane| path.run_lane(lane)))
-        .buffer_unordered(settings.concurrency.max(1));
-    while let Some(lane) = running.next().await {
-        for (position, verdict) in lane {
+    loop {
+        while running.len() < settings.concurrency.max(1)
+            && let Some(lane) = lanes.next()
+        {
+            running.push(path.run_lane(lane));
+        }
+        let Some(settled) = running.next().await else { break };
+        for (position, verdict) in settled {
             verdicts[position] = Some(verdict);
         }
     }

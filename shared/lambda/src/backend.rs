@@ -1,0 +1,115 @@
+//! The ports on AWS: built when the first invocation needs them, once a process.
+
+use crate::{Environment, system::System};
+use std::{collections::BTreeMap, fmt, sync::LazyLock};
+use throughline_aws::{
+    AwsPublisher, Clients, DynamoLedger, SqsDeadLetters, Visibility, visibility::VisibilityChange,
+};
+use throughline_core::{BoxError, ports::Ports, relay::RelayPorts};
+use tokio::sync::OnceCell;
+
+static CLIENTS: LazyLock<Clients> = LazyLock::new(Clients::new);
+
+/// The SDK's clients of this process. A function's own adapters build theirs from the same configuration:
+///
+/// ```no_run
+/// # async fn example() {
+/// let config = throughline::clients().config().await;
+/// # }
+/// ```
+pub fn clients() -> &'static Clients {
+    &CLIENTS
+}
+
+/// What a handler's main path needs.
+pub(crate) struct Backend {
+    table: String,
+    own_tables: BTreeMap<String, String>,
+    dead_letter_queue_url: String,
+    built: OnceCell<(DynamoLedger, SqsDeadLetters)>,
+}
+
+impl Backend {
+    pub(crate) fn configure(environment: &mut Environment) -> Self {
+        Self {
+            table: environment.required("THROUGHLINE_TABLE", "the name of the ledger's DynamoDB table"),
+            own_tables: environment.family("THROUGHLINE_TABLE_"),
+            dead_letter_queue_url: dead_letter_queue_url(environment),
+            built: OnceCell::new(),
+        }
+    }
+
+    pub(crate) async fn ports(&self) -> Ports<'_> {
+        let (ledger, dead_letters) = self.built.get_or_init(|| self.build()).await;
+        Ports { ledger, dead_letters, time: &System, random: &System }
+    }
+
+    async fn build(&self) -> (DynamoLedger, SqsDeadLetters) {
+        let dynamodb = clients().dynamodb().await.clone();
+        let sqs = clients().sqs().await.clone();
+        (
+            DynamoLedger::new(dynamodb, &self.table, self.own_tables.clone()),
+            SqsDeadLetters::new(sqs, &self.dead_letter_queue_url),
+        )
+    }
+
+    /// Sets how long SQS waits before it delivers messages again.
+    pub(crate) async fn change_visibility(
+        &self,
+        queue_url: &str,
+        changes: &[VisibilityChange],
+    ) -> Result<(), BoxError> {
+        Visibility::new(clients().sqs().await.clone(), queue_url).change(changes).await.map_err(Into::into)
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backend").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+/// What the relay needs.
+pub(crate) struct Relay {
+    bus: String,
+    queues: BTreeMap<String, String>,
+    dead_letter_queue_url: String,
+    built: OnceCell<(AwsPublisher, SqsDeadLetters)>,
+}
+
+impl Relay {
+    pub(crate) fn configure(environment: &mut Environment) -> Self {
+        Self {
+            bus: environment
+                .required("THROUGHLINE_EVENT_BUS", "the name of the bus that events are published on"),
+            queues: environment.family("THROUGHLINE_COMMAND_QUEUE_"),
+            dead_letter_queue_url: dead_letter_queue_url(environment),
+            built: OnceCell::new(),
+        }
+    }
+
+    pub(crate) async fn ports(&self) -> RelayPorts<'_> {
+        let (publisher, dead_letters) = self.built.get_or_init(|| self.build()).await;
+        RelayPorts { publisher, dead_letters, time: &System }
+    }
+
+    async fn build(&self) -> (AwsPublisher, SqsDeadLetters) {
+        let eventbridge = clients().eventbridge().await.clone();
+        let sqs = clients().sqs().await.clone();
+        (
+            AwsPublisher::new(eventbridge, sqs.clone(), &self.bus, self.queues.clone()),
+            SqsDeadLetters::new(sqs, &self.dead_letter_queue_url),
+        )
+    }
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("bus", &self.bus).finish_non_exhaustive()
+    }
+}
+
+fn dead_letter_queue_url(environment: &mut Environment) -> String {
+    environment
+        .required("THROUGHLINE_DEAD_LETTER_QUEUE_URL", "the URL of the queue that rejected messages go to")
+}

@@ -1,0 +1,163 @@
+//! A function's settings, read from its environment. Everything that is missing or malformed is told at
+//! once, in one error.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    fmt::{self, Display},
+    str::FromStr,
+    time::Duration,
+};
+use throughline_core::process;
+
+/// What is wrong with a function's environment: everything, not just the first thing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SettingsError {
+    /// One sentence for each setting that is missing or malformed.
+    pub problems: Vec<String>,
+}
+
+impl Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.problems.len();
+        write!(f, "{count} {} wrong:", if count == 1 { "setting is" } else { "settings are" })?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
+    }
+}
+
+/// The same as its display: this is what a function's last log line shows.
+impl fmt::Debug for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+/// The environment, and what has been found wrong with it so far.
+///
+/// ```
+/// use throughline::Environment;
+/// let mut environment = Environment::from([("THROUGHLINE_CONCURRENCY", "many")]);
+/// environment.required("THROUGHLINE_TABLE", "the ledger's DynamoDB table");
+/// environment.parsed("THROUGHLINE_CONCURRENCY", "a whole number", 10);
+/// assert_eq!(environment.finish().unwrap_err().problems.len(), 2);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+    problems: Vec<String>,
+}
+
+impl Environment {
+    /// This process's environment.
+    pub fn of_process() -> Self {
+        let text = |value: std::ffi::OsString| value.to_string_lossy().into_owned();
+        let variables = env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
+        Self { variables, problems: Vec::new() }
+    }
+
+    /// A setting that must be there; `meaning` says what it is. Empty if it is missing, which
+    /// [`finish`](Self::finish) then tells.
+    pub fn required(&mut self, name: &str, meaning: &str) -> String {
+        match self.variables.get(name).map(|value| value.trim()) {
+            Some("") => self.problem(format!("{name} is empty: it must hold {meaning}")),
+            Some(value) => return value.to_owned(),
+            None => self.problem(format!("{name} is not set: it must hold {meaning}")),
+        }
+        String::new()
+    }
+
+    /// A setting that may be missing.
+    pub fn optional(&self, name: &str) -> Option<String> {
+        self.variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty()).map(Into::into)
+    }
+
+    /// A setting of another type than text, with a default; `form` says what it must look like.
+    pub fn parsed<T: FromStr>(&mut self, name: &str, form: &str, default: T) -> T {
+        let Some(text) = self.optional(name) else { return default };
+        text.parse().unwrap_or_else(|_| {
+            self.problem(format!("{name} is `{text}`: it must be {form}"));
+            default
+        })
+    }
+
+    /// Every setting whose name starts with `prefix`, by the rest of its name as a logical name:
+    /// `THROUGHLINE_TABLE_ORDER_LINES` is `order-lines`.
+    pub fn family(&self, prefix: &str) -> BTreeMap<String, String> {
+        self.variables
+            .iter()
+            .filter_map(|(name, value)| Some((name.strip_prefix(prefix)?, value)))
+            .map(|(name, value)| (name.to_ascii_lowercase().replace('_', "-"), value.trim().to_owned()))
+            .collect()
+    }
+
+    /// Adds something that is wrong.
+    pub fn problem(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+
+    /// # Errors
+    /// Everything that was found wrong.
+    pub fn finish(self) -> Result<(), SettingsError> {
+        if self.problems.is_empty() { Ok(()) } else { Err(SettingsError { problems: self.problems }) }
+    }
+
+    /// The settings of the main path.
+    pub fn process_settings(&mut self) -> process::Settings {
+        let source = self.required("THROUGHLINE_SOURCE", "the CloudEvents source of the events it emits");
+        let defaults = process::Settings::new(source);
+        let concurrency =
+            self.parsed("THROUGHLINE_CONCURRENCY", "a whole number of records from 1", defaults.concurrency);
+        if concurrency == 0 {
+            self.problem(
+                "THROUGHLINE_CONCURRENCY is `0`: it must be a whole number of records from 1".into(),
+            );
+        }
+        let days = defaults.claim_lifetime.as_secs() / DAY.as_secs();
+        let days = self.parsed("THROUGHLINE_CLAIM_LIFETIME_DAYS", "a whole number of days", days);
+        let claim_lifetime = DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX));
+        process::Settings { concurrency, claim_lifetime, ..defaults }
+    }
+}
+
+const DAY: Duration = Duration::from_hours(24);
+
+impl<const N: usize> From<[(&str, &str); N]> for Environment {
+    fn from(variables: [(&str, &str); N]) -> Self {
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self { variables: BTreeMap::from(variables), problems: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        let mut environment = Environment::from([
+            ("THROUGHLINE_CONCURRENCY", "0"),
+            ("THROUGHLINE_CLAIM_LIFETIME_DAYS", "1 week"),
+        ]);
+        environment.required("THROUGHLINE_TABLE", "the ledger's DynamoDB table");
+        environment.process_settings();
+        let error = environment.finish().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "4 settings are wrong:\
+             \n  - THROUGHLINE_TABLE is not set: it must hold the ledger's DynamoDB table\
+             \n  - THROUGHLINE_SOURCE is not set: it must hold the CloudEvents source of the events it emits\
+             \n  - THROUGHLINE_CONCURRENCY is `0`: it must be a whole number of records from 1\
+             \n  - THROUGHLINE_CLAIM_LIFETIME_DAYS is `1 week`: it must be a whole number of days"
+        );
+    }
+
+    #[test]
+    fn a_family_of_settings_is_known_by_logical_names() {
+        let environment =
+            Environment::from([("THROUGHLINE_TABLE_ORDER_LINES", "shop-lines"), ("OTHER", "x")]);
+        let tables = environment.family("THROUGHLINE_TABLE_");
+        assert_eq!(tables, BTreeMap::from([("order-lines".into(), "shop-lines".into())]));
+    }
+}

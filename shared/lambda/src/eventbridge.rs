@@ -1,0 +1,94 @@
+//! The EventBridge trigger: a rule that invokes the function directly.
+
+use crate::{Environment, Invocation, Trigger, Unanswered, backend::Backend};
+use serde::Deserialize;
+use serde_json::Value;
+use throughline_core::{
+    Handler, Record, Verdict,
+    ports::Ports,
+    process::{self, RetryCause, process},
+};
+
+/// Feeds a handler from an EventBridge rule that invokes the function directly: a batch of one.
+///
+/// If the event must be delivered again the invocation fails, and Lambda's own retries and on-failure
+/// destination apply. A rejected event is sent to the dead-letter queue, and the invocation succeeds.
+pub fn eventbridge<H: Handler>(handler: H) -> EventBridge<H> {
+    EventBridge { handler }
+}
+
+/// What [`eventbridge`] returns.
+#[derive(Debug, Clone)]
+pub struct EventBridge<H> {
+    handler: H,
+}
+
+/// An EventBridge trigger with its settings.
+#[derive(Debug)]
+pub struct ReadyEventBridge<H> {
+    handler: H,
+    settings: process::Settings,
+    backend: Backend,
+}
+
+impl<H: Handler> Trigger for EventBridge<H> {
+    type Ready = ReadyEventBridge<H>;
+
+    fn configure(self, environment: &mut Environment) -> ReadyEventBridge<H> {
+        ReadyEventBridge {
+            handler: self.handler,
+            settings: environment.process_settings(),
+            backend: Backend::configure(environment),
+        }
+    }
+
+    async fn respond(ready: &ReadyEventBridge<H>, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
+        answer(&ready.handler, ready.backend.ports().await, &ready.settings, invocation)
+            .await
+            .map(|()| Value::Null)
+    }
+}
+
+#[derive(Deserialize)]
+struct Identity {
+    id: Option<String>,
+}
+
+/// Takes one event through the main path.
+///
+/// # Errors
+/// If it must be delivered again.
+pub async fn answer<H: Handler>(
+    handler: &H,
+    ports: Ports<'_>,
+    settings: &process::Settings,
+    invocation: Invocation<'_>,
+) -> Result<(), Unanswered> {
+    // The id of the EventBridge event stays the same when Lambda invokes again; the request id does, too,
+    // but only for the retries of one asynchronous invocation.
+    let identity: Option<Identity> = serde_json::from_str(invocation.payload).ok();
+    let id = identity.and_then(|identity| identity.id).unwrap_or_else(|| invocation.request_id.to_owned());
+    let record = Record {
+        message_id: &id,
+        source: invocation.function_arn,
+        body: invocation.payload,
+        attempt: 1,
+        is_last_attempt: false,
+        group: None,
+    };
+    match process(handler, ports, settings, invocation.deadline, &[record]).await.pop() {
+        Some(Verdict::Retry { cause, .. }) => Err(unanswered(cause)),
+        Some(_) => Ok(()),
+        None => Err(Unanswered::new("Internal", "the main path gave no verdict")),
+    }
+}
+
+fn unanswered(cause: RetryCause) -> Unanswered {
+    match cause {
+        RetryCause::Failed { error_type, reason } => Unanswered::new(error_type, reason),
+        RetryCause::Busy => Unanswered::new("Busy", "another invocation is working on this event"),
+        RetryCause::Deadline => Unanswered::new("Deadline", "the invocation was about to end"),
+        RetryCause::Behind => Unanswered::new("Behind", "an event before it must be delivered first"),
+        RetryCause::NotDeadLettered { reason } => Unanswered::new("NotDeadLettered", reason),
+    }
+}

@@ -1,0 +1,135 @@
+//! The relay: fed by the ledger table's stream, it publishes what handlers emitted.
+
+use crate::{Environment, Invocation, Trigger, Unanswered, backend::Relay};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+use throughline_aws::ledger::{layout, outgoing_from_stream_image};
+use throughline_core::relay::{LogEntry, RelayPorts, relay};
+
+/// Publishes what handlers emitted: events to the bus, commands to their queues.
+///
+/// The event source mapping reads the ledger table's stream (new images), filters on `INSERT` and on sort
+/// keys that begin with `event#` or `command#`, has `ReportBatchItemFailures`, bisects on error and has an
+/// on-failure destination.
+pub fn outbox() -> Outbox {
+    Outbox
+}
+
+/// What [`outbox`] returns.
+#[derive(Debug, Clone, Copy)]
+pub struct Outbox;
+
+/// How to say that part of a batch must be delivered again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamFailures {
+    /// With `batchItemFailures`: the stream goes on from the first failure.
+    Report,
+    /// By failing the invocation, for event source mappings that ignore `batchItemFailures`: the whole
+    /// batch is delivered again, so some of it is published twice, but nothing is lost.
+    FailInvocation,
+}
+
+/// An outbox trigger with its settings.
+#[derive(Debug)]
+pub struct ReadyOutbox {
+    relay: Relay,
+    failures: StreamFailures,
+}
+
+impl Trigger for Outbox {
+    type Ready = ReadyOutbox;
+
+    fn configure(self, environment: &mut Environment) -> ReadyOutbox {
+        let name = "THROUGHLINE_STREAM_FAILURES";
+        let failures = match environment.optional(name).as_deref() {
+            None | Some("report") => StreamFailures::Report,
+            Some("fail-invocation") => StreamFailures::FailInvocation,
+            Some(other) => {
+                environment.problem(format!("{name} is `{other}`: it must be `report` or `fail-invocation`"));
+                StreamFailures::Report
+            }
+        };
+        ReadyOutbox { relay: Relay::configure(environment), failures }
+    }
+
+    async fn respond(ready: &ReadyOutbox, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
+        answer(ready.relay.ports().await, ready.failures, invocation.payload).await
+    }
+}
+
+#[derive(Deserialize)]
+struct Stream<'a> {
+    #[serde(borrow, rename = "Records")]
+    records: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StreamRecord {
+    event_name: String,
+    dynamodb: Change,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Change {
+    sequence_number: String,
+    #[serde(default)]
+    new_image: Value,
+}
+
+/// Publishes a batch of the stream.
+///
+/// # Errors
+/// If the payload is no DynamoDB stream event, or if part of it must be delivered again and `failures` says
+/// to fail the invocation then.
+pub async fn answer(
+    ports: RelayPorts<'_>,
+    failures: StreamFailures,
+    payload: &str,
+) -> Result<Value, Unanswered> {
+    let stream: Stream<'_> = serde_json::from_str(payload).map_err(|error| {
+        let message =
+            format!("the relay is fed by a DynamoDB stream, but the payload is no such event: {error}");
+        Unanswered::new("NotAStreamEvent", message)
+    })?;
+    let entries: Vec<LogEntry> = stream.records.into_iter().filter_map(entry).collect();
+    let Some(first_failed) = relay(&entries, ports).await else {
+        return Ok(json!({ "batchItemFailures": [] }));
+    };
+    let sequence_number = &entries[first_failed].sequence_number;
+    // Without a sequence number there is no place in the stream to go on from.
+    if failures == StreamFailures::FailInvocation || sequence_number.is_empty() {
+        let left = entries.len() - first_failed;
+        return Err(Unanswered::new(
+            "NotPublished",
+            format!("{left} of {} messages are not published", entries.len()),
+        ));
+    }
+    Ok(json!({ "batchItemFailures": [{ "itemIdentifier": sequence_number }] }))
+}
+
+/// The log entry in a record; nothing if the record is not about the log.
+fn entry(record: &RawValue) -> Option<LogEntry> {
+    let raw = record.get().to_owned();
+    let change = match serde_json::from_str::<StreamRecord>(&raw) {
+        Ok(StreamRecord { event_name, dynamodb }) if event_name == "INSERT" => dynamodb,
+        Ok(_) => return None,
+        Err(error) => {
+            let message = Err(format!("the stream record cannot be read: {error}"));
+            return Some(LogEntry { sequence_number: sequence_number(&raw), message, raw });
+        }
+    };
+    let sort_key = change.new_image[layout::SORT_KEY]["S"].as_str().unwrap_or_default();
+    if ![layout::EVENT_PREFIX, layout::COMMAND_PREFIX].iter().any(|prefix| sort_key.starts_with(prefix)) {
+        return None;
+    }
+    let message = outgoing_from_stream_image(&change.new_image);
+    Some(LogEntry { sequence_number: change.sequence_number, message, raw })
+}
+
+/// The sequence number of a record that cannot be read otherwise.
+fn sequence_number(raw: &str) -> String {
+    let value: Value = serde_json::from_str(raw).unwrap_or_default();
+    value["dynamodb"]["SequenceNumber"].as_str().unwrap_or_default().to_owned()
+}

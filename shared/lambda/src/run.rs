@@ -1,0 +1,165 @@
+//! [`run`]: reads the settings, starts the logs, answers Lambda.
+
+use crate::{Environment, SettingsError, logs};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde_json::value::RawValue;
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+use throughline_core::Timestamp;
+use tracing::error;
+
+/// The longest a Lambda invocation may take ("Lambda quotas": function timeout).
+const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
+
+/// One invocation of the function.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation<'a> {
+    /// What Lambda was given, as JSON.
+    pub payload: &'a str,
+    /// When Lambda ends it, if that is known.
+    pub deadline: Option<Timestamp>,
+    /// The id Lambda gave it.
+    pub request_id: &'a str,
+    /// The function that was invoked.
+    pub function_arn: &'a str,
+}
+
+/// The invocation failed as a whole, and Lambda is to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unanswered {
+    /// The type of the error, which Lambda and Step Functions match on.
+    pub error_type: String,
+    /// What went wrong.
+    pub message: String,
+}
+
+impl Unanswered {
+    /// An invocation that failed.
+    pub fn new(error_type: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { error_type: error_type.into(), message: message.into() }
+    }
+}
+
+impl From<Unanswered> for Diagnostic {
+    fn from(error: Unanswered) -> Self {
+        Self { error_type: error.error_type, error_message: error.message }
+    }
+}
+
+/// What feeds a handler: [`sqs`](fn@crate::sqs), [`eventbridge`](fn@crate::eventbridge),
+/// [`outbox`](fn@crate::outbox).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a trigger",
+    note = "say where the messages come from: throughline::run(throughline::sqs(MyHandler))"
+)]
+pub trait Trigger: Send + Sync + 'static {
+    /// The trigger with its settings.
+    type Ready: Send + Sync + 'static;
+
+    /// Reads the settings. What is missing or malformed is kept by the environment, so that all of it is
+    /// told at once.
+    fn configure(self, environment: &mut Environment) -> Self::Ready;
+
+    /// Answers one invocation.
+    ///
+    /// # Errors
+    /// If the invocation failed as a whole.
+    fn respond(
+        ready: &Self::Ready,
+        invocation: Invocation<'_>,
+    ) -> impl Future<Output = Result<serde_json::Value, Unanswered>> + Send;
+}
+
+/// Why a function stopped.
+pub enum Error {
+    /// Its settings are wrong.
+    Settings(SettingsError),
+    /// Lambda's runtime interface failed.
+    Runtime(lambda_runtime::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settings(error) => fmt::Display::fmt(error, f),
+            Self::Runtime(error) => write!(f, "Lambda's runtime interface failed: {error}"),
+        }
+    }
+}
+
+/// The same as its display: this is what `main` prints.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Runs the function: reads its settings from the environment, then answers invocation after invocation.
+///
+/// | setting | meaning |
+/// |---|---|
+/// | `THROUGHLINE_TABLE` | the ledger's table |
+/// | `THROUGHLINE_TABLE_<NAME>` | an entity's own table, by its logical name |
+/// | `THROUGHLINE_SOURCE` | the CloudEvents `source` of what it emits |
+/// | `THROUGHLINE_DEAD_LETTER_QUEUE_URL` | where rejected messages go |
+/// | `THROUGHLINE_QUEUE_URL`, `THROUGHLINE_MAX_RECEIVE_COUNT` | `sqs`: the queue, and its redrive policy's `maxReceiveCount` |
+/// | `THROUGHLINE_EVENT_BUS`, `THROUGHLINE_COMMAND_QUEUE_<NAME>` | `outbox`: where to send events and commands |
+/// | `THROUGHLINE_STREAM_FAILURES` | `outbox`: `report` (default) or `fail-invocation` |
+/// | `THROUGHLINE_CLAIM_LIFETIME_DAYS` | how long finished work is remembered (default 60) |
+/// | `THROUGHLINE_CONCURRENCY` | how many records run at a time (default 10) |
+/// | `THROUGHLINE_LOG` | what is logged, such as `debug` or `info,throughline_core=debug` (default `info`) |
+///
+/// # Errors
+/// [`Error::Settings`] names every setting that is missing or malformed.
+pub async fn run<T: Trigger>(trigger: T) -> Result<(), Error> {
+    let mut environment = Environment::of_process();
+    logs::start(&mut environment);
+    let ready = trigger.configure(&mut environment);
+    if let Err(error) = environment.finish() {
+        error!(%error, "the function cannot start");
+        return Err(Error::Settings(error));
+    }
+    let ready = Arc::new(ready);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
+        let ready = Arc::clone(&ready);
+        async move {
+            let invocation = Invocation {
+                payload: event.payload.get(),
+                deadline: believable(event.context.deadline, Timestamp::now()),
+                request_id: &event.context.request_id,
+                function_arn: &event.context.invoked_function_arn,
+            };
+            let answer = T::respond(&ready, invocation).await;
+            if let Err(Unanswered { error_type, message }) = &answer {
+                error!(error_type, message, "the invocation failed");
+            }
+            answer
+        }
+    }))
+    .await
+    .map_err(Error::Runtime)
+}
+
+/// A deadline that an invocation can have. Some local runtimes always say an instant in 1970: then the
+/// end is not known, rather than long past.
+fn believable(milliseconds: u64, now: Timestamp) -> Option<Timestamp> {
+    let deadline = Timestamp::from_millisecond(i64::try_from(milliseconds).ok()?).ok()?;
+    let longest = now.saturating_add(LONGEST_INVOCATION + Duration::from_mins(1)).ok()?;
+    (deadline > now && deadline <= longest).then_some(deadline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_deadline_that_an_invocation_can_have_is_believed() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let after = |seconds: u64| u64::try_from(now.as_millisecond()).unwrap() + seconds * 1000;
+        assert!(believable(after(10), now).is_some());
+        assert_eq!(believable(600_000, now), None);
+        assert_eq!(believable(after(24 * 3600), now), None);
+        assert_eq!(believable(u64::MAX, now), None);
+    }
+}

@@ -1,0 +1,216 @@
+//! The SQS trigger: standard and FIFO queues, with partial batch responses.
+
+use crate::{Environment, Invocation, Trigger, Unanswered, backend::Backend};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{borrow::Cow, time::Duration};
+use throughline_aws::visibility::VisibilityChange;
+use throughline_core::{
+    Handler, Record, Timestamp, Verdict,
+    ports::Ports,
+    process::{self, process},
+};
+use tracing::warn;
+
+/// Feeds a handler from an SQS queue.
+///
+/// The event source mapping must have `ReportBatchItemFailures`. A record that must be delivered again is
+/// reported as failed, after its visibility timeout was set to the back-off; a rejected one, and one that
+/// failed on its last allowed receive, is sent to the dead-letter queue with its reason.
+///
+/// In a FIFO queue the records of a group run in order. The first that must be delivered again takes all
+/// that follow it in its group along; a rejected one lets the group go on.
+pub fn sqs<H: Handler>(handler: H) -> Sqs<H> {
+    Sqs { handler }
+}
+
+/// What [`sqs`] returns.
+#[derive(Debug, Clone)]
+pub struct Sqs<H> {
+    handler: H,
+}
+
+/// An SQS trigger with its settings.
+#[derive(Debug)]
+pub struct ReadySqs<H> {
+    handler: H,
+    settings: process::Settings,
+    most_receives: u32,
+    queue_url: String,
+    backend: Backend,
+}
+
+impl<H: Handler> Trigger for Sqs<H> {
+    type Ready = ReadySqs<H>;
+
+    fn configure(self, environment: &mut Environment) -> ReadySqs<H> {
+        ReadySqs {
+            handler: self.handler,
+            settings: environment.process_settings(),
+            most_receives: most_receives(environment),
+            queue_url: environment
+                .required("THROUGHLINE_QUEUE_URL", "the URL of the queue that feeds this function"),
+            backend: Backend::configure(environment),
+        }
+    }
+
+    async fn respond(ready: &ReadySqs<H>, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
+        let batch = read(invocation.payload)?;
+        let ports = ready.backend.ports().await;
+        let answer =
+            answer(&ready.handler, ports, &ready.settings, ready.most_receives, invocation.deadline, &batch)
+                .await;
+        let changes = answer.visibility_changes();
+        if !changes.is_empty()
+            && let Err(error) = ready.backend.change_visibility(&ready.queue_url, &changes).await
+        {
+            warn!(%error, "the back-off could not be set; the queue's own visibility timeout applies");
+        }
+        Ok(answer.response())
+    }
+}
+
+fn most_receives(environment: &mut Environment) -> u32 {
+    let name = "THROUGHLINE_MAX_RECEIVE_COUNT";
+    let form = "the maxReceiveCount of the queue's redrive policy, at least 5";
+    environment.required(name, form);
+    let most = environment.parsed(name, form, 5);
+    if most < 5 {
+        // Native redrive is the backstop for crashes; below five it would overtake back-off and hand-backs.
+        environment.problem(format!("{name} is `{most}`: it must be {form}"));
+    }
+    most
+}
+
+/// A batch, as Lambda delivers it. Only what is needed, borrowed from the payload where it can be.
+#[derive(Debug, Deserialize)]
+pub struct Batch<'a> {
+    #[serde(borrow, rename = "Records")]
+    records: Vec<Delivered<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Delivered<'a> {
+    #[serde(borrow)]
+    message_id: Cow<'a, str>,
+    #[serde(borrow)]
+    receipt_handle: Cow<'a, str>,
+    #[serde(borrow)]
+    body: Cow<'a, str>,
+    #[serde(borrow, rename = "eventSourceARN")]
+    event_source_arn: Cow<'a, str>,
+    #[serde(borrow)]
+    attributes: SystemAttributes<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SystemAttributes<'a> {
+    #[serde(borrow)]
+    approximate_receive_count: Cow<'a, str>,
+    #[serde(default)]
+    message_group_id: Option<String>,
+}
+
+/// Reads a batch.
+///
+/// # Errors
+/// If the payload is no SQS event: then the function is wired to something else.
+pub fn read(payload: &str) -> Result<Batch<'_>, Unanswered> {
+    serde_json::from_str(payload).map_err(|error| {
+        let message =
+            format!("this function is fed by an SQS queue, but the payload is no SQS event: {error}");
+        Unanswered::new("NotAnSqsEvent", message)
+    })
+}
+
+/// What to tell SQS about a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The records to deliver again, in their order.
+    pub failures: Vec<Failure>,
+    /// Every record's verdict.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// A record to deliver again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Its id.
+    pub message_id: String,
+    /// What its visibility is changed by.
+    pub receipt_handle: String,
+    /// How long to wait.
+    pub after: Duration,
+}
+
+impl Answer {
+    /// The partial batch response
+    /// ("Using Lambda with Amazon SQS", section "Reporting batch item failures").
+    pub fn response(&self) -> Value {
+        let failures: Vec<_> =
+            self.failures.iter().map(|failure| json!({ "itemIdentifier": failure.message_id })).collect();
+        json!({ "batchItemFailures": failures })
+    }
+}
+
+impl Answer {
+    fn visibility_changes(&self) -> Vec<VisibilityChange> {
+        let change = |failure: &Failure| VisibilityChange {
+            receipt_handle: failure.receipt_handle.clone(),
+            after: failure.after,
+        };
+        self.failures.iter().map(change).collect()
+    }
+}
+
+/// Takes a batch through the main path.
+///
+/// `most_receives` is the `maxReceiveCount` of the queue's redrive policy: a record that fails on that
+/// receive is dead-lettered here, with its reason, before SQS would do it without one.
+pub async fn answer<H: Handler>(
+    handler: &H,
+    ports: Ports<'_>,
+    settings: &process::Settings,
+    most_receives: u32,
+    deadline: Option<Timestamp>,
+    batch: &Batch<'_>,
+) -> Answer {
+    let records: Vec<Record<'_>> = batch
+        .records
+        .iter()
+        .map(|message| {
+            let attempt = message.attributes.approximate_receive_count.parse().unwrap_or(1);
+            Record {
+                message_id: &message.message_id,
+                source: &message.event_source_arn,
+                body: &message.body,
+                attempt,
+                is_last_attempt: attempt >= most_receives,
+                group: fifo_group(message),
+            }
+        })
+        .collect();
+    let verdicts = process(handler, ports, settings, deadline, &records).await;
+    let failures = batch
+        .records
+        .iter()
+        .zip(&verdicts)
+        .filter_map(|(message, verdict)| match verdict {
+            Verdict::Retry { after, .. } => Some(Failure {
+                message_id: message.message_id.clone().into_owned(),
+                receipt_handle: message.receipt_handle.clone().into_owned(),
+                after: *after,
+            }),
+            _ => None,
+        })
+        .collect();
+    Answer { failures, verdicts }
+}
+
+/// Standard queues may carry group ids, too ("fair queues"); only a FIFO queue promises order.
+fn fifo_group<'a>(message: &'a Delivered<'_>) -> Option<&'a str> {
+    let group = message.attributes.message_group_id.as_deref()?;
+    message.event_source_arn.ends_with(".fifo").then_some(group)
+}

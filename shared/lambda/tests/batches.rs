@@ -1,0 +1,284 @@
+//! Batches of SQS records, through the trigger and the main path, over the in-memory ledger.
+
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::{collections::HashSet, time::Duration};
+use throughline::{Verdict, ports::Ports, prelude::*, process, sqs};
+use throughline_testing::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Asked {
+    id: String,
+    behaviour: Behaviour,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Behaviour {
+    Works,
+    Panics,
+    Fails,
+    Rejects,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Answered {
+    id: String,
+}
+
+events! { enum Question of "question" { "question.asked" v1 => Asked(Asked.id) } }
+events! { enum Answer of "question" { "question.answered" v1 => Answered(Answered.id) } }
+
+async fn answer(asked: Envelope<Asked>) -> Result<Effects<Answer>, Failure> {
+    match asked.data.behaviour {
+        Behaviour::Works => Ok(Effects::none().emit(Answered { id: asked.data.id })),
+        Behaviour::Panics => panic!("no idea"),
+        Behaviour::Fails => Err("the library is closed".into()),
+        Behaviour::Rejects => Err(Failure::reject("a silly question")),
+    }
+}
+
+/// A record of a batch: what is in it, which FIFO group it belongs to, how often it was received.
+#[derive(Debug, Clone)]
+struct Sent {
+    content: Content,
+    group: Option<String>,
+    receives: u32,
+    wrapping: Wrapping,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Event(Behaviour),
+    Malformed,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Wrapping {
+    Bare,
+    EventBridge,
+    Notification,
+}
+
+impl Sent {
+    fn new(content: Content) -> Self {
+        Self { content, group: None, receives: 1, wrapping: Wrapping::Bare }
+    }
+
+    fn in_group(self, group: &str) -> Self {
+        Self { group: Some(group.into()), ..self }
+    }
+
+    fn received(self, receives: u32) -> Self {
+        Self { receives, ..self }
+    }
+
+    fn body(&self, position: usize) -> String {
+        let Content::Event(behaviour) = self.content else { return format!("{{ malformed {position}") };
+        let asked = Asked { id: format!("q-{position}"), behaviour };
+        let event =
+            serde_json::to_value(Envelope::of(format!("e-{position}"), "tests", asked).encode().unwrap())
+                .unwrap();
+        match self.wrapping {
+            Wrapping::Bare => event.to_string(),
+            Wrapping::EventBridge => {
+                json!({ "version": "0", "id": "eb", "source": "tests", "detail-type": "question.asked", "detail": event })
+                    .to_string()
+            }
+            Wrapping::Notification => {
+                json!({ "Type": "Notification", "MessageId": "n", "Message": event.to_string() }).to_string()
+            }
+        }
+    }
+
+    fn record(&self, position: usize) -> Value {
+        let queue = if self.group.is_some() { "questions.fifo" } else { "questions" };
+        let mut attributes = json!({
+            "ApproximateReceiveCount": self.receives.to_string(),
+            "SentTimestamp": "1767225600000",
+            "SenderId": "AIDA",
+        });
+        if let Some(group) = &self.group {
+            attributes["MessageGroupId"] = group.as_str().into();
+        }
+        json!({
+            "messageId": format!("m-{position}"),
+            "receiptHandle": format!("r-{position}"),
+            "body": self.body(position),
+            "attributes": attributes,
+            "messageAttributes": {},
+            "md5OfBody": "x",
+            "eventSource": "aws:sqs",
+            "eventSourceARN": format!("arn:aws:sqs:eu-west-1:123456789012:{queue}"),
+            "awsRegion": "eu-west-1",
+        })
+    }
+}
+
+const MOST_RECEIVES: u32 = 5;
+
+struct Outcome {
+    /// Positions of the records reported as failed.
+    failed: Vec<usize>,
+    verdicts: Vec<Verdict>,
+    dead: MemoryDeadLetters,
+    ledger: MemoryLedger,
+    backoffs: Vec<Duration>,
+}
+
+async fn deliver(batch: &[Sent]) -> Outcome {
+    let records: Vec<Value> =
+        batch.iter().enumerate().map(|(position, sent)| sent.record(position)).collect();
+    let payload = json!({ "Records": records }).to_string();
+    let (ledger, dead) = (MemoryLedger::default(), MemoryDeadLetters::default());
+    let (time, random) = (TestTime::start(), SeededRandom::new(3));
+    let ports = Ports { ledger: &ledger, dead_letters: &dead, time: &time, random: &random };
+    let handler = handler_fn("answer", answer);
+    let settings = process::Settings::new("tests");
+    let read = sqs::read(&payload).unwrap();
+    let answer = sqs::answer(&handler, ports, &settings, MOST_RECEIVES, None, &read).await;
+    let response = answer.response();
+    let failed = response["batchItemFailures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|failure| failure["itemIdentifier"].as_str().unwrap()[2..].parse().unwrap())
+        .collect();
+    let backoffs = answer.failures.iter().map(|failure| failure.after).collect();
+    Outcome { failed, verdicts: answer.verdicts, dead, ledger, backoffs }
+}
+
+use Behaviour::{Fails, Panics, Rejects, Works};
+
+fn event(behaviour: Behaviour) -> Sent {
+    Sent::new(Content::Event(behaviour))
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_ten_records_exactly_the_transient_and_the_panicking_one_come_back() {
+    let mut batch = vec![event(Works); 10];
+    batch[2] = Sent::new(Content::Malformed);
+    batch[4] = event(Panics);
+    batch[7] = event(Fails);
+    batch[8].wrapping = Wrapping::EventBridge;
+    batch[9].wrapping = Wrapping::Notification;
+    let outcome = deliver(&batch).await;
+    assert_eq!(outcome.failed, [4, 7]);
+    assert_eq!(outcome.verdicts.iter().filter(|verdict| **verdict == Verdict::Done).count(), 7);
+    let letters = outcome.dead.letters();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(
+        (letters[0].body.as_str(), letters[0].error_type.as_str()),
+        ("{ malformed 2", "MalformedBody")
+    );
+    assert!(letters[0].error_message.contains("not JSON"), "{}", letters[0].error_message);
+    assert_eq!(outcome.ledger.log().len(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_fifo_group_the_first_retry_returns_all_that_follow_it() {
+    let batch = [
+        event(Works).in_group("a"),
+        event(Fails).in_group("a"),
+        event(Works).in_group("b"),
+        event(Works).in_group("a"),
+        event(Rejects).in_group("b"),
+        Sent::new(Content::Malformed).in_group("a"),
+        event(Works).in_group("b"),
+    ];
+    let outcome = deliver(&batch).await;
+    assert_eq!(outcome.failed, [1, 3, 5]);
+    assert_eq!(outcome.dead.letters().len(), 1, "only the rejected one; what waits is not given up");
+    assert_eq!(outcome.ledger.log().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_on_its_last_receive_is_dead_lettered_with_its_reason() {
+    let batch = [
+        event(Fails).received(MOST_RECEIVES),
+        event(Panics).received(MOST_RECEIVES),
+        event(Fails).received(4),
+    ];
+    let outcome = deliver(&batch).await;
+    assert_eq!(outcome.failed, [2]);
+    let reasons: Vec<_> = outcome.dead.letters().iter().map(|letter| letter.error_message.clone()).collect();
+    assert_eq!(reasons, ["the library is closed", "the handler panicked: no idea"]);
+    assert!(outcome.dead.letters().iter().all(|letter| letter.attempts == MOST_RECEIVES));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_back_off_grows_with_every_receive_and_is_spread_out() {
+    for (receives, most) in [(1, 2), (2, 4), (4, 16)] {
+        let outcome = deliver(&vec![event(Fails).received(receives); 10]).await;
+        assert!(outcome.backoffs.iter().all(|wait| *wait <= Duration::from_secs(most)));
+        assert!(outcome.backoffs.iter().collect::<HashSet<_>>().len() > 5, "{:?}", outcome.backoffs);
+    }
+}
+
+#[test]
+fn a_payload_from_elsewhere_says_how_the_function_is_wired_wrongly() {
+    let error = sqs::read(r#"{"detail-type":"t"}"#).unwrap_err();
+    assert_eq!(error.error_type, "NotAnSqsEvent");
+    assert!(error.message.contains("missing field `Records`"), "{}", error.message);
+}
+
+fn any_sent(fifo: bool) -> impl Strategy<Value = Sent> {
+    let behaviour = prop_oneof![4 => Just(Works), 1 => Just(Panics), 1 => Just(Fails), 1 => Just(Rejects)];
+    let content = prop_oneof![6 => behaviour.prop_map(Content::Event), 1 => Just(Content::Malformed)];
+    let wrapping =
+        prop_oneof![Just(Wrapping::Bare), Just(Wrapping::EventBridge), Just(Wrapping::Notification)];
+    (content, 1..=MOST_RECEIVES, wrapping, prop::sample::select(vec!["a", "b", "c"]), any::<bool>()).prop_map(
+        move |(content, receives, wrapping, group, _)| Sent {
+            content,
+            receives,
+            wrapping,
+            group: fifo.then(|| group.to_owned()),
+        },
+    )
+}
+
+/// What must come back, said again without looking at the main path.
+fn expected_failures(batch: &[Sent]) -> Vec<usize> {
+    let mut blocked = HashSet::new();
+    let mut failed = Vec::new();
+    for (position, sent) in batch.iter().enumerate() {
+        let fails = matches!(sent.content, Content::Event(Panics | Fails)) && sent.receives < MOST_RECEIVES;
+        if fails || blocked.contains(&sent.group) {
+            failed.push(position);
+            if sent.group.is_some() {
+                blocked.insert(sent.group.clone());
+            }
+        }
+    }
+    failed
+}
+
+fn paused() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_standard_batch_returns_just_what_may_pass(batch in prop::collection::vec(any_sent(false), 0..20)) {
+        check(&batch);
+    }
+
+    #[test]
+    fn any_fifo_batch_returns_the_first_retry_of_a_group_and_all_after_it(
+        batch in prop::collection::vec(any_sent(true), 0..20),
+    ) {
+        check(&batch);
+    }
+}
+
+fn check(batch: &[Sent]) {
+    let outcome = paused().block_on(deliver(batch));
+    let expected = expected_failures(batch);
+    assert_eq!(outcome.failed, expected);
+    let settled = || batch.iter().enumerate().filter(|(position, _)| !expected.contains(position));
+    let done = settled().filter(|(_, sent)| sent.content == Content::Event(Works)).count();
+    assert_eq!(outcome.ledger.log().len(), done, "every event that works has its one effect");
+    assert_eq!(outcome.dead.letters().len(), settled().count() - done, "all else is dead-lettered");
+}
