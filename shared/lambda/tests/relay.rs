@@ -57,7 +57,7 @@ fn log_record(number: usize) -> Value {
     let envelope = Envelope { attributes: Attributes::new(format!("e-{number}"), "shop", "t"), data };
     image_record(
         number,
-        json!({
+        &json!({
             "pk": { "S": "order#o-1" },
             "sk": { "S": format!("event#{number:020}") },
             "destination": { "S": "bus" },
