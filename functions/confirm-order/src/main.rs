@@ -1,1 +1,10 @@
-fn main() {}
+//! The function `confirm-order`: takes `stock.reserved` and `stock.depleted` from the bus.
+
+mod handler;
+
+use handler::ConfirmOrder;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), throughline::Error> {
+    throughline::run(throughline::eventbridge(ConfirmOrder)).await
+}

@@ -1,1 +1,7 @@
-fn main() {}
+//! The function `relay-outbox`: takes what handlers have committed from the table's stream, and sends events
+//! to the bus and commands to their queues.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), throughline::Error> {
+    throughline::run(throughline::outbox()).await
+}
