@@ -279,6 +279,11 @@ impl Sealing<'_> {
 
     fn push(&mut self, destination: Destination, envelope: EncodedEnvelope) -> Result<(), EffectsError> {
         let what = format!("{} {}", envelope.attributes.message_type, envelope.attributes.id);
+        if envelope.attributes.subject.as_deref() == Some("") {
+            return Err(
+                self.unwritable(what, "its subject is empty, which CloudEvents does not allow".into())
+            );
+        }
         let bytes = envelope.data.get().len() + ITEM_OVERHEAD_BYTES;
         self.weigh(what, bytes, MOST_MESSAGE_BYTES)?;
         self.outgoing.push(Outgoing { destination, envelope });
