@@ -11,6 +11,7 @@
 pub mod clients;
 pub mod dead_letter_queue;
 pub mod ledger;
+pub mod operate;
 pub mod outside;
 pub mod publisher;
 mod sqs_text;
