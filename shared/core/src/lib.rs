@@ -47,6 +47,6 @@ pub mod prelude {
 /// What the macros of this crate expand to. Not part of the interface.
 #[doc(hidden)]
 pub mod __macro {
-    pub use crate::message::{decode_data, encode_data, version_number};
+    pub use crate::message::{decode_data, encode_data, versions};
     pub use serde_json::value::RawValue;
 }

@@ -226,19 +226,30 @@ pub fn decode_data<T: DeserializeOwned>(name: &str, data: &RawValue) -> Result<T
     serde_json::from_str(data.get()).map_err(|source| DataError::Malformed { name: name.into(), source })
 }
 
-/// Reads `v1` at compile time.
+/// The versions a catalogue may name. Constants rather than a function that reads the text, so that the
+/// compiler's error for another word points at that word.
 #[doc(hidden)]
-pub const fn version_number(text: &str) -> u16 {
-    let bytes = text.as_bytes();
-    assert!(bytes.len() > 1 && bytes[0] == b'v', "a version is written v1, v2, ...");
-    let (mut number, mut at) = (0u16, 1);
-    while at < bytes.len() {
-        assert!(bytes[at].is_ascii_digit(), "a version is written v1, v2, ...");
-        number = number * 10 + (bytes[at] - b'0') as u16;
-        at += 1;
+pub mod versions {
+    macro_rules! versions {
+        ($($name:ident = $number:literal),+ $(,)?) => {
+            $(#[allow(non_upper_case_globals)] pub const $name: u16 = $number;)+
+        };
     }
-    assert!(number > 0, "versions count from v1");
-    number
+
+    #[rustfmt::skip]
+    versions![
+        v1 = 1, v2 = 2, v3 = 3, v4 = 4, v5 = 5, v6 = 6, v7 = 7, v8 = 8, v9 = 9,
+        v10 = 10, v11 = 11, v12 = 12, v13 = 13, v14 = 14, v15 = 15, v16 = 16, v17 = 17, v18 = 18,
+        v19 = 19, v20 = 20, v21 = 21, v22 = 22, v23 = 23, v24 = 24, v25 = 25, v26 = 26, v27 = 27,
+        v28 = 28, v29 = 29, v30 = 30, v31 = 31, v32 = 32, v33 = 33, v34 = 34, v35 = 35, v36 = 36,
+        v37 = 37, v38 = 38, v39 = 39, v40 = 40, v41 = 41, v42 = 42, v43 = 43, v44 = 44, v45 = 45,
+        v46 = 46, v47 = 47, v48 = 48, v49 = 49, v50 = 50, v51 = 51, v52 = 52, v53 = 53, v54 = 54,
+        v55 = 55, v56 = 56, v57 = 57, v58 = 58, v59 = 59, v60 = 60, v61 = 61, v62 = 62, v63 = 63,
+        v64 = 64, v65 = 65, v66 = 66, v67 = 67, v68 = 68, v69 = 69, v70 = 70, v71 = 71, v72 = 72,
+        v73 = 73, v74 = 74, v75 = 75, v76 = 76, v77 = 77, v78 = 78, v79 = 79, v80 = 80, v81 = 81,
+        v82 = 82, v83 = 83, v84 = 84, v85 = 85, v86 = 86, v87 = 87, v88 = 88, v89 = 89, v90 = 90,
+        v91 = 91, v92 = 92, v93 = 93, v94 = 94, v95 = 95, v96 = 96, v97 = 97, v98 = 98, v99 = 99,
+    ];
 }
 
 /// Declares a catalogue of events: one enum, and the name and version each has on the wire.
@@ -325,7 +336,7 @@ macro_rules! __catalogue {
             impl $crate::Message for $payload {
                 const CATALOGUE: &'static [$crate::MessageType] = &[$crate::MessageType {
                     name: $name,
-                    version: const { $crate::__macro::version_number(stringify!($version)) },
+                    version: $crate::__macro::versions::$version,
                 }];
                 const AGGREGATE_TYPE: Option<&'static str> = $aggregate;
                 fn message_type(&self) -> $crate::MessageType { Self::CATALOGUE[0] }
