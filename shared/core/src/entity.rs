@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an entity",
+    label = "this does not implement `Entity`",
     note = "implement `Entity` for it: a `KIND`, and an `id()` that never changes"
 )]
 pub trait Entity: Serialize + DeserializeOwned + Send + Sync + 'static {
