@@ -1,0 +1,136 @@
+//! A DynamoDB in this process, spoken to over HTTP.
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{BehaviorVersion, Credentials, Region},
+    types::{
+        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+        ProjectionType, ScalarAttributeType,
+    },
+};
+use std::collections::HashMap;
+use throughline_aws::{
+    DynamoLedger,
+    ledger::{layout, outgoing_from_item},
+};
+use throughline_core::ledger::{Ledger, Outgoing};
+use throughline_testing::conformance::{LedgerUnderTest, fixtures::Stock};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::future::BoxFuture;
+
+/// The ledger's table.
+pub(crate) const TABLE: &str = "conformance-ledger";
+const STOCK_TABLE: &str = "conformance-stock";
+const SHELVES_TABLE: &str = "conformance-shelves";
+
+/// A ledger in a database of its own, which ends with the test.
+pub(crate) struct LocalLedger {
+    pub(crate) ledger: DynamoLedger,
+    pub(crate) client: Client,
+}
+
+/// A fresh database with the ledger's table, its index, and the tables of the suite's own entities.
+pub(crate) async fn fresh() -> LocalLedger {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let database = dynoxide::Database::memory().expect("a database in memory");
+    tokio::spawn(dynoxide::server::serve_on(listener, database));
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(Credentials::for_tests())
+        .endpoint_url(format!("http://{address}"));
+    let client = Client::from_conf(config.build());
+    create_ledger_table(&client).await;
+    create_table(&client, STOCK_TABLE, "sku", None).await;
+    create_table(&client, SHELVES_TABLE, "place", Some("what")).await;
+    let own_tables = [("stock".into(), STOCK_TABLE.into()), ("shelves".into(), SHELVES_TABLE.into())].into();
+    LocalLedger { ledger: DynamoLedger::new(client.clone(), TABLE, own_tables), client }
+}
+
+async fn create_ledger_table(client: &Client) {
+    let names = [layout::PARTITION_KEY, layout::SORT_KEY, layout::CORRELATION_ID, layout::OCCURRED_AT];
+    let index = GlobalSecondaryIndex::builder()
+        .index_name(layout::CORRELATION_INDEX)
+        .set_key_schema(Some(keys(layout::CORRELATION_ID, Some(layout::OCCURRED_AT))))
+        .projection(Projection::builder().projection_type(ProjectionType::All).build());
+    client
+        .create_table()
+        .table_name(TABLE)
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_key_schema(Some(keys(layout::PARTITION_KEY, Some(layout::SORT_KEY))))
+        .set_attribute_definitions(Some(names.into_iter().map(text_attribute).collect()))
+        .global_secondary_indexes(index.build().expect("an index"))
+        .send()
+        .await
+        .expect("the ledger's table");
+}
+
+async fn create_table(client: &Client, table: &str, partition_key: &str, sort_key: Option<&str>) {
+    let names = std::iter::once(partition_key).chain(sort_key);
+    client
+        .create_table()
+        .table_name(table)
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_key_schema(Some(keys(partition_key, sort_key)))
+        .set_attribute_definitions(Some(names.map(text_attribute).collect()))
+        .send()
+        .await
+        .expect("a table");
+}
+
+fn keys(partition_key: &str, sort_key: Option<&str>) -> Vec<KeySchemaElement> {
+    let key =
+        |name, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("a key");
+    let partition_key = key(partition_key, KeyType::Hash);
+    std::iter::once(partition_key).chain(sort_key.map(|name| key(name, KeyType::Range))).collect()
+}
+
+fn text_attribute(name: &str) -> AttributeDefinition {
+    let attribute = AttributeDefinition::builder().attribute_name(name);
+    attribute.attribute_type(ScalarAttributeType::S).build().expect("an attribute")
+}
+
+impl LocalLedger {
+    /// Every item of the ledger's table.
+    pub(crate) async fn items(&self) -> Vec<HashMap<String, AttributeValue>> {
+        let scanned = self.client.scan().table_name(TABLE).send().await.expect("a scan");
+        scanned.items.unwrap_or_default()
+    }
+}
+
+/// The text of an item's attribute.
+pub(crate) fn text<'a>(item: &'a HashMap<String, AttributeValue>, name: &str) -> &'a str {
+    item.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
+}
+
+impl LedgerUnderTest for LocalLedger {
+    fn ledger(&self) -> &dyn Ledger {
+        &self.ledger
+    }
+
+    fn log(&self) -> BoxFuture<'_, Vec<Outgoing>> {
+        Box::pin(async {
+            let items = self.items().await.into_iter();
+            items
+                .filter(|item| {
+                    let sort_key = text(item, layout::SORT_KEY);
+                    sort_key.starts_with(layout::EVENT_PREFIX) || sort_key.starts_with(layout::COMMAND_PREFIX)
+                })
+                .map(|item| outgoing_from_item(&item).expect("a message"))
+                .collect()
+        })
+    }
+
+    fn put_as_another_program<'a>(&'a self, stock: &'a Stock) -> BoxFuture<'a, ()> {
+        Box::pin(async {
+            let put = self
+                .client
+                .put_item()
+                .table_name(STOCK_TABLE)
+                .item("sku", AttributeValue::S(stock.sku.clone()));
+            put.item("amount", AttributeValue::N(stock.amount.to_string())).send().await.expect("stored");
+        })
+    }
+}
