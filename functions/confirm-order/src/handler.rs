@@ -1,3 +1,5 @@
+//! From `stock.reserved` or `stock.depleted` to a settled order.
+
 use throughline::prelude::*;
 use throughline_shop::{Order, OrderEvent, StockEvent};
 
@@ -5,7 +7,7 @@ use throughline_shop::{Order, OrderEvent, StockEvent};
 ///
 /// The first answer stands: an order that is settled already is left alone.
 #[derive(Debug, Clone)]
-pub(crate) struct ConfirmOrder;
+pub struct ConfirmOrder;
 
 impl Handler for ConfirmOrder {
     const NAME: &'static str = "confirm-order";

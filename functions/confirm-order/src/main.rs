@@ -1,8 +1,6 @@
 //! The function `confirm-order`: takes `stock.reserved` and `stock.depleted` from the bus.
 
-mod handler;
-
-use handler::ConfirmOrder;
+use confirm_order::ConfirmOrder;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), throughline::Error> {

@@ -1,20 +1,22 @@
+//! From `order.confirmed` or `order.cancelled` to a customer who knows.
+
 use std::future::Future;
 use throughline::prelude::*;
 use throughline_shop::{OrderCancelled, OrderConfirmed, OrderEvent};
 
 /// What a customer is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Notification {
+pub struct Notification {
     /// Which order it is about.
-    pub(crate) order_id: String,
+    pub order_id: String,
     /// What it says.
-    pub(crate) text: String,
+    pub text: String,
     /// The same for every attempt at the same notification, and for no other.
-    pub(crate) deduplication_id: String,
+    pub deduplication_id: String,
 }
 
 /// The way to the customer.
-pub(crate) trait Notifier: Clone + Send + Sync + 'static {
+pub trait Notifier: Clone + Send + Sync + 'static {
     /// Sends a notification.
     fn notify(&self, notification: Notification) -> impl Future<Output = Result<(), Failure>> + Send;
 }
@@ -28,9 +30,9 @@ pub(crate) trait Notifier: Clone + Send + Sync + 'static {
 /// API that takes an idempotency key would drop the second; SNS takes none for a standard topic, so the
 /// key travels with the message and the receiver can.
 #[derive(Debug, Clone)]
-pub(crate) struct NotifyCustomer<N> {
+pub struct NotifyCustomer<N> {
     /// The way to the customer.
-    pub(crate) notifier: N,
+    pub notifier: N,
 }
 
 impl<N: Notifier> Handler for NotifyCustomer<N> {

@@ -1,15 +1,13 @@
 //! The function `notify-customer`: takes `order.confirmed` and `order.cancelled` from its queue and publishes
 //! to the SNS topic of the setting `SHOP_NOTIFICATIONS_TOPIC_ARN`.
 
-mod handler;
-
 use aws_sdk_sns::{
     Client,
     error::{BuildError, SdkError},
     operation::publish::PublishError,
     types::MessageAttributeValue,
 };
-use handler::{Notification, Notifier, NotifyCustomer};
+use notify_customer::{Notification, Notifier, NotifyCustomer};
 use std::sync::{Arc, OnceLock};
 use throughline::{Environment, Error, Failure, leased};
 

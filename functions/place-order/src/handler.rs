@@ -1,3 +1,5 @@
+//! From the command `order.place` to a saved order.
+
 use throughline::prelude::*;
 use throughline_shop::{Order, OrderEvent, PlaceOrder};
 
@@ -7,7 +9,7 @@ use throughline_shop::{Order, OrderEvent, PlaceOrder};
 /// forgotten after some weeks and an order is not, so the order itself has to be asked in any case. It
 /// also compares what is ordered, where a claim would compare the command's JSON.
 #[derive(Debug, Clone)]
-pub(crate) struct PlaceOrderHandler;
+pub struct PlaceOrderHandler;
 
 impl Handler for PlaceOrderHandler {
     const NAME: &'static str = "place-order";

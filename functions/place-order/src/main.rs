@@ -1,8 +1,6 @@
 //! The function `place-order`: takes `order.place` commands from their queue.
 
-mod handler;
-
-use handler::PlaceOrderHandler;
+use place_order::PlaceOrderHandler;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), throughline::Error> {

@@ -1,3 +1,5 @@
+//! From `order.placed` to stock that is set aside.
+
 use throughline::prelude::*;
 use throughline_shop::{OrderPlaced, Reservation, Stock, StockEvent, reserve};
 
@@ -7,7 +9,7 @@ use throughline_shop::{OrderPlaced, Reservation, Stock, StockEvent, reserve};
 /// All stock items, the reservation and the event are one transaction. If another order takes the same
 /// article meanwhile, this one is decided again on what is left.
 #[derive(Debug, Clone)]
-pub(crate) struct ReserveStock;
+pub struct ReserveStock;
 
 impl Handler for ReserveStock {
     const NAME: &'static str = "reserve-stock";

@@ -1,8 +1,6 @@
 //! The function `reserve-stock`: takes `order.placed` from its queue.
 
-mod handler;
-
-use handler::ReserveStock;
+use reserve_stock::ReserveStock;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), throughline::Error> {
