@@ -1,6 +1,7 @@
 //! The SDK's clients: one configuration a process, each client built when it is first needed.
 
-use aws_config::{AppName, BehaviorVersion, SdkConfig, timeout::TimeoutConfig};
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, timeout::TimeoutConfig};
+use aws_sdk_dynamodb::config::Credentials;
 use std::{sync::OnceLock, time::Duration};
 use tokio::sync::OnceCell;
 
@@ -39,6 +40,18 @@ impl Clients {
         Self { config: OnceCell::new_with(Some(config)), ..Self::default() }
     }
 
+    /// For a cloud on this machine: every service at one endpoint, with credentials that mean nothing.
+    pub async fn local(endpoint: &str) -> Self {
+        let credentials = Credentials::new("test", "test", None, None, "local cloud");
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .endpoint_url(endpoint)
+            .region(Region::new("us-east-1"))
+            .credentials_provider(credentials)
+            .load()
+            .await;
+        Self::from_config(config)
+    }
+
     /// The configuration, for clients of other services.
     pub async fn config(&self) -> &SdkConfig {
         self.config.get_or_init(load).await
@@ -73,5 +86,20 @@ async fn load() -> SdkConfig {
     match function.and_then(|name| AppName::new(name).ok()) {
         Some(name) => loader.app_name(name).load().await,
         None => loader.load().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::Fake;
+
+    #[tokio::test]
+    async fn every_request_names_the_function() {
+        let fake = Fake::new([(200, serde_json::json!({ "TableNames": [] }))]);
+        let clients = Clients::from_config(fake.config());
+        clients.dynamodb().await.list_tables().send().await.unwrap();
+        let user_agent = fake.header("x-amz-user-agent").unwrap();
+        assert!(user_agent.contains("app/shop-place-order"), "{user_agent}");
     }
 }

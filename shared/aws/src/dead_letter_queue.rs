@@ -133,3 +133,6 @@ impl DeadLetters for SqsDeadLetters {
         Box::pin(self.deliver(letter))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,14 +104,4 @@ impl Ledger for DynamoLedger {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_logical_name_becomes_a_setting() {
-        assert_eq!(
-            setting_name("THROUGHLINE_COMMAND_QUEUE_", "place-order"),
-            "THROUGHLINE_COMMAND_QUEUE_PLACE_ORDER"
-        );
-    }
-}
+mod tests;

@@ -10,6 +10,8 @@
 
 pub mod clients;
 pub mod dead_letter_queue;
+#[cfg(test)]
+mod fake;
 pub mod ledger;
 pub mod operate;
 pub mod outside;

@@ -210,3 +210,6 @@ fn group_of(outgoing: &Outgoing) -> std::borrow::Cow<'_, str> {
     let attributes = &outgoing.envelope.attributes;
     sqs_text::fifo_id(attributes.subject.as_deref().unwrap_or(&attributes.id))
 }
+
+#[cfg(test)]
+mod tests;

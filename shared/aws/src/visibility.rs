@@ -101,6 +101,48 @@ fn whole_seconds(duration: Duration) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::{Fake, error};
+    use serde_json::{Value, json};
+
+    fn changes(count: usize) -> Vec<VisibilityChange> {
+        let change = |at| VisibilityChange {
+            receipt_handle: format!("receipt-{at}"),
+            after: Duration::from_millis(1500),
+        };
+        (0..count).map(change).collect()
+    }
+
+    fn visibility(fake: &Fake) -> Visibility {
+        Visibility::new(Client::new(&fake.config()), "https://sqs.example/1/queue")
+    }
+
+    fn changed(count: usize) -> Value {
+        let entries: Vec<Value> = (0..count).map(|at| json!({ "Id": at.to_string() })).collect();
+        json!({ "Successful": entries, "Failed": [] })
+    }
+
+    #[tokio::test]
+    async fn more_than_ten_changes_take_more_than_one_request() {
+        let fake = Fake::new([(200, changed(10)), (200, changed(2))]);
+        visibility(&fake).change(&changes(12)).await.unwrap();
+        let mut sizes: Vec<_> =
+            fake.requests().iter().map(|request| request["Entries"].as_array().unwrap().len()).collect();
+        sizes.sort_unstable();
+        assert_eq!(sizes, [2, 10]);
+        assert_eq!(fake.requests()[0]["Entries"][0]["VisibilityTimeout"], 2);
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_changed_is_counted_and_says_why() {
+        let failed = json!({ "Id": "1", "SenderFault": true, "Code": "ReceiptHandleIsInvalid" });
+        let fake = Fake::new([(200, json!({ "Successful": [{ "Id": "0" }], "Failed": [failed] }))]);
+        let error_of_one = visibility(&fake).change(&changes(2)).await.unwrap_err();
+        assert_eq!((error_of_one.failed, error_of_one.asked), (1, 2));
+        assert!(error_of_one.to_string().contains("ReceiptHandleIsInvalid"), "{error_of_one}");
+        let fake = Fake::new([error("QueueDoesNotExist", "no such queue")]);
+        let error_of_all = visibility(&fake).change(&changes(2)).await.unwrap_err();
+        assert_eq!(error_of_all.failed, 2);
+    }
 
     #[test]
     fn waits_are_whole_seconds_rounded_up_and_at_most_twelve_hours() {

@@ -1,0 +1,68 @@
+//! Services that answer from a script and remember what they were asked.
+
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
+use aws_sdk_dynamodb::config::{
+    Credentials, SharedCredentialsProvider,
+    http::{HttpRequest, HttpResponse},
+};
+use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
+use serde_json::Value;
+use std::time::Duration;
+
+/// A service that answers from a script.
+pub(crate) struct Fake {
+    http: StaticReplayClient,
+}
+
+/// One answer: its status and its JSON.
+pub(crate) type Answer = (u16, Value);
+
+/// An error of this type.
+pub(crate) fn error(error_type: &str, message: &str) -> Answer {
+    (400, serde_json::json!({ "__type": error_type, "message": message }))
+}
+
+impl Fake {
+    pub(crate) fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let events = answers.into_iter().map(|(status, body)| {
+            let status = status.try_into().expect("a status");
+            let response = HttpResponse::new(status, body.to_string().into());
+            ReplayEvent::new(HttpRequest::empty(), response)
+        });
+        Self { http: StaticReplayClient::new(events.collect()) }
+    }
+
+    /// A configuration whose clients all ask this service. Retries do not wait.
+    pub(crate) fn config(&self) -> SdkConfig {
+        let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-west-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
+            .sleep_impl(aws_sdk_dynamodb::config::SharedAsyncSleep::new(TokioSleep))
+            .retry_config(retries)
+            .app_name(AppName::new("shop-place-order").expect("a name"))
+            .http_client(self.http.clone())
+            .build()
+    }
+
+    /// What it was asked, in order.
+    pub(crate) fn requests(&self) -> Vec<Value> {
+        let bodies = self.http.actual_requests().map(|request| request.body().bytes().expect("in memory"));
+        bodies.map(|body| serde_json::from_slice(body).expect("JSON")).collect()
+    }
+
+    /// A header of the first request.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        self.http.actual_requests().next()?.headers().get(name).map(ToOwned::to_owned)
+    }
+}
+
+#[derive(Debug)]
+struct TokioSleep;
+
+impl aws_sdk_dynamodb::config::AsyncSleep for TokioSleep {
+    fn sleep(&self, duration: Duration) -> aws_sdk_dynamodb::config::Sleep {
+        aws_sdk_dynamodb::config::Sleep::new(tokio::time::sleep(duration))
+    }
+}

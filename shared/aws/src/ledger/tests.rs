@@ -1,0 +1,237 @@
+use super::*;
+use crate::fake::{Answer, Fake, error};
+use serde_json::{Value, json};
+use throughline_core::Version;
+use throughline_testing::conformance::fixtures::{account, bare, claim, leased, opening, owner, read, save};
+
+fn ledger(fake: &Fake) -> DynamoLedger {
+    DynamoLedger::new(Client::new(&fake.config()), "ledger", BTreeMap::new())
+}
+
+async fn commit_one(answers: Vec<Answer>, commit: &Commit) -> (CommitOutcome, Vec<Value>) {
+    let fake = Fake::new(answers);
+    let mut outcomes = ledger(&fake).commit(std::slice::from_ref(commit)).await;
+    (outcomes.remove(0), fake.requests())
+}
+
+/// A cancelled transaction with these codes, one an item.
+fn cancelled(codes: &[&str]) -> Answer {
+    let reasons: Vec<Value> = codes.iter().map(|code| json!({ "Code": code, "Message": "why" })).collect();
+    let body = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "Message": "Transaction cancelled",
+        "CancellationReasons": reasons,
+    });
+    (400, body)
+}
+
+/// The same, and the claim that is in the way.
+fn cancelled_by_claim(item: &Value, codes: &[&str]) -> Answer {
+    let (status, mut body) = cancelled(codes);
+    body["CancellationReasons"][0]["Item"] = item.clone();
+    (status, body)
+}
+
+/// A commit of four items: the claim, a read, a save and an event.
+fn four_items() -> Commit {
+    Commit { reads: vec![read(account("a-2"), Version::Absent)], ..opening(claim("e-1")) }
+}
+
+#[tokio::test]
+async fn the_request_token_is_kept_for_a_requests_retries_and_drawn_anew_for_the_next() {
+    let fake =
+        Fake::new([(500, json!({ "__type": "InternalServerError" })), (200, json!({})), (200, json!({}))]);
+    let commits = opening(claim("e-1"));
+    for _ in 0..2 {
+        let outcomes = ledger(&fake).commit(std::slice::from_ref(&commits)).await;
+        assert_eq!(outcomes, [CommitOutcome::Committed]);
+    }
+    let tokens: Vec<_> = fake
+        .requests()
+        .iter()
+        .map(|request| request["ClientRequestToken"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!((tokens.len(), tokens[0].len()), (3, 36));
+    assert_eq!(tokens[0], tokens[1], "a retry is the same request");
+    assert_ne!(tokens[1], tokens[2], "the same commit sent again is another request");
+}
+
+#[tokio::test]
+async fn the_claim_is_first_then_what_was_read_saved_and_sent() {
+    let (_, requests) = commit_one(vec![(200, json!({}))], &four_items()).await;
+    let items = requests[0]["TransactItems"].as_array().unwrap();
+    let sort_keys: Vec<_> = items
+        .iter()
+        .map(|item| match item.get("ConditionCheck") {
+            Some(check) => check["Key"]["sk"]["S"].clone(),
+            None => item["Put"]["Item"]["sk"]["S"].clone(),
+        })
+        .collect();
+    assert_eq!(sort_keys, ["claim", "state", "state", "event#00000000000000000001"]);
+    assert_eq!(items[0]["Put"]["ReturnValuesOnConditionCheckFailure"], "ALL_OLD");
+}
+
+#[tokio::test]
+async fn a_commit_without_effects_is_no_transaction() {
+    let (outcome, requests) = commit_one(vec![(200, json!({}))], &bare(claim("e-1"))).await;
+    assert_eq!(outcome, CommitOutcome::Committed);
+    assert!(requests[0].get("TransactItems").is_none());
+    assert_eq!(requests[0]["Item"]["state"]["S"], "done");
+}
+
+#[tokio::test]
+async fn of_several_reasons_the_claims_decides_first_then_an_entitys_then_contention() {
+    let done = json!({
+        "state": { "S": "done" }, "owner": { "S": "another" }, "expires_at": { "N": "9999999999" },
+        "payload_hash": { "S": claim("e-1").hash.as_str() },
+    });
+    let failed = "ConditionalCheckFailed";
+    let conflict = "TransactionConflict";
+    let by_claim = cancelled_by_claim(&done, &[failed, failed, failed, conflict]);
+    assert_eq!(commit_one(vec![by_claim], &four_items()).await.0, CommitOutcome::Duplicate);
+    let (outcome, _) =
+        commit_one(vec![cancelled(&[conflict, "None", failed, conflict])], &four_items()).await;
+    assert_eq!(outcome, CommitOutcome::Conflict(account("a-1")));
+    let (outcome, _) = commit_one(vec![cancelled(&["None", failed, "None", "None"])], &four_items()).await;
+    assert_eq!(outcome, CommitOutcome::Conflict(account("a-2")));
+    let (outcome, _) =
+        commit_one(vec![cancelled(&["None", "ValidationError", conflict, "None"])], &four_items()).await;
+    assert!(matches!(outcome, CommitOutcome::Contended(_)), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn only_a_claim_that_is_in_the_way_makes_a_duplicate() {
+    for (codes, wanted) in [
+        (["None", "TransactionConflict", "None", "None"], "Contended"),
+        (["ThrottlingError", "None", "None", "None"], "Contended"),
+        (["None", "None", "ProvisionedThroughputExceeded", "None"], "Contended"),
+        (["None", "None", "ValidationError", "None"], "Invalid"),
+        (["None", "None", "ItemCollectionSizeLimitExceeded", "None"], "Invalid"),
+        (["None", "None", "None", "ConditionalCheckFailed"], "Failed"),
+        (["None", "None", "AccessDenied", "None"], "Failed"),
+        (["None", "None", "None", "None"], "Failed"),
+        // The claim's condition failed and nothing says why: not knowing is no duplicate.
+        (["ConditionalCheckFailed", "None", "None", "None"], "Failed"),
+    ] {
+        let (outcome, _) = commit_one(vec![cancelled(&codes)], &four_items()).await;
+        assert!(format!("{outcome:?}").starts_with(wanted), "{codes:?}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn errors_of_the_whole_request_mean_what_their_codes_say() {
+    for (code, message, wanted) in [
+        ("ThrottlingException", "slow down", "Contended"),
+        ("TransactionInProgressException", "wait", "Contended"),
+        ("ValidationException", "Item size has exceeded the maximum allowed size", "Invalid"),
+        ("ValidationException", "The provided key element does not match the schema", "Failed"),
+        ("ResourceNotFoundException", "no table", "Failed"),
+        ("AccessDeniedException", "not yours", "Failed"),
+    ] {
+        for commit in [four_items(), bare(claim("e-1"))] {
+            let (outcome, _) = commit_one(vec![error(code, message); 5], &commit).await;
+            let text = format!("{outcome:?}");
+            assert!(text.starts_with(wanted) && text.contains(message), "{code}: {outcome:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_retried_claim_that_finds_itself_is_held() {
+    let ours = leased("e-1");
+    let item = |owner: &str| {
+        json!({
+            "state": { "S": "leased" }, "owner": { "S": owner }, "leased_until_ms": { "N": "4102444860000" },
+            "payload_hash": { "S": ours.hash.as_str() }, "expires_at": { "N": "9999999999" },
+        })
+    };
+    let refused = |item: Value| {
+        let mut refusal = error("ConditionalCheckFailedException", "The conditional request failed");
+        refusal.1["Item"] = item;
+        refusal
+    };
+    let lost_answer = (500, json!({ "__type": "InternalServerError" }));
+    let fake = Fake::new([lost_answer, refused(item(ours.owner.as_str())), refused(item(owner().as_str()))]);
+    let ledger = ledger(&fake);
+    assert_eq!(ledger.claim(std::slice::from_ref(&ours)).await, [ClaimOutcome::Held]);
+    let until = ours.leased_until.unwrap();
+    assert_eq!(ledger.claim(std::slice::from_ref(&ours)).await, [ClaimOutcome::Busy { until }]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_an_answer_left_out_are_asked_for_again_and_not_for_ever() {
+    let key = |id: &str| json!({ "pk": { "S": format!("account#{id}") }, "sk": { "S": "state" } });
+    let left_out = |ids: &[&str]| {
+        let keys: Vec<Value> = ids.iter().map(|id| key(id)).collect();
+        json!({ "ledger": { "Keys": keys, "ConsistentRead": true } })
+    };
+    let items = |ids: &[&str]| json!({ "ledger": ids.iter().map(|id| key(id)).collect::<Vec<_>>() });
+    let first = json!({ "Responses": items(&["a-1"]), "UnprocessedKeys": left_out(&["a-2"]) });
+    let second = json!({ "Responses": items(&["a-2"]), "UnprocessedKeys": {} });
+    let fake = Fake::new([(200, first), (200, second)]);
+    let keys = [account("a-2"), account("a-1"), account("a-2")];
+    let loaded = ledger(&fake).load(&keys).await.unwrap();
+    assert!(loaded.iter().all(Option::is_some));
+    let requests = fake.requests();
+    let asked = |at: usize| requests[at]["RequestItems"]["ledger"]["Keys"].as_array().unwrap().len();
+    assert_eq!((requests.len(), asked(0), asked(1)), (2, 2, 1), "each key is asked for once a request");
+    assert_eq!(requests[0]["RequestItems"]["ledger"]["ConsistentRead"], true);
+
+    let nothing = json!({ "Responses": {}, "UnprocessedKeys": left_out(&["a-1"]) });
+    let fake = Fake::new(vec![(200, nothing); 100]);
+    let error = ledger(&fake).load(&[account("a-1")]).await.unwrap_err();
+    assert!(error.to_string().contains("throttled"), "{error}");
+}
+
+#[tokio::test]
+async fn a_release_that_fails_says_so_and_one_that_comes_too_late_does_not() {
+    let too_late = error("ConditionalCheckFailedException", "The conditional request failed");
+    let fake = Fake::new([too_late]);
+    assert_eq!(ledger(&fake).release(&[leased("e-1")]).await, Ok(()));
+    let fake = Fake::new([error("AccessDeniedException", "not yours")]);
+    assert!(ledger(&fake).release(&[leased("e-1")]).await.is_err());
+}
+
+#[test]
+fn what_the_stream_brings_is_what_was_written() {
+    let claim = claim("e-1");
+    let written = &opening(claim.clone()).outgoing[0];
+    let item = items::message_item(&claim, 0, written).unwrap();
+    let image: serde_json::Map<String, Value> =
+        item.iter().map(|(name, value)| (name.clone(), json!({ "S": value.as_s().unwrap() }))).collect();
+    assert_eq!(&outgoing_from_stream_image(&Value::Object(image)).unwrap(), written);
+    assert_eq!(&outgoing_from_item(&item).unwrap(), written);
+}
+
+#[test]
+fn what_is_no_message_says_what_is_missing() {
+    let envelope = r#"{"specversion":"1.0","id":"1","source":"s","type":"t"}"#;
+    for (image, why) in [
+        (json!({}), "no text `envelope`"),
+        (json!({ "envelope": { "S": envelope } }), "no text `destination`"),
+        (json!({ "envelope": { "S": "{" }, "destination": { "S": "bus" } }), "no CloudEvent"),
+        (json!({ "envelope": { "S": envelope }, "destination": { "S": "moon" } }), "`moon`"),
+    ] {
+        let error = outgoing_from_stream_image(&image).unwrap_err();
+        assert!(error.contains(why), "{image}: {error}");
+    }
+}
+
+#[test]
+fn a_version_that_is_none_of_ours_is_an_error_and_not_a_guess() {
+    let item = Item::from([("_version".to_owned(), items::text("v2"))]);
+    assert!(items::stored(item, true).unwrap_err().contains("_version"));
+    let address = Address::in_ledger("ledger", "account#a-1".into(), layout::STATE);
+    let data = save(account("a-1"), Version::Absent, &json!({ "balance": 1 }));
+    let item = items::entity_item(&address, &data).unwrap();
+    let stored = items::stored(item, true).unwrap();
+    assert_eq!((stored.version.next(), stored.data), (2, data.data));
+}
+
+#[test]
+fn a_logical_name_becomes_a_setting() {
+    assert_eq!(
+        setting_name("THROUGHLINE_COMMAND_QUEUE_", "place-order"),
+        "THROUGHLINE_COMMAND_QUEUE_PLACE_ORDER"
+    );
+}

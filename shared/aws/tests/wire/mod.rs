@@ -1,0 +1,192 @@
+//! What is in the table, and what only DynamoDB refuses.
+
+use crate::support::{LocalLedger, TABLE, fresh, text};
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::json;
+use std::collections::HashMap;
+use throughline_aws::{
+    DynamoLedger,
+    ledger::{ClaimState, follow_line, layout},
+};
+use throughline_core::{
+    Version,
+    entity::EntityKey,
+    ledger::{Claim, Commit, CommitOutcome, Ledger as _, Save},
+};
+use throughline_testing::conformance::fixtures::{
+    Shelf, Stock, account, after, bare, claim, command, commit, event, leased, load, opening, save, take,
+};
+
+type Item = HashMap<String, AttributeValue>;
+
+fn number(item: &Item, name: &str) -> i64 {
+    item[name].as_n().expect("a number").parse().expect("whole")
+}
+
+async fn item_at(ledger: &LocalLedger, sort_key_prefix: &str) -> Item {
+    let items = ledger.items().await;
+    let mut found =
+        items.into_iter().filter(|item| text(item, layout::SORT_KEY).starts_with(sort_key_prefix));
+    found.next().unwrap_or_else(|| panic!("no item at {sort_key_prefix}"))
+}
+
+/// What a commit that cannot be stored came to.
+async fn why_invalid(ledger: &LocalLedger, save: Save) -> String {
+    let refused = Commit { saves: vec![save], ..bare(claim("e-1")) };
+    match commit(ledger, &refused).await {
+        CommitOutcome::Invalid(error) => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_claims_lease_is_in_milliseconds_and_its_expiry_in_seconds() {
+    let ledger = fresh().await;
+    let held = leased("e-1");
+    take(&ledger, &held).await;
+    let item = item_at(&ledger, layout::CLAIM).await;
+    assert_eq!(text(&item, layout::PARTITION_KEY), "claim#conformance#event#5:tests:e-1");
+    assert_eq!(text(&item, layout::CLAIM_STATE), layout::LEASED);
+    assert_eq!(number(&item, layout::LEASED_UNTIL), after(60).as_millisecond());
+    assert_eq!(number(&item, layout::EXPIRES_AT), after(24 * 3600).as_second());
+    commit(&ledger, &bare(held)).await;
+    let item = item_at(&ledger, layout::CLAIM).await;
+    assert_eq!(text(&item, layout::CLAIM_STATE), layout::DONE);
+    assert!(!item.contains_key(layout::LEASED_UNTIL));
+    assert!(!text(&item, layout::FINISHED_AT).is_empty());
+}
+
+#[tokio::test]
+async fn the_events_of_a_saved_aggregate_are_kept_for_ever_at_its_key() {
+    let ledger = fresh().await;
+    commit(&ledger, &opening(claim("e-1"))).await;
+    let item = item_at(&ledger, layout::EVENT_PREFIX).await;
+    assert_eq!(text(&item, layout::PARTITION_KEY), "account#a-1");
+    assert_eq!(text(&item, layout::SORT_KEY), "event#00000000000000000001");
+    assert!(!item.contains_key(layout::EXPIRES_AT));
+    assert_eq!(text(&item, layout::DESTINATION), "bus");
+}
+
+#[tokio::test]
+async fn other_messages_are_at_the_claims_key_and_expire_with_it() {
+    let ledger = fresh().await;
+    let claim = claim("e-1");
+    let outgoing =
+        vec![event(&claim, "account.noticed", "a-1", None), command(&claim, "order.ship", "shipping")];
+    commit(&ledger, &Commit { outgoing, ..bare(claim.clone()) }).await;
+    for (prefix, ordinal, destination) in
+        [(layout::EVENT_PREFIX, "0000", "bus"), (layout::COMMAND_PREFIX, "0001", "queue:shipping")]
+    {
+        let item = item_at(&ledger, prefix).await;
+        assert_eq!(text(&item, layout::PARTITION_KEY), claim.key.as_str());
+        assert_eq!(text(&item, layout::SORT_KEY), format!("{prefix}{ordinal}#{}", claim.owner.as_str()));
+        assert_eq!(number(&item, layout::EXPIRES_AT), claim.expires_at.as_second());
+        assert_eq!(text(&item, layout::DESTINATION), destination);
+    }
+}
+
+#[tokio::test]
+async fn a_line_is_followed_over_all_its_pages() {
+    let ledger = fresh().await;
+    for round in 0..8 {
+        let claim = claim(&format!("e-{round}"));
+        let mut large = event(&claim, "account.noticed", "a-1", None);
+        large.envelope.data = serde_json::value::to_raw_value(&"x".repeat(200 * 1024)).expect("JSON");
+        commit(&ledger, &Commit { outgoing: vec![large], ..bare(claim) }).await;
+    }
+    take(&ledger, &leased("held")).await;
+    let mut stranger = claim("stranger");
+    stranger.message.correlation_id = "line-2".into();
+    commit(&ledger, &bare(stranger)).await;
+    let line = follow_line(&ledger.client, TABLE, "line-1").await.expect("a line");
+    assert_eq!((line.claims.len(), line.messages.len()), (9, 8), "1.6 MB are two pages at least");
+    let held = line.claims.iter().find(|claim| claim.message_id == "held").expect("the held one");
+    assert_eq!(held.state, ClaimState::Leased { until: Some(after(60)) });
+    let done = line.claims.iter().find(|claim| claim.message_id == "e-0").expect("a finished one");
+    assert_eq!((done.state, done.handler.as_str(), done.attempt), (ClaimState::Done, "conformance", 1));
+    assert!(done.finished_at.is_some());
+}
+
+#[tokio::test]
+async fn a_correlation_id_that_cannot_be_indexed_does_not_stop_a_commit() {
+    let ledger = fresh().await;
+    for (id, correlation_id) in [("e-1", String::new()), ("e-2", "x".repeat(3000))] {
+        let mut claim = claim(id);
+        claim.message.correlation_id = correlation_id;
+        let outgoing = vec![event(&claim, "account.noticed", "a-1", None)];
+        assert_eq!(commit(&ledger, &Commit { outgoing, ..bare(claim) }).await, CommitOutcome::Committed);
+    }
+}
+
+#[tokio::test]
+async fn what_dynamodb_cannot_hold_is_invalid_and_leaves_no_claim() {
+    let ledger = fresh().await;
+    let too_large = save(account("a-1"), Version::Absent, &json!({ "text": "x".repeat(401 * 1024) }));
+    let why = why_invalid(&ledger, too_large).await;
+    assert!(why.to_lowercase().contains("size"), "{why}");
+    why_invalid(&ledger, save(account("a-1"), Version::Absent, &json!({ "number": 1e200 }))).await;
+    assert_eq!(ledger.items().await, []);
+}
+
+#[tokio::test]
+async fn a_field_that_is_not_the_tables_sort_key_is_invalid() {
+    let ledger = fresh().await;
+    let mut wrong = save(EntityKey::of::<Shelf>("north"), Version::Absent, &json!({}));
+    wrong.data.insert("what".into(), "box".into());
+    let why = why_invalid(&ledger, wrong).await;
+    assert!(why.contains("`what`") && why.contains("`shelf`"), "{why}");
+}
+
+#[tokio::test]
+async fn a_whole_number_in_a_field_for_fractions_is_read_back() {
+    let ledger = fresh().await;
+    let saves = vec![save(account("a-1"), Version::Absent, &json!({ "rate": 5.0 }))];
+    commit(&ledger, &Commit { saves, ..bare(claim("e-1")) }).await;
+    let stored = load(&ledger, &account("a-1")).await.expect("saved");
+    let rate: f64 = serde_json::from_value(stored.data["rate"].clone()).expect("a number");
+    assert!((rate - 5.0).abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn an_event_whose_place_is_taken_says_what_must_have_happened() {
+    let ledger = fresh().await;
+    commit(&ledger, &opening(claim("e-1"))).await;
+    let deleted = ledger.client.delete_item().table_name(TABLE);
+    let deleted = deleted.key("pk", AttributeValue::S("account#a-1".into()));
+    deleted.key("sk", AttributeValue::S(layout::STATE.into())).send().await.expect("deleted");
+    let CommitOutcome::Failed(error) = commit(&ledger, &opening(claim("e-2"))).await else {
+        panic!("an event was overwritten");
+    };
+    assert!(error.to_string().contains("event number 1 of account `a-1` already"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_settings_is_no_messages_fault() {
+    let ledger = fresh().await;
+    let over = |table: &str| DynamoLedger::new(ledger.client.clone(), table, [].into());
+    let with_effects = opening(claim("e-1"));
+    let without_effects = bare(claim("e-2"));
+    for table in ["no-such-table", "conformance-stock"] {
+        for outcome in over(table).commit(&[with_effects.clone(), without_effects.clone()]).await {
+            assert!(matches!(outcome, CommitOutcome::Failed(_)), "{table}: {outcome:?}");
+        }
+        assert!(over(table).load(&[account("a-1")]).await.is_err(), "{table}");
+    }
+    let stock = EntityKey::of::<Stock>("book");
+    let saves = vec![save(stock.clone(), Version::Absent, &json!({ "amount": 1 }))];
+    let outcomes = over(TABLE).commit(&[Commit { saves, ..bare(claim("e-3")) }]).await;
+    let [CommitOutcome::Failed(error)] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert!(error.to_string().contains("THROUGHLINE_TABLE_STOCK"), "{error}");
+    assert_eq!(over(TABLE).load(&[stock]).await, Err(error.clone()));
+}
+
+#[tokio::test]
+async fn an_entity_is_stored_as_native_attributes() {
+    let ledger = fresh().await;
+    let saves = vec![save(account("a-1"), Version::Absent, &json!({ "balance": 7, "tags": ["x"] }))];
+    commit(&ledger, &Commit { saves, ..bare(Claim { attempt: 2, ..claim("e-1") }) }).await;
+    let item = item_at(&ledger, layout::STATE).await;
+    assert_eq!((number(&item, "balance"), number(&item, "_version"), number(&item, "_sequence")), (7, 1, 0));
+    assert_eq!(item["tags"], AttributeValue::L(vec![AttributeValue::S("x".into())]));
+    assert!(!item.contains_key(layout::EXPIRES_AT));
+}
