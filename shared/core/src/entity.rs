@@ -78,11 +78,21 @@ impl EntityKey {
     /// are taken, and a table of one's own must find its partition key in the data.
     pub(crate) fn check(&self, data: &Map<String, Value>) -> Result<(), String> {
         let taken: &[&str] = match self.table {
-            EntityTable::Ledger => &["pk", "sk", "expires_at", VERSION_ATTRIBUTE, SEQUENCE_ATTRIBUTE],
+            // The last two are the keys of the index over a line: DynamoDB refuses an item that has
+            // anything but a text there.
+            EntityTable::Ledger => &[
+                "pk",
+                "sk",
+                "expires_at",
+                VERSION_ATTRIBUTE,
+                SEQUENCE_ATTRIBUTE,
+                "correlationid",
+                "occurred_at",
+            ],
             EntityTable::Own { .. } => &[VERSION_ATTRIBUTE, SEQUENCE_ATTRIBUTE],
         };
         if let Some(name) = taken.iter().find(|name| data.contains_key(**name)) {
-            return Err(format!("its field `{name}` has the name of an attribute the ledger adds"));
+            return Err(format!("its field `{name}` has the name of an attribute the ledger uses"));
         }
         if let EntityTable::Own { name, partition_key, .. } = self.table
             && data.get(partition_key).and_then(Value::as_str) != Some(&self.id)
