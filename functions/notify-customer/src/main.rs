@@ -9,16 +9,16 @@ use aws_sdk_sns::{
 };
 use notify_customer::{Notification, Notifier, NotifyCustomer};
 use std::sync::{Arc, OnceLock};
-use throughline::{Environment, Error, Failure, leased};
+use throughline::{Error, Failure, leased};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let mut environment = Environment::of_process();
-    let topic =
-        environment.required("SHOP_NOTIFICATIONS_TOPIC_ARN", "the ARN of the SNS topic for customers");
-    environment.finish().map_err(Error::Settings)?;
-    let notifier = SnsNotifier { topic: topic.into() };
-    throughline::run(throughline::sqs(leased(NotifyCustomer { notifier }))).await
+    throughline::run_with(|environment| {
+        let topic =
+            environment.required("SHOP_NOTIFICATIONS_TOPIC_ARN", "the ARN of the SNS topic for customers");
+        throughline::sqs(leased(NotifyCustomer { notifier: SnsNotifier { topic: topic.into() } }))
+    })
+    .await
 }
 
 /// Publishes notifications to an SNS topic.

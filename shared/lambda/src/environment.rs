@@ -106,6 +106,12 @@ impl Environment {
     /// The settings of the main path.
     pub fn process_settings(&mut self) -> process::Settings {
         let source = self.required("THROUGHLINE_SOURCE", "the CloudEvents source of the events it emits");
+        // CloudEvents 1.0, "source": a non-empty URI reference, which holds no white space.
+        if source.contains(|character: char| character.is_whitespace() || character.is_control()) {
+            self.problem(format!(
+                "THROUGHLINE_SOURCE is `{source}`: it must be a URI reference, without spaces"
+            ));
+        }
         let defaults = process::Settings::new(source);
         let concurrency =
             self.parsed("THROUGHLINE_CONCURRENCY", "a whole number of records from 1", defaults.concurrency);

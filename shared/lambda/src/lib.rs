@@ -33,7 +33,7 @@ pub use backend::clients;
 pub use environment::{Environment, SettingsError};
 pub use eventbridge::eventbridge;
 pub use outbox::outbox;
-pub use run::{Error, Invocation, Trigger, Unanswered, run};
+pub use run::{Error, Invocation, Trigger, Unanswered, run, run_with};
 pub use sqs::sqs;
 pub use throughline_aws as aws;
 pub use throughline_core::*;

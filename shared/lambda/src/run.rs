@@ -113,9 +113,36 @@ impl std::error::Error for Error {}
 /// # Errors
 /// [`Error::Settings`] names every setting that is missing or malformed.
 pub async fn run<T: Trigger>(trigger: T) -> Result<(), Error> {
+    run_with(|_| trigger).await
+}
+
+/// Runs a function whose handler has settings of its own. They are read from the same environment, so that
+/// one error tells everything that is wrong.
+///
+/// ```no_run
+/// # use throughline::prelude::*;
+/// # #[derive(Clone)] struct Charge { url: String }
+/// # impl Handler for Charge {
+/// #     const NAME: &'static str = "charge";
+/// #     type Message = Raw<String>;
+/// #     type Emits = Never;
+/// #     async fn handle(&self, _: Envelope<Raw<String>>, _: &Context<'_>) -> Result<Effects, Failure> { Ok(Effects::none()) }
+/// # }
+/// # async fn main_() -> Result<(), throughline::Error> {
+/// throughline::run_with(|environment| {
+///     let url = environment.required("PAYMENT_URL", "the URL of the payment provider");
+///     throughline::sqs(leased(Charge { url }))
+/// })
+/// .await
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Settings`] names every setting that is missing or malformed.
+pub async fn run_with<T: Trigger>(build: impl FnOnce(&mut Environment) -> T) -> Result<(), Error> {
     let mut environment = Environment::of_process();
     logs::start(&mut environment);
-    let ready = trigger.configure(&mut environment);
+    let ready = build(&mut environment).configure(&mut environment);
     if let Err(error) = environment.finish() {
         error!(%error, "the function cannot start");
         return Err(Error::Settings(error));
