@@ -171,3 +171,6 @@ impl Outside {
 fn wait(sends: u32) -> Duration {
     Backoff::REQUEST.ceiling(sends).mul_f64(fastrand::f64())
 }
+
+#[cfg(test)]
+mod tests;
