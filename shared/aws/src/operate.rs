@@ -2,13 +2,14 @@
 
 use crate::describe;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use serde_json::{Map, Value};
 use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
 };
-use throughline_core::Timestamp;
+use throughline_core::{Timestamp, envelope::EncodedEnvelope};
 
 /// Something an operator asked for did not work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -169,6 +170,30 @@ pub async fn send_body(
     let sent = request.send().await;
     sent.map(drop)
         .map_err(|error| failed(format!("queue {queue_url} did not take the message"), describe(&error)))
+}
+
+/// Puts a CloudEvent on a bus, as it is.
+///
+/// # Errors
+/// If it is no CloudEvent, or the bus does not take it.
+pub async fn put_event(
+    client: &aws_sdk_eventbridge::Client,
+    bus: &str,
+    event: &str,
+) -> Result<(), OperateError> {
+    let wrong = |reason: String| failed(format!("bus {bus} did not take the event"), reason);
+    let envelope: EncodedEnvelope = serde_json::from_str(event).map_err(|error| wrong(error.to_string()))?;
+    let entry = PutEventsRequestEntry::builder()
+        .event_bus_name(bus)
+        .source(&envelope.attributes.source)
+        .detail_type(&envelope.attributes.message_type)
+        .detail(event)
+        .build();
+    let answer = client.put_events().entries(entry).send().await.map_err(|error| wrong(describe(&error)))?;
+    match answer.entries().iter().find_map(|entry| entry.error_code()) {
+        Some(code) => Err(wrong(code.to_owned())),
+        None => Ok(()),
+    }
 }
 
 /// Puts an item into a table, replacing any with the same key.

@@ -1,1 +1,8 @@
 //! The throughline command: the local cloud, deployment, publishing and following events.
+
+pub mod dead_letters;
+pub mod demo;
+pub mod line_tree;
+pub mod publish;
+pub mod stack;
+pub mod trace;

@@ -1,0 +1,120 @@
+//! A deployed stack, as the commands see it: its outputs, and where its cloud is.
+
+use crate::line_tree::WholeLine;
+use std::{collections::BTreeMap, fs, io, path::Path};
+use throughline_aws::{
+    Clients,
+    ledger::{LineError, follow_line},
+    operate::{self, FoundLetter, OperateError},
+};
+
+/// Why a stack could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// Nothing was deployed from this folder yet.
+    #[error("the stack's outputs are not at {path} ({source}): deploy first, with `throughline deploy`")]
+    NotDeployed {
+        /// Where they should be.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The outputs cannot be read.
+    #[error(
+        "the stack's outputs at {path} cannot be read ({reason}): deploy again, with `throughline deploy`"
+    )]
+    Malformed {
+        /// Where they are.
+        path: String,
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// The template declares no such output.
+    #[error("the stack has no output `{name}`: add it to the template's Outputs, and deploy again")]
+    NoOutput {
+        /// Its name.
+        name: String,
+    },
+    /// AWS did not do what it was asked.
+    #[error(transparent)]
+    Operate(#[from] OperateError),
+    /// A line could not be read.
+    #[error(transparent)]
+    Line(#[from] LineError),
+}
+
+/// A deployed stack.
+#[derive(Debug)]
+pub struct Stack {
+    outputs: BTreeMap<String, String>,
+    /// The clients of its cloud.
+    pub clients: Clients,
+}
+
+/// What the name of an output ends with that holds a dead-letter queue's URL.
+const DEAD_LETTER_QUEUE: &str = "DeadLetterQueueUrl";
+
+impl Stack {
+    /// A stack whose outputs were written to a file, on a local cloud at `endpoint`, or else on AWS.
+    ///
+    /// # Errors
+    /// [`StackError::NotDeployed`] and [`StackError::Malformed`].
+    pub async fn open(outputs: &Path, endpoint: Option<&str>) -> Result<Self, StackError> {
+        let path = outputs.display().to_string();
+        let text = fs::read_to_string(outputs)
+            .map_err(|source| StackError::NotDeployed { path: path.clone(), source })?;
+        let outputs = serde_json::from_str(&text)
+            .map_err(|error| StackError::Malformed { path, reason: error.to_string() })?;
+        let clients = match endpoint {
+            Some(endpoint) => Clients::local(endpoint).await,
+            None => Clients::new(),
+        };
+        Ok(Self { outputs, clients })
+    }
+
+    /// One of the stack's outputs.
+    ///
+    /// # Errors
+    /// [`StackError::NoOutput`].
+    pub fn output(&self, name: &str) -> Result<&str, StackError> {
+        self.outputs.get(name).map(String::as_str).ok_or_else(|| StackError::NoOutput { name: name.into() })
+    }
+
+    /// The dead-letter queues by name, and their URLs.
+    pub fn dead_letter_queues(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.outputs
+            .iter()
+            .filter(|(name, _)| name.ends_with(DEAD_LETTER_QUEUE))
+            .map(|(name, url)| (name.trim_end_matches("Url"), url.as_str()))
+    }
+
+    /// Everything that lies in a dead-letter queue, with the queue's name.
+    ///
+    /// # Errors
+    /// If a queue cannot be read.
+    pub async fn dead_letters(&self) -> Result<Vec<(String, FoundLetter)>, StackError> {
+        let sqs = self.clients.sqs().await;
+        let mut found = Vec::new();
+        for (name, url) in self.dead_letter_queues() {
+            if operate::depth(sqs, url).await?.is_empty() {
+                continue;
+            }
+            found.extend(
+                operate::look_through(sqs, url).await?.into_iter().map(|letter| (name.to_owned(), letter)),
+            );
+        }
+        Ok(found)
+    }
+
+    /// Everything with a correlation id.
+    ///
+    /// # Errors
+    /// If the ledger or a dead-letter queue cannot be read.
+    pub async fn line(&self, correlation_id: &str) -> Result<WholeLine, StackError> {
+        let table = self.output("LedgerTable")?;
+        let recorded = follow_line(self.clients.dynamodb().await, table, correlation_id).await?;
+        let mut dead_letters = self.dead_letters().await?;
+        dead_letters.retain(|(_, letter)| letter.attribute("CorrelationId") == Some(correlation_id));
+        Ok(WholeLine { recorded, dead_letters })
+    }
+}
