@@ -97,9 +97,8 @@ const ERROR_TYPE: &str = "ErrorType";
 /// Whether the queue objects to the message, as it does to one that is too large.
 fn is_refusal(error: &SdkError<SendMessageError>) -> bool {
     let code = error.as_service_error().and_then(|error| error.code()).unwrap_or_default();
-    let code = code.rsplit('.').next().unwrap_or_default();
     matches!(
-        code,
+        sqs_text::bare_code(code),
         "InvalidParameterValue" | "InvalidMessageContents" | "InvalidAttributeValue" | "MessageTooLong"
     )
 }

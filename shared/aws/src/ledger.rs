@@ -57,7 +57,7 @@ impl DynamoLedger {
                 Ok(Address::in_ledger(&self.table, layout::entity_partition(key), layout::STATE))
             }
             EntityTable::Own { name, partition_key, sort_key } => {
-                let table = self.own_tables.get(name).ok_or_else(|| {
+                let table = by_logical_name(&self.own_tables, name).ok_or_else(|| {
                     let setting = setting_name("THROUGHLINE_TABLE_", name);
                     LedgerError(format!(
                         "{key} is kept in the table `{name}`, whose real name is not known: set {setting}"
@@ -80,6 +80,15 @@ pub(crate) fn setting_name(prefix: &str, logical_name: &str) -> String {
         _ => '_',
     });
     prefix.chars().chain(name).collect()
+}
+
+/// What a logical name stands for. Names with the same setting are the same name: a map that was read from
+/// settings says `order-lines` where the code says `order_lines`.
+pub(crate) fn by_logical_name<'a>(names: &'a BTreeMap<String, String>, name: &str) -> Option<&'a String> {
+    let setting = setting_name("", name);
+    names
+        .get(name)
+        .or_else(|| names.iter().find(|(key, _)| setting_name("", key) == setting).map(|(_, value)| value))
 }
 
 impl Ledger for DynamoLedger {

@@ -3,7 +3,10 @@
 mod commands;
 mod events;
 
-use crate::{ledger::setting_name, sqs_text};
+use crate::{
+    ledger::{by_logical_name, setting_name},
+    sqs_text,
+};
 use futures_util::{
     FutureExt as _,
     future::{BoxFuture, join_all},
@@ -81,7 +84,7 @@ impl AwsPublisher {
             let Some(name) = queue else {
                 return self.send(messages, |batch| self.put_events(batch).boxed()).await;
             };
-            if let Some(url) = self.queues.get(name) {
+            if let Some(url) = by_logical_name(&self.queues, name) {
                 return self.send(messages, |batch| self.send_commands(url, batch).boxed()).await;
             }
             let unknown = Delivery::Retry(unknown_queue(name));
@@ -180,10 +183,8 @@ fn refused(error_type: &str, reason: String) -> Delivery {
 /// (`PutEventsResultEntry`). No message is at fault there, and a deployment mends them: they are retried,
 /// and the stream waits. `MissingParameter` is a wrong queue type, not a wrong message.
 fn is_permanent(code: &str) -> bool {
-    // SQS writes some codes as `AWS.SimpleQueueService.<code>`.
-    let code = code.rsplit('.').next().unwrap_or(code);
     matches!(
-        code,
+        sqs_text::bare_code(code),
         "MalformedDetail"
             | "InvalidArgument"
             | "RedactionFailure"

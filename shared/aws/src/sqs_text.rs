@@ -51,6 +51,11 @@ pub(crate) fn fifo_id(text: &str) -> Cow<'_, str> {
     Cow::Owned(Uuid::new_v5(&NAMESPACE, text.as_bytes()).to_string())
 }
 
+/// An error's code without the `AWS.SimpleQueueService.` that SQS puts before some.
+pub(crate) fn bare_code(code: &str) -> &str {
+    code.rsplit('.').next().unwrap_or(code)
+}
+
 /// Whether a queue is FIFO: its name, and so its URL, says so.
 pub(crate) fn is_fifo(queue_url: &str) -> bool {
     queue_url.strip_suffix(".fifo").is_some()

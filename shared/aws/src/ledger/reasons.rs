@@ -158,5 +158,7 @@ pub(super) fn by_code(code: &str, message: &str) -> CommitOutcome {
 }
 
 fn is_about_the_table(message: &str) -> bool {
-    message.contains("does not match the schema") || message.contains("Missing the key")
+    ["does not match the schema", "Missing the key", "required keys was not given"]
+        .iter()
+        .any(|known| message.contains(known))
 }

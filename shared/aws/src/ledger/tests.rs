@@ -235,3 +235,12 @@ fn a_logical_name_becomes_a_setting() {
         "THROUGHLINE_COMMAND_QUEUE_PLACE_ORDER"
     );
 }
+
+#[test]
+fn a_logical_name_is_found_however_its_setting_was_spelt() {
+    let names = [("order-lines".to_owned(), "real".to_owned())].into();
+    for name in ["order-lines", "order_lines", "Order-Lines"] {
+        assert_eq!(by_logical_name(&names, name).map(String::as_str), Some("real"), "{name}");
+    }
+    assert_eq!(by_logical_name(&names, "orders"), None);
+}

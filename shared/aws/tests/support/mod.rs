@@ -1,4 +1,5 @@
-//! A DynamoDB in this process, spoken to over HTTP.
+//! A DynamoDB in this process, spoken to over HTTP; or the one that `THROUGHLINE_TEST_DYNAMODB` names, for
+//! instance a local cloud's `http://127.0.0.1:4566`.
 
 use aws_sdk_dynamodb::{
     Client,
@@ -19,37 +20,49 @@ use throughline_testing::conformance::{LedgerUnderTest, fixtures::Stock};
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::BoxFuture;
 
-/// The ledger's table.
-pub(crate) const TABLE: &str = "conformance-ledger";
-const STOCK_TABLE: &str = "conformance-stock";
-const SHELVES_TABLE: &str = "conformance-shelves";
-
 /// A ledger in a database of its own, which ends with the test.
 pub(crate) struct LocalLedger {
     pub(crate) ledger: DynamoLedger,
     pub(crate) client: Client,
+    /// The ledger's table.
+    pub(crate) table: String,
+    /// The table of [`Stock`].
+    pub(crate) stock_table: String,
 }
 
 /// A fresh database with the ledger's table, its index, and the tables of the suite's own entities.
 pub(crate) async fn fresh() -> LocalLedger {
+    let endpoint = match std::env::var("THROUGHLINE_TEST_DYNAMODB") {
+        Ok(endpoint) => endpoint,
+        Err(_) => in_this_process().await,
+    };
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::for_tests())
+        .endpoint_url(endpoint);
+    let client = Client::from_conf(config.build());
+    // Tests share a database that is not in this process: each has tables of its own there.
+    let name = |what: &str| format!("conformance-{what}-{:016x}", fastrand::u64(..));
+    let (table, stock_table, shelves_table) = (name("ledger"), name("stock"), name("shelves"));
+    create_ledger_table(&client, &table).await;
+    create_table(&client, &stock_table, "sku", None).await;
+    create_table(&client, &shelves_table, "place", Some("what")).await;
+    let own_tables = [("stock".to_owned(), stock_table.clone()), ("shelves".to_owned(), shelves_table)];
+    let ledger = DynamoLedger::new(client.clone(), table.clone(), own_tables.into());
+    LocalLedger { ledger, client, table, stock_table }
+}
+
+/// Starts a database that ends with the test; returns its endpoint.
+async fn in_this_process() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let database = dynoxide::Database::memory().expect("a database in memory");
     tokio::spawn(dynoxide::server::serve_on(listener, database));
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-west-1"))
-        .credentials_provider(Credentials::for_tests())
-        .endpoint_url(format!("http://{address}"));
-    let client = Client::from_conf(config.build());
-    create_ledger_table(&client).await;
-    create_table(&client, STOCK_TABLE, "sku", None).await;
-    create_table(&client, SHELVES_TABLE, "place", Some("what")).await;
-    let own_tables = [("stock".into(), STOCK_TABLE.into()), ("shelves".into(), SHELVES_TABLE.into())].into();
-    LocalLedger { ledger: DynamoLedger::new(client.clone(), TABLE, own_tables), client }
+    format!("http://{address}")
 }
 
-async fn create_ledger_table(client: &Client) {
+async fn create_ledger_table(client: &Client, table: &str) {
     let names = [layout::PARTITION_KEY, layout::SORT_KEY, layout::CORRELATION_ID, layout::OCCURRED_AT];
     let index = GlobalSecondaryIndex::builder()
         .index_name(layout::CORRELATION_INDEX)
@@ -57,7 +70,7 @@ async fn create_ledger_table(client: &Client) {
         .projection(Projection::builder().projection_type(ProjectionType::All).build());
     client
         .create_table()
-        .table_name(TABLE)
+        .table_name(table)
         .billing_mode(BillingMode::PayPerRequest)
         .set_key_schema(Some(keys(layout::PARTITION_KEY, Some(layout::SORT_KEY))))
         .set_attribute_definitions(Some(names.into_iter().map(text_attribute).collect()))
@@ -95,7 +108,7 @@ fn text_attribute(name: &str) -> AttributeDefinition {
 impl LocalLedger {
     /// Every item of the ledger's table.
     pub(crate) async fn items(&self) -> Vec<HashMap<String, AttributeValue>> {
-        let scanned = self.client.scan().table_name(TABLE).send().await.expect("a scan");
+        let scanned = self.client.scan().table_name(&self.table).send().await.expect("a scan");
         scanned.items.unwrap_or_default()
     }
 }
@@ -128,7 +141,7 @@ impl LedgerUnderTest for LocalLedger {
             let put = self
                 .client
                 .put_item()
-                .table_name(STOCK_TABLE)
+                .table_name(&self.stock_table)
                 .item("sku", AttributeValue::S(stock.sku.clone()));
             put.item("amount", AttributeValue::N(stock.amount.to_string())).send().await.expect("stored");
         })

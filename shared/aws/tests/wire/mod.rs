@@ -1,6 +1,6 @@
 //! What is in the table, and what only DynamoDB refuses.
 
-use crate::support::{LocalLedger, TABLE, fresh, text};
+use crate::support::{LocalLedger, fresh, text};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 use std::collections::HashMap;
@@ -98,7 +98,7 @@ async fn a_line_is_followed_over_all_its_pages() {
     let mut stranger = claim("stranger");
     stranger.message.correlation_id = "line-2".into();
     commit(&ledger, &bare(stranger)).await;
-    let line = follow_line(&ledger.client, TABLE, "line-1").await.expect("a line");
+    let line = follow_line(&ledger.client, &ledger.table, "line-1").await.expect("a line");
     assert_eq!((line.claims.len(), line.messages.len()), (9, 8), "1.6 MB are two pages at least");
     let held = line.claims.iter().find(|claim| claim.message_id == "held").expect("the held one");
     assert_eq!(held.state, ClaimState::Leased { until: Some(after(60)) });
@@ -151,7 +151,7 @@ async fn a_whole_number_in_a_field_for_fractions_is_read_back() {
 async fn an_event_whose_place_is_taken_says_what_must_have_happened() {
     let ledger = fresh().await;
     commit(&ledger, &opening(claim("e-1"))).await;
-    let deleted = ledger.client.delete_item().table_name(TABLE);
+    let deleted = ledger.client.delete_item().table_name(&ledger.table);
     let deleted = deleted.key("pk", AttributeValue::S("account#a-1".into()));
     deleted.key("sk", AttributeValue::S(layout::STATE.into())).send().await.expect("deleted");
     let CommitOutcome::Failed(error) = commit(&ledger, &opening(claim("e-2"))).await else {
@@ -166,18 +166,20 @@ async fn what_is_wrong_with_the_settings_is_no_messages_fault() {
     let over = |table: &str| DynamoLedger::new(ledger.client.clone(), table, [].into());
     let with_effects = opening(claim("e-1"));
     let without_effects = bare(claim("e-2"));
-    for table in ["no-such-table", "conformance-stock"] {
-        for outcome in over(table).commit(&[with_effects.clone(), without_effects.clone()]).await {
-            assert!(matches!(outcome, CommitOutcome::Failed(_)), "{table}: {outcome:?}");
-        }
+    let missing = over("no-such-table").commit(&[with_effects, without_effects.clone()]).await;
+    let with_other_keys = over(&ledger.stock_table).commit(&[without_effects]).await;
+    for outcome in missing.into_iter().chain(with_other_keys) {
+        assert!(matches!(outcome, CommitOutcome::Failed(_)), "{outcome:?}");
+    }
+    for table in ["no-such-table", &ledger.stock_table] {
         assert!(over(table).load(&[account("a-1")]).await.is_err(), "{table}");
     }
     let stock = EntityKey::of::<Stock>("book");
     let saves = vec![save(stock.clone(), Version::Absent, &json!({ "amount": 1 }))];
-    let outcomes = over(TABLE).commit(&[Commit { saves, ..bare(claim("e-3")) }]).await;
+    let outcomes = over(&ledger.table).commit(&[Commit { saves, ..bare(claim("e-3")) }]).await;
     let [CommitOutcome::Failed(error)] = &outcomes[..] else { panic!("{outcomes:?}") };
     assert!(error.to_string().contains("THROUGHLINE_TABLE_STOCK"), "{error}");
-    assert_eq!(over(TABLE).load(&[stock]).await, Err(error.clone()));
+    assert_eq!(over(&ledger.table).load(&[stock]).await, Err(error.clone()));
 }
 
 #[tokio::test]
