@@ -285,8 +285,8 @@ mod tests {
             "     └─ order.placed o-1                                   +5 ms",
             "        ├─ count-orders                                   +50 ms  done in 7 ms",
             "        └─ reserve-stock                                  +90 ms  rejected",
-            "             MalformedData: no quantity",
-            "             it lies in ReserveStockDeadLetterQueue",
+            "           MalformedData: no quantity",
+            "           it lies in ReserveStockDeadLetterQueue",
         ];
         assert_eq!(line.to_string(), expected.join("\n"));
         assert!(line.is_done_by("place-order") && !line.is_done_by("reserve-stock"));

@@ -85,7 +85,7 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             publish::run(&target.open().await?, &files, queue.as_deref()).await?;
         }
         Command::Trace { target, correlation_id } => {
-            trace::run(&target.open().await?, &correlation_id).await?
+            trace::run(&target.open().await?, &correlation_id).await?;
         }
         Command::DeadLetters { target } => dead_letters::run(&target.open().await?).await?,
         Command::Demo { target, events } => demo::run(&target.open().await?, &events).await?,
