@@ -2,7 +2,10 @@
 
 pub mod dead_letters;
 pub mod demo;
+pub mod deploy;
 pub mod line_tree;
+pub mod local_cloud;
+pub mod project;
 pub mod publish;
 pub mod stack;
 pub mod trace;

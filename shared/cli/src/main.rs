@@ -2,9 +2,20 @@
 
 use clap::{Args, Parser, Subcommand};
 use std::{error::Error, path::PathBuf, process::ExitCode};
-use throughline_cli::{dead_letters, demo, publish, stack::Stack, trace};
+use throughline_cli::{
+    dead_letters, demo,
+    deploy::Deployment,
+    local_cloud::LocalCloud,
+    project::{DEFAULT_PORT, Project, endpoint},
+    publish,
+    stack::Stack,
+    trace,
+};
 
 /// Runs, feeds and follows Throughline functions on a local cloud.
+///
+/// A first tour: `throughline up`, `throughline deploy`, `throughline publish --queue place-order
+/// events/order.place.v1.json`, `throughline trace web-1001`, `throughline down`.
 #[derive(Debug, Parser)]
 #[command(name = "throughline", version, arg_required_else_help = true)]
 struct Arguments {
@@ -14,6 +25,37 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Starts the local cloud in the background. Only this machine can reach it.
+    Up {
+        #[command(flatten)]
+        cloud: Cloud,
+        /// Where the functions reach the cloud, if something stands in between.
+        #[arg(long, value_name = "URL")]
+        functions_endpoint: Option<String>,
+    },
+    /// Stops the local cloud and every function it runs. What it held is gone.
+    Down {
+        #[command(flatten)]
+        cloud: Cloud,
+    },
+    /// Says whether the local cloud runs.
+    Status {
+        #[command(flatten)]
+        cloud: Cloud,
+    },
+    /// Builds the functions and deploys infra/template.yaml to the local cloud.
+    ///
+    /// Safe to run again after every change: what has not changed is left alone.
+    Deploy {
+        #[command(flatten)]
+        cloud: Cloud,
+        /// The stack's name.
+        #[arg(long, default_value = "shop")]
+        stack: String,
+        /// The cargo profile the functions are built with.
+        #[arg(long, default_value = "local")]
+        profile: String,
+    },
     /// Sends messages from files: events to the bus, or commands to a queue.
     ///
     /// Example: throughline publish --queue place-order events/order.place.v1.json
@@ -41,6 +83,15 @@ enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Prints what the functions logged on the local cloud, one line of JSON each.
+    ///
+    /// Example: throughline logs web-1001
+    Logs {
+        #[command(flatten)]
+        cloud: Cloud,
+        /// Only lines that contain this: a correlation id, an event id, a handler.
+        text: Option<String>,
+    },
     /// Sends the reference shop three orders and shows what becomes of them, twice.
     Demo {
         #[command(flatten)]
@@ -51,20 +102,37 @@ enum Command {
     },
 }
 
+/// Which local cloud is meant.
+#[derive(Debug, Args)]
+struct Cloud {
+    /// The local cloud's port.
+    #[arg(long, env = "THROUGHLINE_PORT", default_value_t = DEFAULT_PORT)]
+    port: u16,
+}
+
+impl Cloud {
+    fn open(&self) -> Result<LocalCloud, Box<dyn Error>> {
+        Ok(LocalCloud::new(Project::find()?, self.port))
+    }
+}
+
 /// Which stack is meant.
 #[derive(Debug, Args)]
 struct Target {
-    /// The outputs of the stack, as `throughline deploy` wrote them.
-    #[arg(long, env = "THROUGHLINE_OUTPUTS", default_value = ".throughline/local/outputs.json")]
-    outputs: PathBuf,
-    /// The local cloud.
-    #[arg(long, env = "AWS_ENDPOINT_URL", default_value = "http://127.0.0.1:4566")]
-    endpoint: String,
+    #[command(flatten)]
+    cloud: Cloud,
+    /// The outputs of the stack; by default where `throughline deploy` wrote them.
+    #[arg(long, env = "THROUGHLINE_OUTPUTS", value_name = "FILE")]
+    outputs: Option<PathBuf>,
 }
 
 impl Target {
     async fn open(&self) -> Result<Stack, Box<dyn Error>> {
-        Ok(Stack::open(&self.outputs, Some(&self.endpoint)).await?)
+        let outputs = match &self.outputs {
+            Some(outputs) => outputs.clone(),
+            None => Project::find()?.state(self.cloud.port).join("outputs.json"),
+        };
+        Ok(Stack::open(&outputs, Some(&endpoint(self.cloud.port))).await?)
     }
 }
 
@@ -81,6 +149,12 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
+        Command::Up { cloud, functions_endpoint } => cloud.open()?.up(functions_endpoint.as_deref())?,
+        Command::Down { cloud } => cloud.open()?.down()?,
+        Command::Status { cloud } => cloud.open()?.status(),
+        Command::Deploy { cloud, stack, profile } => {
+            Deployment { project: Project::find()?, port: cloud.port, stack, profile }.run()?;
+        }
         Command::Publish { target, queue, files } => {
             publish::run(&target.open().await?, &files, queue.as_deref()).await?;
         }
@@ -88,6 +162,7 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             trace::run(&target.open().await?, &correlation_id).await?;
         }
         Command::DeadLetters { target } => dead_letters::run(&target.open().await?).await?,
+        Command::Logs { cloud, text } => cloud.open()?.logs(text.as_deref())?,
         Command::Demo { target, events } => demo::run(&target.open().await?, &events).await?,
     }
     Ok(())

@@ -1,0 +1,79 @@
+//! Where a project and its local cloud keep things.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+/// The port of the local cloud unless told otherwise: LocalStack's, too.
+pub const DEFAULT_PORT: u16 = 4566;
+
+/// A project: a folder with `Cargo.toml` and `infra/template.yaml`.
+#[derive(Debug, Clone)]
+pub struct Project {
+    root: PathBuf,
+}
+
+impl Project {
+    /// The project around the present folder.
+    ///
+    /// # Errors
+    /// A sentence, if there is none.
+    pub fn find() -> Result<Self, String> {
+        let start =
+            env::current_dir().map_err(|error| format!("the present folder cannot be read: {error}"))?;
+        let is_root = |folder: &&Path| {
+            folder.join("Cargo.toml").is_file() && folder.join("infra/template.yaml").is_file()
+        };
+        match start.ancestors().find(is_root) {
+            Some(root) => Ok(Self { root: root.to_owned() }),
+            None => Err(format!(
+                "neither {} nor a folder above it holds Cargo.toml and infra/template.yaml: run this inside a project",
+                start.display()
+            )),
+        }
+    }
+
+    /// Its folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A program that `scripts/setup` installed.
+    ///
+    /// # Errors
+    /// A sentence, if it is not installed.
+    pub fn tool(&self, name: &str) -> Result<PathBuf, String> {
+        let path = self.root.join(".throughline/cloud/bin").join(name);
+        if path.is_file() {
+            return Ok(path);
+        }
+        Err(format!("`{name}` is not installed at {}: run scripts/setup", path.display()))
+    }
+
+    /// What the local cloud on a port keeps: its pid, its log, the outputs of the deployed stack.
+    pub fn state(&self, port: u16) -> PathBuf {
+        self.root.join(".throughline/local").join(port.to_string())
+    }
+
+    /// The functions, by their crates' names.
+    ///
+    /// # Errors
+    /// A sentence, if `functions/` cannot be read.
+    pub fn functions(&self) -> Result<Vec<String>, String> {
+        let folder = self.root.join("functions");
+        let entries = fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let mut names: Vec<String> = entries
+            .filter_map(Result::ok)
+            .filter(|entry| entry.path().join("Cargo.toml").is_file())
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// The address of the local cloud on a port. Only this machine can reach it.
+pub fn endpoint(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
