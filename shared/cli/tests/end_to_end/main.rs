@@ -121,13 +121,13 @@ async fn whatever_comes_twice_or_late_or_dies_has_its_effects_once() {
     for (sent, order) in copies.into_iter().enumerate() {
         shop.send(&place_order(order, &sku, &json!(2))).await;
         if sent % 6 == 5 {
-            killed.extend(kill_one(&["place-order", "reserve-stock"], &mut random));
+            killed.extend(kill_one(&shop, &["PlaceOrderFunction", "ReserveStockFunction"], &mut random));
         }
     }
     // Whoever was idle when it was its turn is killed now, in the middle of the rest.
     let mut waits = 0;
     while killed.is_empty() {
-        killed.extend(kill_one(&["place-order", "reserve-stock"], &mut random));
+        killed.extend(kill_one(&shop, &["PlaceOrderFunction", "ReserveStockFunction"], &mut random));
         waits += 1;
         assert!(waits < 1000, "no process of the functions was there to be killed");
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -165,8 +165,8 @@ async fn check_once(shop: &Shop, run: &str, orders: &[String], sku: &str, carrie
     carried.into_values().map(|(event, _)| event).collect()
 }
 
-fn kill_one(functions: &[&str], random: &mut fastrand::Rng) -> Option<u32> {
-    let processes: Vec<u32> = functions.iter().flat_map(|function| processes_of(function)).collect();
+fn kill_one(shop: &Shop, functions: &[&str], random: &mut fastrand::Rng) -> Option<u32> {
+    let processes: Vec<u32> = functions.iter().flat_map(|function| processes_of(shop.stack.output(function).unwrap())).collect();
     let pid = *processes.get(random.usize(0..processes.len().max(1)))?;
     let killed =
         Command::new("kill").args(["-KILL", &pid.to_string()]).status().is_ok_and(|status| status.success());
