@@ -103,8 +103,11 @@ fn is_made_by_lambda(action: &str) -> bool {
 fn every_call_a_function_made_is_allowed_by_its_role() {
     let outputs: BTreeMap<String, String> =
         serde_json::from_str(&fs::read_to_string(setting("THROUGHLINE_OUTPUTS")).unwrap()).unwrap();
-    let functions: Vec<&str> =
-        outputs.iter().filter(|(name, _)| name.ends_with("Function")).map(|(_, value)| value.as_str()).collect();
+    let functions: Vec<&str> = outputs
+        .iter()
+        .filter(|(name, _)| name.ends_with("Function"))
+        .map(|(_, value)| value.as_str())
+        .collect();
     assert_eq!(functions.len(), 5, "{functions:?}");
     let calls = recorded();
     let mut violations = Vec::new();

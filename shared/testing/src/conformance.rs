@@ -102,6 +102,7 @@ macro_rules! ledger_conformance {
                 an_expired_claim_can_be_held_again,
                 taking_ones_own_claim_again_after_a_lost_answer_holds_it,
                 a_held_claim_with_another_payload_is_a_mismatch,
+                a_commit_with_another_payload_waits_for_whoever_holds_the_claim,
                 the_owner_finishes_and_then_it_is_a_duplicate,
                 an_owner_nobody_took_over_from_may_finish_late,
                 a_zombies_commit_is_refused_and_writes_nothing,

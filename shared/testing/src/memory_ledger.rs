@@ -70,7 +70,10 @@ impl MemoryLedger {
 /// What stands in the way of a claim.
 enum Obstacle {
     Done,
-    Mismatch,
+    /// Another payload under the same identity, done or still being worked on.
+    Mismatch {
+        busy_until: Option<Timestamp>,
+    },
     Busy(Timestamp),
 }
 
@@ -82,7 +85,7 @@ impl State {
             return None;
         }
         if held.hash != claim.hash {
-            return Some(Obstacle::Mismatch);
+            return Some(Obstacle::Mismatch { busy_until: held.leased_until });
         }
         Some(held.leased_until.map_or(Obstacle::Done, Obstacle::Busy))
     }
@@ -91,7 +94,7 @@ impl State {
         match self.obstacle(claim) {
             Some(_) if self.is_held_by(claim) => ClaimOutcome::Held,
             Some(Obstacle::Done) => ClaimOutcome::Duplicate,
-            Some(Obstacle::Mismatch) => ClaimOutcome::Mismatch,
+            Some(Obstacle::Mismatch { .. }) => ClaimOutcome::Mismatch,
             Some(Obstacle::Busy(until)) => ClaimOutcome::Busy { until },
             None => {
                 self.claims.insert(claim.key.clone(), Held::by(claim, claim.leased_until));
@@ -133,9 +136,13 @@ impl State {
         }
         match self.obstacle(claim) {
             Some(Obstacle::Done) => Some(CommitOutcome::Duplicate),
-            Some(Obstacle::Mismatch) => Some(CommitOutcome::Mismatch),
-            Some(Obstacle::Busy(_)) | None if is_leased => Some(CommitOutcome::LeaseLost),
-            Some(Obstacle::Busy(until)) => Some(CommitOutcome::Busy { until }),
+            Some(Obstacle::Mismatch { busy_until: None }) => Some(CommitOutcome::Mismatch),
+            Some(Obstacle::Busy(_) | Obstacle::Mismatch { .. }) | None if is_leased => {
+                Some(CommitOutcome::LeaseLost)
+            }
+            Some(Obstacle::Busy(until) | Obstacle::Mismatch { busy_until: Some(until) }) => {
+                Some(CommitOutcome::Busy { until })
+            }
             None => None,
         }
     }

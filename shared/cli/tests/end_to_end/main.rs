@@ -166,7 +166,8 @@ async fn check_once(shop: &Shop, run: &str, orders: &[String], sku: &str, carrie
 }
 
 fn kill_one(shop: &Shop, functions: &[&str], random: &mut fastrand::Rng) -> Option<u32> {
-    let processes: Vec<u32> = functions.iter().flat_map(|function| processes_of(shop.stack.output(function).unwrap())).collect();
+    let processes: Vec<u32> =
+        functions.iter().flat_map(|function| processes_of(shop.stack.output(function).unwrap())).collect();
     let pid = *processes.get(random.usize(0..processes.len().max(1)))?;
     let killed =
         Command::new("kill").args(["-KILL", &pid.to_string()]).status().is_ok_and(|status| status.success());

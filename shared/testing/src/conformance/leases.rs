@@ -63,6 +63,16 @@ pub async fn a_held_claim_with_another_payload_is_a_mismatch(ledger: &dyn Ledger
     assert_eq!(take(ledger, &pretender).await, ClaimOutcome::Mismatch);
 }
 
+/// Until the work is finished it may yet be released: only then is another payload refused for good.
+pub async fn a_commit_with_another_payload_waits_for_whoever_holds_the_claim(ledger: &dyn LedgerUnderTest) {
+    let first = leased("e-1");
+    take(ledger, &first).await;
+    let pretender = Claim { hash: hash("another payload"), ..later(&claim("e-1"), 1) };
+    assert_eq!(commit(ledger, &bare(pretender)).await, CommitOutcome::Busy { until: after(60) });
+    let zombie = Claim { hash: hash("another payload"), ..later(&first, 1) };
+    assert_eq!(commit(ledger, &bare(zombie)).await, CommitOutcome::LeaseLost);
+}
+
 /// The ordinary course of things.
 pub async fn the_owner_finishes_and_then_it_is_a_duplicate(ledger: &dyn LedgerUnderTest) {
     let ours = leased("e-1");
