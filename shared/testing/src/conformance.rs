@@ -4,7 +4,9 @@
 //! function that makes a fresh [`LedgerUnderTest`]; the crate that calls it needs `tokio` with `macros`
 //! and `rt`.
 //!
-//! ```ignore
+//! ```
+//! use throughline_testing::MemoryLedger;
+//!
 //! async fn fresh() -> MemoryLedger {
 //!     MemoryLedger::default()
 //! }

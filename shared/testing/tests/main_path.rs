@@ -383,21 +383,22 @@ async fn what_a_decision_was_based_on_must_still_hold_unless_it_was_only_peeked_
     assert_eq!(world.balance("a") + world.balance("b"), 2);
 }
 
+async fn floods(deposit: Envelope<Deposited>) -> Result<Effects<AccountEvent>, Failure> {
+    let event = BalanceChanged { account: deposit.data.account, balance: 0 };
+    Ok((0..100).fold(Effects::none(), |effects, _| effects.emit(event.clone())))
+}
+
+async fn bloats(deposit: Envelope<Deposited>) -> Result<Effects<AccountEvent>, Failure> {
+    let account = "x".repeat(300 * 1024);
+    Ok(Effects::none().emit(BalanceChanged { account, balance: deposit.data.amount }))
+}
+
 #[tokio::test(start_paused = true)]
 async fn effects_beyond_a_limit_are_rejected_with_the_handler_and_the_number() {
-    async fn floods(deposit: Envelope<Deposited>) -> Result<Effects<AccountEvent>, Failure> {
-        let event = BalanceChanged { account: deposit.data.account, balance: 0 };
-        Ok((0..100).fold(Effects::none(), |effects, _| effects.emit(event.clone())))
-    }
     scenario(handler_fn("floods", floods))
         .when(deposit("a", 1, Behaviour::Works))
         .await
         .then_rejected("handler `floods` wants 101 items in one transaction; DynamoDB allows 100");
-
-    async fn bloats(deposit: Envelope<Deposited>) -> Result<Effects<AccountEvent>, Failure> {
-        let account = "x".repeat(300 * 1024);
-        Ok(Effects::none().emit(BalanceChanged { account, balance: deposit.data.amount }))
-    }
     scenario(handler_fn("bloats", bloats))
         .when(deposit("a", 1, Behaviour::Works))
         .await
