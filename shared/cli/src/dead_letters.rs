@@ -1,22 +1,25 @@
 //! `throughline dead-letters`: what was given up, and why.
 
 use crate::stack::{Stack, StackError};
+use std::fmt::Write as _;
+use throughline_aws::operate;
 
-/// Prints what lies in the dead-letter queues.
+/// What lies in the dead-letter queues, as text.
 ///
 /// # Errors
 /// If a queue cannot be read.
-pub async fn run(stack: &Stack) -> Result<(), StackError> {
-    let letters = stack.dead_letters().await?;
-    if letters.is_empty() {
-        println!("The dead-letter queues are empty.");
-        return Ok(());
+pub async fn run(stack: &Stack) -> Result<String, StackError> {
+    let mut out = String::new();
+    let mut elsewhere = 0;
+    for (_, url) in stack.dead_letter_queues() {
+        elsewhere += operate::depth(stack.clients.sqs().await, url).await?.in_flight;
     }
-    for (queue, letter) in letters {
+    for (queue, letter) in stack.dead_letters().await? {
         let attribute = |name| letter.attribute(name).unwrap_or("-");
-        println!("{queue}  {}", letter.sent_at.map(|time| time.to_string()).unwrap_or_default());
-        println!("  {}: {}", attribute("ErrorType"), attribute("ErrorMessage"));
-        println!(
+        _ = writeln!(out, "{queue}  {}", letter.sent_at.map(|time| time.to_string()).unwrap_or_default());
+        _ = writeln!(out, "  {}", letter.reason());
+        _ = writeln!(
+            out,
             "  handler {}, attempts {}, event {} ({}), correlation id {}",
             attribute("Handler"),
             attribute("Attempts"),
@@ -24,7 +27,15 @@ pub async fn run(stack: &Stack) -> Result<(), StackError> {
             attribute("EventType"),
             attribute("CorrelationId")
         );
-        println!("  {}", letter.body.lines().map(str::trim).collect::<Vec<_>>().join(" "));
+        _ = writeln!(out, "  {}", letter.body.lines().map(str::trim).collect::<Vec<_>>().join(" "));
     }
-    Ok(())
+    if elsewhere > 0 {
+        _ = writeln!(
+            out,
+            "{elsewhere} more are in somebody else's hands just now: look again in a few seconds."
+        );
+    } else if out.is_empty() {
+        out.push_str("The dead-letter queues are empty.\n");
+    }
+    Ok(out)
 }

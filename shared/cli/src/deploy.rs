@@ -1,7 +1,7 @@
 //! `throughline deploy`: builds the functions and deploys the stack to the local cloud, with the same
 //! template that goes to AWS.
 
-use crate::project::{Project, endpoint};
+use crate::project::{Project, answers};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -18,6 +18,12 @@ pub enum DeployError {
     /// Something it needs is not there.
     #[error("{0}")]
     NotSetUp(String),
+    /// Nothing listens where the cloud should be.
+    #[error("no cloud answers at {endpoint}: start one with `throughline up`")]
+    NoCloud {
+        /// Where it should be.
+        endpoint: String,
+    },
     /// A file could not be read or written.
     #[error("{path}: {source}")]
     File {
@@ -56,6 +62,8 @@ pub struct Deployment {
     pub project: Project,
     /// The local cloud's port.
     pub port: u16,
+    /// The cloud's address.
+    pub endpoint: String,
     /// The stack's name.
     pub stack: String,
     /// The cargo profile the functions are built with.
@@ -73,6 +81,9 @@ impl Deployment {
     pub fn run(&self) -> Result<(), DeployError> {
         let functions = self.project.functions().map_err(DeployError::NotSetUp)?;
         let aws = self.project.tool("aws").map_err(DeployError::NotSetUp)?;
+        if !answers(&self.endpoint) {
+            return Err(DeployError::NoCloud { endpoint: self.endpoint.clone() });
+        }
         let state = self.project.state(self.port);
         fs::create_dir_all(&state).map_err(file(&state))?;
         self.build(&functions)?;
@@ -102,7 +113,7 @@ impl Deployment {
             &aws,
             ["cloudformation", "describe-stacks", "--output", "json", "--stack-name", &self.stack],
         )?;
-        let outputs = state.join("outputs.json");
+        let outputs = self.project.outputs(self.port);
         let text = serde_json::to_string_pretty(&read_outputs(&described)).unwrap_or_default();
         fs::write(&outputs, text).map_err(file(&outputs))?;
         println!("Deployed; the stack's outputs are in {}.", outputs.display());
@@ -173,7 +184,7 @@ impl Deployment {
                 ("AWS_SECRET_ACCESS_KEY", "test"),
                 ("AWS_DEFAULT_REGION", "us-east-1"),
             ])
-            .env("AWS_ENDPOINT_URL", endpoint(self.port))
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
             .stdin(Stdio::null())
             .output()
             .map_err(file(program))?;

@@ -185,15 +185,10 @@ impl Drawing<'_> {
     }
 
     fn refusal(&mut self, queue: &str, letter: &FoundLetter, indent: &str, joint: &str) {
-        let handler = letter.attribute("Handler").unwrap_or("SQS");
-        let reason = match (letter.attribute("ErrorType"), letter.attribute("ErrorMessage")) {
-            (Some(error_type), Some(message)) => format!("{error_type}: {message}"),
-            (Some(error_type), None) => error_type.to_owned(),
-            _ => "received too often without an answer".to_owned(),
-        };
+        let handler = letter.attribute("Handler").unwrap_or("given up");
         self.row(&format!("{indent}{joint}{handler}"), letter.sent_at, "rejected");
         let indent = format!("{indent}{}", continuation(joint));
-        _ = writeln!(self.out, "  {indent}{reason}");
+        _ = writeln!(self.out, "  {indent}{}", letter.reason());
         _ = writeln!(self.out, "  {indent}it lies in {queue}");
     }
 

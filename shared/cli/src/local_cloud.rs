@@ -6,7 +6,7 @@ use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     os::unix::process::CommandExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -75,7 +75,7 @@ impl LocalCloud {
     /// # Errors
     /// [`CloudError`].
     pub fn up(&self, functions_endpoint: Option<&str>) -> Result<(), CloudError> {
-        if let Some(pid) = self.pid() {
+        if let Some(pid) = self.pid()? {
             println!("The local cloud runs at {} (pid {pid}).", self.endpoint());
             return Ok(());
         }
@@ -84,7 +84,9 @@ impl LocalCloud {
         }
         let program = self.project.tool("ministack").map_err(CloudError::NotSetUp)?;
         let state = self.project.state(self.port);
-        fs::create_dir_all(&state).map_err(system(format!("{} cannot be made", state.display())))?;
+        let temporary = state.join("tmp");
+        fs::create_dir_all(&temporary).map_err(system(format!("{} cannot be made", temporary.display())))?;
+        self.forget();
         let log = File::create(self.log()).map_err(system("the log cannot be written"))?;
         let errors = log.try_clone().map_err(system("the log cannot be written"))?;
         let here = self.endpoint();
@@ -92,6 +94,8 @@ impl LocalCloud {
             .envs([("BIND_HOST", "127.0.0.1"), ("GATEWAY_PORT", &self.port.to_string())])
             // Functions inherit the cloud's environment: this is how they find it.
             .env("AWS_ENDPOINT_URL", functions_endpoint.unwrap_or(&here))
+            // It unpacks the functions there; `down` removes them.
+            .env("TMPDIR", &temporary)
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
@@ -110,13 +114,13 @@ impl LocalCloud {
     /// # Errors
     /// [`CloudError`].
     pub fn down(&self) -> Result<(), CloudError> {
-        let Some(pid) = self.pid() else {
+        let Some(pid) = self.pid()? else {
             println!("No local cloud runs on port {}.", self.port);
             return Ok(());
         };
         signal("TERM", pid)?;
         let started = Instant::now();
-        while is_alive(pid) {
+        while command_of(pid)?.is_some() {
             if started.elapsed() > Duration::from_secs(10) {
                 signal("KILL", pid)?;
             }
@@ -125,19 +129,30 @@ impl LocalCloud {
         // Functions that outlive their cloud have nobody to answer to.
         _ = signal("KILL", pid);
         _ = fs::remove_file(self.pid_file());
+        self.forget();
+        _ = fs::remove_dir_all(self.project.state(self.port).join("tmp"));
         println!("The local cloud on port {} is stopped.", self.port);
         Ok(())
     }
 
+    /// What was deployed to a cloud is gone with it.
+    fn forget(&self) {
+        _ = fs::remove_file(self.project.outputs(self.port));
+    }
+
     /// Says whether it runs.
-    pub fn status(&self) {
-        match self.pid() {
+    ///
+    /// # Errors
+    /// If that cannot be known.
+    pub fn status(&self) -> Result<(), CloudError> {
+        match self.pid()? {
             Some(pid) if self.is_ready() => {
                 println!("The local cloud runs at {} (pid {pid}).", self.endpoint());
             }
             Some(pid) => println!("The local cloud (pid {pid}) does not answer at {}.", self.endpoint()),
             None => println!("No local cloud runs on port {}: start one with `throughline up`.", self.port),
         }
+        Ok(())
     }
 
     /// Prints what the functions logged, one line of JSON each; only the lines that contain `text`, if given.
@@ -183,7 +198,8 @@ impl LocalCloud {
         TcpStream::connect_timeout(&self.address(), Duration::from_secs(1)).is_ok()
     }
 
-    fn is_ready(&self) -> bool {
+    /// Whether a cloud answers at its address.
+    pub fn is_ready(&self) -> bool {
         let ask = || -> io::Result<bool> {
             let mut stream = TcpStream::connect_timeout(&self.address(), Duration::from_secs(1))?;
             stream.set_read_timeout(Some(Duration::from_secs(2)))?;
@@ -203,11 +219,12 @@ impl LocalCloud {
     }
 
     /// The pid of our cloud, if it is alive. A pid may have been given to another program meanwhile.
-    fn pid(&self) -> Option<u32> {
-        let pid = fs::read_to_string(self.pid_file()).ok()?.trim().parse().ok()?;
-        let output =
-            Command::new("ps").args(["-o", "command=", "-p", &u32::to_string(&pid)]).output().ok()?;
-        String::from_utf8_lossy(&output.stdout).contains("ministack").then_some(pid)
+    fn pid(&self) -> Result<Option<u32>, CloudError> {
+        let Some(pid) = fs::read_to_string(self.pid_file()).ok().and_then(|text| text.trim().parse().ok())
+        else {
+            return Ok(None);
+        };
+        Ok(command_of(pid)?.filter(|command| command.contains("ministack")).map(|_| pid))
     }
 
     fn pid_file(&self) -> PathBuf {
@@ -225,21 +242,32 @@ impl LocalCloud {
     }
 }
 
-/// Signals a process group.
+/// Signals a process group. `kill` is a word of every shell; a program of that name need not be there.
 fn signal(name: &str, group: u32) -> Result<(), CloudError> {
-    Command::new("kill")
-        .args([format!("-{name}"), "--".into(), format!("-{group}")])
+    Command::new("sh")
+        .args(["-c", &format!("kill -{name} -- -{group}")])
         .stderr(Stdio::null())
         .status()
         .map(drop)
-        .map_err(system("`kill` cannot be run"))
+        .map_err(system("`sh` cannot be run"))
 }
 
-/// Whether a process lives; one that ended and was not waited for does not.
-fn is_alive(pid: u32) -> bool {
-    let output = Command::new("ps").args(["-o", "state=", "-p", &pid.to_string()]).output();
-    output.is_ok_and(|output| {
-        let state = String::from_utf8_lossy(&output.stdout);
-        !state.trim().is_empty() && !state.trim_start().starts_with('Z')
-    })
+/// The command of a process that lives; one that ended and was not waited for does not.
+fn command_of(pid: u32) -> Result<Option<String>, CloudError> {
+    if Path::new("/proc/self/stat").exists() {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The state follows the name, which is in brackets and may hold anything.
+        let state = stat.rsplit(')').next().unwrap_or_default().trim_start().chars().next();
+        if matches!(state, None | Some('Z' | 'X')) {
+            return Ok(None);
+        }
+        let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        return Ok(Some(String::from_utf8_lossy(&command).replace('\0', " ")));
+    }
+    let output = Command::new("ps")
+        .args(["-ww", "-o", "state=,command=", "-p", &pid.to_string()])
+        .output()
+        .map_err(system("`ps` cannot be run, so it is not known whether the local cloud runs"))?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(Some(text).filter(|text| !text.is_empty() && !text.starts_with('Z')))
 }

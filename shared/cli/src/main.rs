@@ -1,7 +1,12 @@
 //! The `throughline` command.
 
 use clap::{Args, Parser, Subcommand};
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{
+    error::Error,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 use throughline_cli::{
     dead_letters, demo,
     deploy::Deployment,
@@ -49,6 +54,8 @@ enum Command {
     Deploy {
         #[command(flatten)]
         cloud: Cloud,
+        #[command(flatten)]
+        endpoint: Endpoint,
         /// The stack's name.
         #[arg(long, default_value = "shop")]
         stack: String,
@@ -116,11 +123,27 @@ impl Cloud {
     }
 }
 
+/// Where a cloud is that need not have been started by `throughline up`.
+#[derive(Debug, Args)]
+struct Endpoint {
+    /// The cloud's address; by default that of the local cloud on --port.
+    #[arg(long, env = "AWS_ENDPOINT_URL", value_name = "URL")]
+    endpoint: Option<String>,
+}
+
+impl Endpoint {
+    fn or_local(&self, cloud: &Cloud) -> String {
+        self.endpoint.clone().unwrap_or_else(|| endpoint(cloud.port))
+    }
+}
+
 /// Which stack is meant.
 #[derive(Debug, Args)]
 struct Target {
     #[command(flatten)]
     cloud: Cloud,
+    #[command(flatten)]
+    endpoint: Endpoint,
     /// The outputs of the stack; by default where `throughline deploy` wrote them.
     #[arg(long, env = "THROUGHLINE_OUTPUTS", value_name = "FILE")]
     outputs: Option<PathBuf>,
@@ -130,9 +153,9 @@ impl Target {
     async fn open(&self) -> Result<Stack, Box<dyn Error>> {
         let outputs = match &self.outputs {
             Some(outputs) => outputs.clone(),
-            None => Project::find()?.state(self.cloud.port).join("outputs.json"),
+            None => Project::find()?.outputs(self.cloud.port),
         };
-        Ok(Stack::open(&outputs, Some(&endpoint(self.cloud.port))).await?)
+        Ok(Stack::open(&outputs, Some(&self.endpoint.or_local(&self.cloud))).await?)
     }
 }
 
@@ -151,19 +174,28 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
         Command::Up { cloud, functions_endpoint } => cloud.open()?.up(functions_endpoint.as_deref())?,
         Command::Down { cloud } => cloud.open()?.down()?,
-        Command::Status { cloud } => cloud.open()?.status(),
-        Command::Deploy { cloud, stack, profile } => {
-            Deployment { project: Project::find()?, port: cloud.port, stack, profile }.run()?;
+        Command::Status { cloud } => cloud.open()?.status()?,
+        Command::Deploy { cloud, endpoint, stack, profile } => {
+            let endpoint = endpoint.or_local(&cloud);
+            Deployment { project: Project::find()?, port: cloud.port, endpoint, stack, profile }.run()?;
         }
         Command::Publish { target, queue, files } => {
             publish::run(&target.open().await?, &files, queue.as_deref()).await?;
         }
         Command::Trace { target, correlation_id } => {
-            trace::run(&target.open().await?, &correlation_id).await?;
+            show(&trace::run(&target.open().await?, &correlation_id).await?)?;
         }
-        Command::DeadLetters { target } => dead_letters::run(&target.open().await?).await?,
+        Command::DeadLetters { target } => show(&dead_letters::run(&target.open().await?).await?)?,
         Command::Logs { cloud, text } => cloud.open()?.logs(text.as_deref())?,
         Command::Demo { target, events } => demo::run(&target.open().await?, &events).await?,
     }
     Ok(())
+}
+
+/// Prints; whoever reads may have had enough, which is no error.
+fn show(text: &str) -> io::Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }

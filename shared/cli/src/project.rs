@@ -2,7 +2,9 @@
 
 use std::{
     env, fs,
+    net::{TcpStream, ToSocketAddrs as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// The port of the local cloud unless told otherwise: LocalStack's, too.
@@ -56,6 +58,11 @@ impl Project {
         self.root.join(".throughline/local").join(port.to_string())
     }
 
+    /// Where `throughline deploy` writes the outputs of the stack.
+    pub fn outputs(&self, port: u16) -> PathBuf {
+        self.state(port).join("outputs.json")
+    }
+
     /// The functions, by their crates' names.
     ///
     /// # Errors
@@ -76,4 +83,11 @@ impl Project {
 /// The address of the local cloud on a port. Only this machine can reach it.
 pub fn endpoint(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
+}
+
+/// Whether anything listens at an address such as `http://127.0.0.1:4566`.
+pub fn answers(endpoint: &str) -> bool {
+    let address = endpoint.trim_start_matches("http://").trim_start_matches("https://").trim_end_matches('/');
+    let addresses = address.to_socket_addrs().into_iter().flatten();
+    addresses.into_iter().any(|address| TcpStream::connect_timeout(&address, Duration::from_secs(2)).is_ok())
 }

@@ -41,7 +41,7 @@ pub async fn run(stack: &Stack, files: &[PathBuf], queue: Option<&str>) -> Resul
             fs::read_to_string(file).map_err(|source| PublishError::File { path: path.clone(), source })?;
         let sent = match queue {
             Some(queue) => {
-                let url = stack.output(&format!("{}QueueUrl", pascal_case(queue)))?;
+                let url = stack.queue_url(queue)?;
                 operate::send_body(stack.clients.sqs().await, url, &body).await
             }
             None => {
@@ -50,20 +50,12 @@ pub async fn run(stack: &Stack, files: &[PathBuf], queue: Option<&str>) -> Resul
             }
         };
         sent.map_err(|source| PublishError::NotTaken { path: path.clone(), source })?;
-        println!("published {path}");
+        match queue {
+            Some(queue) => println!("{path}: sent to the queue `{queue}`"),
+            None => {
+                println!("{path}: put on the bus; a command needs --queue ({})", stack.queues().join(", "));
+            }
+        }
     }
     Ok(())
-}
-
-/// `place-order` is `PlaceOrder` in a template.
-fn pascal_case(name: &str) -> String {
-    name.split('-')
-        .map(|word| {
-            let mut letters = word.chars();
-            letters
-                .next()
-                .map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
-                .unwrap_or_default()
-        })
-        .collect()
 }

@@ -1,6 +1,6 @@
 //! A deployed stack, as the commands see it: its outputs, and where its cloud is.
 
-use crate::line_tree::WholeLine;
+use crate::{line_tree::WholeLine, project::answers};
 use std::{collections::BTreeMap, fs, io, path::Path};
 use throughline_aws::{
     Clients,
@@ -11,6 +11,14 @@ use throughline_aws::{
 /// Why a stack could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
+    /// Nothing listens where the cloud should be.
+    #[error(
+        "no cloud answers at {endpoint}: start one with `throughline up`, and deploy with `throughline deploy`"
+    )]
+    NoCloud {
+        /// Where it should be.
+        endpoint: String,
+    },
     /// Nothing was deployed from this folder yet.
     #[error("the stack's outputs are not at {path} ({source}): deploy first, with `throughline deploy`")]
     NotDeployed {
@@ -35,6 +43,14 @@ pub enum StackError {
         /// Its name.
         name: String,
     },
+    /// There is no such queue.
+    #[error("the stack has no queue `{name}`; it has {known}")]
+    NoQueue {
+        /// Its logical name.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
     /// AWS did not do what it was asked.
     #[error(transparent)]
     Operate(#[from] OperateError),
@@ -53,6 +69,20 @@ pub struct Stack {
 
 /// What the name of an output ends with that holds a dead-letter queue's URL.
 const DEAD_LETTER_QUEUE: &str = "DeadLetterQueueUrl";
+/// What the name of an output ends with that holds any queue's URL.
+const QUEUE: &str = "QueueUrl";
+
+/// `PlaceOrder` in a template is `place-order` elsewhere.
+fn kebab_case(name: &str) -> String {
+    let mut out = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !out.is_empty() {
+            out.push('-');
+        }
+        out.push(letter.to_ascii_lowercase());
+    }
+    out
+}
 
 impl Stack {
     /// A stack whose outputs were written to a file, on a local cloud at `endpoint`, or else on AWS.
@@ -60,6 +90,9 @@ impl Stack {
     /// # Errors
     /// [`StackError::NotDeployed`] and [`StackError::Malformed`].
     pub async fn open(outputs: &Path, endpoint: Option<&str>) -> Result<Self, StackError> {
+        if let Some(endpoint) = endpoint.filter(|endpoint| !answers(endpoint)) {
+            return Err(StackError::NoCloud { endpoint: endpoint.to_owned() });
+        }
         let path = outputs.display().to_string();
         let text = fs::read_to_string(outputs)
             .map_err(|source| StackError::NotDeployed { path: path.clone(), source })?;
@@ -78,6 +111,25 @@ impl Stack {
     /// [`StackError::NoOutput`].
     pub fn output(&self, name: &str) -> Result<&str, StackError> {
         self.outputs.get(name).map(String::as_str).ok_or_else(|| StackError::NoOutput { name: name.into() })
+    }
+
+    /// The queues that take commands, by their logical names.
+    pub fn queues(&self) -> Vec<String> {
+        let names = self.outputs.keys().filter(|name| !name.ends_with(DEAD_LETTER_QUEUE));
+        names.filter_map(|name| name.strip_suffix(QUEUE)).map(kebab_case).collect()
+    }
+
+    /// The URL of the queue with a logical name: `place-order` is the output `PlaceOrderQueueUrl`.
+    ///
+    /// # Errors
+    /// [`StackError::NoQueue`], with the queues there are.
+    pub fn queue_url(&self, name: &str) -> Result<&str, StackError> {
+        let is_it =
+            |output: &&String| output.strip_suffix(QUEUE).is_some_and(|found| kebab_case(found) == name);
+        match self.outputs.keys().find(is_it) {
+            Some(output) => self.output(output),
+            None => Err(StackError::NoQueue { name: name.into(), known: self.queues().join(", ") }),
+        }
     }
 
     /// The dead-letter queues by name, and their URLs.

@@ -2,21 +2,17 @@
 
 use crate::stack::{Stack, StackError};
 
-/// Prints everything with a correlation id as a tree with times. Says so if there is nothing.
+/// Everything with a correlation id as a tree with times; a sentence if there is nothing.
 ///
 /// # Errors
 /// If the ledger or a dead-letter queue cannot be read.
-pub async fn run(stack: &Stack, correlation_id: &str) -> Result<(), StackError> {
+pub async fn run(stack: &Stack, correlation_id: &str) -> Result<String, StackError> {
     let line = stack.line(correlation_id).await?;
     if line.is_empty() {
-        println!(
-            "Nothing is known of `{correlation_id}`: no handler has finished anything of it, and no dead"
-        );
-        println!(
-            "letter names it. It may still wait in a queue; `throughline logs` shows what the functions say."
-        );
-    } else {
-        println!("{line}");
+        return Ok(format!(
+            "Nothing is known of `{correlation_id}`: no handler has finished anything of it, and no dead letter\n\
+             names it. It may still wait in a queue; `throughline logs` shows what the functions say.\n"
+        ));
     }
-    Ok(())
+    Ok(format!("{line}\n"))
 }
