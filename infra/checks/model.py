@@ -1,0 +1,266 @@
+"""A transformed template as one deployment sees it: parameters filled in, conditions decided, relations found.
+
+Every value is a text. What only a deployed stack knows stays as `Fn::Sub` writes it: `${Queue}`, `${Queue.Arn}`.
+"""
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+ARCHIVE = "AWS::Events::Archive"
+EVENT_BUS = "AWS::Events::EventBus"
+FUNCTION = "AWS::Lambda::Function"
+INVOKE_CONFIG = "AWS::Lambda::EventInvokeConfig"
+LOG_GROUP = "AWS::Logs::LogGroup"
+MAPPING = "AWS::Lambda::EventSourceMapping"
+PERMISSION = "AWS::Lambda::Permission"
+QUEUE = "AWS::SQS::Queue"
+QUEUE_POLICY = "AWS::SQS::QueuePolicy"
+ROLE = "AWS::IAM::Role"
+RULE = "AWS::Events::Rule"
+TABLE = "AWS::DynamoDB::Table"
+
+# Policies that are resources themselves, and the property that names whom they are for.
+STANDALONE_POLICIES = {
+    "AWS::IAM::Policy": "Roles",
+    "AWS::IAM::ManagedPolicy": "Roles",
+    "AWS::IAM::RolePolicy": "RoleName",
+    "AWS::IAM::UserPolicy": "UserName",
+    "AWS::IAM::GroupPolicy": "GroupName",
+}
+
+PLACEHOLDER = re.compile(r"\$\{([^!}]+)\}")
+NO_VALUE = "${AWS::NoValue}"
+
+
+class Unreadable(Exception):
+    """A value that the checks must know and cannot."""
+
+
+def listed(value):
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def reference(name):
+    return f"${{{name}}}"
+
+
+def arn(name):
+    return f"${{{name}.Arn}}"
+
+
+def number(value):
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise Unreadable(f"{value!r} is not a number; write one, or a parameter with a default") from None
+
+
+def on_failure(properties):
+    """The destination that a mapping or an asynchronous invocation has for what failed."""
+    return properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One statement of a policy: `holder` is the resource that it is written in, `roles` have it."""
+
+    holder: str
+    roles: list
+    statement: dict
+
+    def allows(self):
+        return self.statement.get("Effect") == "Allow"
+
+    def is_conditional(self):
+        return "Condition" in self.statement
+
+    def covers(self, action, resource):
+        """Whether it is about this call, wildcards and the inverted lists included."""
+        return self._matches("Action", action) and self._matches("Resource", resource)
+
+    def _matches(self, key, value):
+        if f"Not{key}" in self.statement:
+            return not any(fnmatchcase(value, pattern) for pattern in listed(self.statement[f"Not{key}"]))
+        return any(fnmatchcase(value, pattern) for pattern in listed(self.statement.get(key)))
+
+
+class Template:
+    def __init__(self, template, parameters):
+        defaults = {name: parameter.get("Default") for name, parameter in template.get("Parameters", {}).items()}
+        self.parameters = {name: value for name, value in (defaults | parameters).items() if value is not None}
+        self.conditions = template.get("Conditions", {})
+        self.resources = {
+            name: self.resolved(resource)
+            for name, resource in template["Resources"].items()
+            if "Condition" not in resource or self.holds(resource["Condition"])
+        }
+
+    # ---- Values -----------------------------------------------------------------------------------------------------
+
+    def resolved(self, value):
+        """The value with parameters, choices and texts put together."""
+        if isinstance(value, list):
+            return [item for item in map(self.resolved, value) if item != NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        match list(value.items()):
+            case [("Ref", name)]:
+                return self.parameters.get(name, reference(name))
+            case [("Fn::GetAtt", name)]:
+                return reference(name if isinstance(name, str) else ".".join(name))
+            case [("Fn::Sub", [text, names])]:
+                return self.substituted(text, self.resolved(names))
+            case [("Fn::Sub", text)]:
+                return self.substituted(text, {})
+            case [("Fn::Join", [separator, parts])]:
+                return separator.join(str(part) for part in self.resolved(parts))
+            case [("Fn::If", [condition, chosen, otherwise])]:
+                return self.resolved(chosen if self.holds(condition) else otherwise)
+        properties = {key: self.resolved(item) for key, item in value.items()}
+        return {key: item for key, item in properties.items() if item != NO_VALUE}
+
+    def substituted(self, text, names):
+        known = self.parameters | names
+        return PLACEHOLDER.sub(lambda found: str(known.get(found[1], found[0])), text)
+
+    def holds(self, condition):
+        """Whether a condition is true: its name, or what it is made of."""
+        if isinstance(condition, str):
+            return self.holds(self.conditions[condition])
+        ((operation, operands),) = condition.items()
+        match operation:
+            case "Condition":
+                return self.holds(operands)
+            case "Fn::Equals":
+                left, right = self.resolved(operands)
+                return str(left) == str(right)
+            case "Fn::Not":
+                return not self.holds(operands[0])
+            case "Fn::And":
+                return all(map(self.holds, operands))
+            case "Fn::Or":
+                return any(map(self.holds, operands))
+        raise Unreadable(f"the condition {operation} is unknown to the checks; teach them in infra/checks/model.py")
+
+    # ---- Resources --------------------------------------------------------------------------------------------------
+
+    def of_type(self, kind):
+        return {
+            name: resource.get("Properties", {}) for name, resource in self.resources.items() if resource["Type"] == kind
+        }
+
+    def by_reference(self, value, kind):
+        """The resource of that kind whose `!Ref` the value is, or None."""
+        return next((name for name in self.of_type(kind) if value == reference(name)), None)
+
+    def by_arn(self, value, kind):
+        """The resource of that kind whose ARN the value is, or None."""
+        return next((name for name in self.of_type(kind) if value == arn(name)), None)
+
+    # ---- Functions, and what calls them -----------------------------------------------------------------------------
+
+    def function_of(self, properties):
+        """The function that a mapping, permission or invocation configuration is for, or None."""
+        name = properties.get("FunctionName")
+        return self.by_reference(name, FUNCTION) or self.by_arn(name, FUNCTION)
+
+    def role_of(self, function):
+        return self.by_arn(self.of_type(FUNCTION)[function].get("Role"), ROLE)
+
+    def variables_of(self, function):
+        return self.of_type(FUNCTION)[function].get("Environment", {}).get("Variables", {})
+
+    def log_group_name(self, function):
+        """The log group that Lambda writes the function's logs to."""
+        return f"/aws/lambda/{self.of_type(FUNCTION)[function].get('FunctionName', reference(function))}"
+
+    def queue_mappings(self):
+        """Each mapping of a queue to a function: its name, itself, the function, the queue."""
+        for name, mapping in self.of_type(MAPPING).items():
+            function, queue = self.function_of(mapping), self.by_arn(mapping.get("EventSourceArn"), QUEUE)
+            if function and queue:
+                yield name, mapping, function, queue
+
+    def stream_mappings(self):
+        """Each mapping of a table's stream to a function: its name, itself, the function, the table."""
+        for name, mapping in self.of_type(MAPPING).items():
+            function, table = self.function_of(mapping), self.table_of_stream(mapping.get("EventSourceArn"))
+            if function and table:
+                yield name, mapping, function, table
+
+    def table_of_stream(self, value):
+        return next((name for name in self.of_type(TABLE) if value == f"${{{name}.StreamArn}}"), None)
+
+    def targets(self):
+        """Each target of each rule: the rule's name, the target."""
+        for name, rule in self.of_type(RULE).items():
+            for target in rule.get("Targets", []):
+                yield name, target
+
+    def direct_invocations(self):
+        """Each rule that invokes a function without a queue between: the rule, the function."""
+        for rule, target in self.targets():
+            function = self.by_arn(target.get("Arn"), FUNCTION)
+            if function:
+                yield rule, function
+
+    def invoke_configs(self, function):
+        """What applies to asynchronous invocations of the function itself, not of a version or alias."""
+        for name, config in self.of_type(INVOKE_CONFIG).items():
+            if self.function_of(config) == function and config.get("Qualifier") == "$LATEST":
+                yield name, config
+
+    # ---- Queues -----------------------------------------------------------------------------------------------------
+
+    def source_queues(self):
+        return {queue for _, _, _, queue in self.queue_mappings()}
+
+    def redrive_target(self, queue):
+        policy = self.of_type(QUEUE)[queue].get("RedrivePolicy", {})
+        return self.by_arn(policy.get("deadLetterTargetArn"), QUEUE)
+
+    def dead_letter_queues_of(self, function):
+        """Where SQS or Lambda put what the function failed at."""
+        mappings = [mapping for mapping in self.of_type(MAPPING).values() if self.function_of(mapping) == function]
+        configs = [config for _, config in self.invoke_configs(function)]
+        found = {self.by_arn(on_failure(properties), QUEUE) for properties in mappings + configs}
+        found |= {self.redrive_target(queue) for _, _, reader, queue in self.queue_mappings() if reader == function}
+        return found - {None}
+
+    def dead_letter_queues(self):
+        found = {self.redrive_target(queue) for queue in self.of_type(QUEUE)}
+        found |= {self.by_arn(target.get("DeadLetterConfig", {}).get("Arn"), QUEUE) for _, target in self.targets()}
+        for function in self.of_type(FUNCTION):
+            found |= self.dead_letter_queues_of(function)
+        return found - {None}
+
+    # ---- Rights -----------------------------------------------------------------------------------------------------
+
+    def policies(self):
+        """Each policy of a role, user or group: the resource it is written in, the roles that have it, the document."""
+        for name, resource in self.resources.items():
+            properties = resource.get("Properties", {})
+            if resource["Type"] in ("AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::Group"):
+                for policy in properties.get("Policies", []):
+                    yield name, [name], policy["PolicyDocument"]
+            elif resource["Type"] in STANDALONE_POLICIES:
+                named = listed(properties.get(STANDALONE_POLICIES[resource["Type"]]))
+                yield name, [self.by_reference(role, ROLE) for role in named], properties["PolicyDocument"]
+
+    def grants(self):
+        for holder, roles, document in self.policies():
+            for statement in listed(document["Statement"]):
+                yield Grant(holder, roles, statement)
+
+    def may(self, role, action, resource):
+        """Whether the role names this very call on this very resource, whatever the circumstances, and none forbids it."""
+        grants = [grant for grant in self.grants() if role in grant.roles and not grant.is_conditional()]
+        allowed = any(
+            action in listed(grant.statement.get("Action")) and resource in listed(grant.statement.get("Resource"))
+            for grant in grants
+            if grant.allows()
+        )
+        return allowed and not any(grant.covers(action, resource) for grant in grants if not grant.allows())
