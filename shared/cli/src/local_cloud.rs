@@ -37,6 +37,12 @@ pub enum CloudError {
         /// The log's last lines.
         tail: String,
     },
+    /// It goes on though it was told to stop.
+    #[error("the local cloud (pid {pid}) does not stop: end it with `kill -KILL {pid}`")]
+    NotStopped {
+        /// Its process.
+        pid: u32,
+    },
     /// The system did not do what it was asked.
     #[error("{what}: {source}")]
     System {
@@ -121,8 +127,10 @@ impl LocalCloud {
         signal("TERM", pid)?;
         let started = Instant::now();
         while command_of(pid)?.is_some() {
-            if started.elapsed() > Duration::from_secs(10) {
-                signal("KILL", pid)?;
+            match started.elapsed() {
+                waited if waited > PATIENCE => return Err(CloudError::NotStopped { pid }),
+                waited if waited > PATIENCE / 3 => signal("KILL", pid)?,
+                _ => {}
             }
             thread::sleep(LOOK_AGAIN);
         }
@@ -245,7 +253,7 @@ impl LocalCloud {
 /// Signals a process group. `kill` is a word of every shell; a program of that name need not be there.
 fn signal(name: &str, group: u32) -> Result<(), CloudError> {
     Command::new("sh")
-        .args(["-c", &format!("kill -{name} -- -{group}")])
+        .args(["-c", &format!("kill -s {name} -- -{group}")])
         .stderr(Stdio::null())
         .status()
         .map(drop)
