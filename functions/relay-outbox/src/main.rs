@@ -3,5 +3,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), throughline::Error> {
-    throughline::run(throughline::outbox()).await
+    throughline::run(throughline::outbox().sending::<throughline_shop::OrderCommand>()).await
 }

@@ -13,6 +13,7 @@ pub struct ReserveStock;
 
 impl Handler for ReserveStock {
     const NAME: &'static str = "reserve-stock";
+    const TABLES: &'static [&'static str] = &["stock"];
     type Message = OrderPlaced;
     type Emits = StockEvent;
 

@@ -5,15 +5,16 @@ use aws_sdk_dynamodb::config::Credentials;
 use std::{sync::OnceLock, time::Duration};
 use tokio::sync::OnceCell;
 
-/// How long one attempt at a DynamoDB request may take before the SDK tries again. A connection that died
+/// How long one attempt at a request may take before the SDK tries again. A connection that died
 /// while the function was frozen would otherwise be waited for until the invocation ends.
-const DYNAMODB_ATTEMPT: Duration = Duration::from_secs(5);
+const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// The SDK's clients, from one configuration.
 ///
 /// Nothing is read and nothing is built until it is asked for. In Lambda the region and the credentials
 /// come from the environment, so building a client makes no network call. `AWS_ENDPOINT_URL` is honoured.
-/// Every request's user agent names the function (`app/<name>`).
+/// Every request's user agent names the function (`app/<name>`). One attempt at a request takes at most five
+/// seconds.
 ///
 /// ```no_run
 /// # async fn example() {
@@ -57,12 +58,11 @@ impl Clients {
         self.config.get_or_init(load).await
     }
 
-    /// DynamoDB. One attempt at a request takes at most five seconds.
+    /// DynamoDB.
     pub async fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
         let config = self.config().await;
         self.dynamodb.get_or_init(|| {
-            let timeouts = TimeoutConfig::builder().operation_attempt_timeout(DYNAMODB_ATTEMPT).build();
-            let builder = aws_sdk_dynamodb::config::Builder::from(config).timeout_config(timeouts);
+            let builder = aws_sdk_dynamodb::config::Builder::from(config).timeout_config(attempt_timeout());
             aws_sdk_dynamodb::Client::from_conf(builder.build())
         })
     }
@@ -70,14 +70,25 @@ impl Clients {
     /// EventBridge.
     pub async fn eventbridge(&self) -> &aws_sdk_eventbridge::Client {
         let config = self.config().await;
-        self.eventbridge.get_or_init(|| aws_sdk_eventbridge::Client::new(config))
+        self.eventbridge.get_or_init(|| {
+            let builder =
+                aws_sdk_eventbridge::config::Builder::from(config).timeout_config(attempt_timeout());
+            aws_sdk_eventbridge::Client::from_conf(builder.build())
+        })
     }
 
     /// SQS.
     pub async fn sqs(&self) -> &aws_sdk_sqs::Client {
         let config = self.config().await;
-        self.sqs.get_or_init(|| aws_sdk_sqs::Client::new(config))
+        self.sqs.get_or_init(|| {
+            let builder = aws_sdk_sqs::config::Builder::from(config).timeout_config(attempt_timeout());
+            aws_sdk_sqs::Client::from_conf(builder.build())
+        })
     }
+}
+
+fn attempt_timeout() -> TimeoutConfig {
+    TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build()
 }
 
 async fn load() -> SdkConfig {

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, HashMap};
 use throughline_core::{
     EntityTable,
     entity::EntityKey,
-    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Stored},
+    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
 };
 
 /// An item as the SDK has it.
@@ -94,6 +94,13 @@ pub(crate) fn by_logical_name<'a>(names: &'a BTreeMap<String, String>, name: &st
 impl Ledger for DynamoLedger {
     fn claim<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Vec<ClaimOutcome>> {
         Box::pin(join_all(claims.iter().map(|claim| self.take(claim))))
+    }
+
+    fn recall<'a>(
+        &'a self,
+        claims: &'a [Claim],
+    ) -> BoxFuture<'a, Result<Vec<Option<Obstacle>>, LedgerError>> {
+        Box::pin(self.recall_all(claims))
     }
 
     fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, LedgerError>> {

@@ -13,7 +13,9 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Between deliveries of one message: at most 2 s, 4 s, 8 s, … 15 minutes.
+    /// Between deliveries of one message: at most 2 s, 4 s, 8 s, … 15 minutes. With full jitter the waits of a
+    /// queue's `maxReceiveCount` of 10 add up to eight minutes on average; that is how long an outage may last
+    /// before messages are dead-lettered.
     pub const REDELIVERY: Self = Self { first: Duration::from_secs(2), most: Duration::from_mins(15) };
     /// Between requests to the ledger that collided or were throttled: at most 20 ms, 40 ms, … 1 s.
     pub const REQUEST: Self = Self { first: Duration::from_millis(20), most: Duration::from_secs(1) };

@@ -33,6 +33,12 @@ pub enum LoadError {
         /// What the ledger said.
         source: LedgerError,
     },
+    /// It was loaded twice, and somebody saved it in between: what was decided on the first is stale.
+    #[error("{key} was changed while it was handled")]
+    Changed {
+        /// Which entity.
+        key: EntityKey,
+    },
     /// What is stored does not have the shape of the Rust type.
     #[error("{key} is stored in another shape than the code reads: {source}")]
     Malformed {
@@ -56,8 +62,10 @@ impl Context<'_> {
         let loaded = self.fetch::<T>(&key).await?;
         let version = loaded.as_ref().map_or(Version::Absent, |entity| entity.version);
         let mut reads = self.reads.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if reads.iter().all(|read| read.key != key) {
-            reads.push(Read { key, version });
+        match reads.iter().find(|read| read.key == key) {
+            Some(read) if read.version == version => {}
+            Some(_) => return Err(LoadError::Changed { key }),
+            None => reads.push(Read { key, version }),
         }
         Ok(loaded)
     }

@@ -284,7 +284,7 @@ impl Sealing<'_> {
                 self.unwritable(what, "its subject is empty, which CloudEvents does not allow".into())
             );
         }
-        let bytes = envelope.data.get().len() + ITEM_OVERHEAD_BYTES;
+        let bytes = serde_json::to_string(&envelope).map_or(0, |text| text.len()) + ITEM_OVERHEAD_BYTES;
         self.weigh(what, bytes, MOST_MESSAGE_BYTES)?;
         self.outgoing.push(Outgoing { destination, envelope });
         Ok(())

@@ -121,7 +121,9 @@ impl std::fmt::Display for EntityKey {
 pub enum Version {
     /// There was none.
     Absent,
-    /// There was one that another program wrote: it has no version of ours yet.
+    /// There was one that another program wrote: it has no version of ours yet. A save checks that it still has
+    /// none; what that program changed meanwhile is not noticed. A program that goes on writing an item which
+    /// handlers save must count up [`VERSION_ATTRIBUTE`].
     Unversioned,
     /// There was one at this version.
     At {

@@ -58,6 +58,10 @@ pub trait Handler: Clone + Send + Sync + 'static {
     /// What it may announce; [`Never`](crate::Never) if nothing.
     type Emits: Event;
 
+    /// The tables of its own that it loads from or saves to, by logical name: their settings are checked when
+    /// the function starts.
+    const TABLES: &'static [&'static str] = &[];
+
     /// Decides. `?` on any error means *retry*; see [`Failure`].
     fn handle(
         &self,
@@ -90,10 +94,29 @@ pub trait Handler: Clone + Send + Sync + 'static {
 /// handler runs again once the lease has ended, and only that key tells the API that it is the same call.
 ///
 /// ```
+/// # use serde::Deserialize;
 /// # use throughline_core::prelude::*;
-/// # async fn charge(_: Envelope<Raw<String>>) -> Result<(), Failure> { Ok(()) }
-/// let handler = leased(raw("charge-card", charge));
+/// # #[derive(Debug, Clone, Deserialize)] struct ChargeCard { cents: u64 }
+/// # #[derive(Clone)] struct Provider;
+/// # impl Provider { async fn charge(&self, _cents: u64, _key: &str) -> Result<(), std::io::Error> { Ok(()) } }
+/// #[derive(Clone)]
+/// struct Charge { provider: Provider }
+///
+/// impl Handler for Charge {
+///     const NAME: &'static str = "charge";
+///     type Message = Raw<ChargeCard>;
+///     type Emits = Never;
+///
+///     async fn handle(&self, charge: Envelope<Raw<ChargeCard>>, context: &Context<'_>) -> Result<Effects, Failure> {
+///         self.provider.charge(charge.data.0.cents, &context.idempotency_key()).await?;
+///         Ok(Effects::none())
+///     }
+/// }
+/// let handler = leased(Charge { provider: Provider });
 /// ```
+///
+/// If the invocation is about to end while the handler runs, its claim is kept until the lease ends: what it
+/// asked of the outside world may still be going on there.
 pub fn leased<H: Handler>(handler: H) -> Leased<H> {
     Leased(handler)
 }
@@ -104,6 +127,7 @@ pub struct Leased<H>(H);
 
 impl<H: Handler> Handler for Leased<H> {
     const NAME: &'static str = H::NAME;
+    const TABLES: &'static [&'static str] = H::TABLES;
     type Message = H::Message;
     type Emits = H::Emits;
 
@@ -128,7 +152,8 @@ impl<H: Handler> Handler for Leased<H> {
     }
 }
 
-/// Makes a handler of an `async fn` that needs nothing but the message.
+/// Makes a handler of an `async fn` that needs nothing but the message. One that loads entities, or gives an
+/// API an idempotency key, is a struct that implements [`Handler`].
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};

@@ -61,7 +61,8 @@ impl fmt::Display for ClaimKey {
 }
 
 /// The hash of a message's type and data, not of its bytes: white space and the order of members do not
-/// count. The same identity with another hash is another message pretending to be this one.
+/// count. The same identity with another hash is another message pretending to be this one. Numbers count as
+/// JSON libraries read them: integers of up to 64 bits exactly, all others as floating-point numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PayloadHash(String);
 

@@ -38,6 +38,20 @@ pub struct Claim {
     pub expires_at: Timestamp,
 }
 
+/// What stands in the way of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The work was finished before.
+    Duplicate,
+    /// The work was finished before for a message with the same identity and another payload.
+    Mismatch,
+    /// Somebody else holds it.
+    Busy {
+        /// The end of their lease.
+        until: Timestamp,
+    },
+}
+
 /// What became of taking a claim before running the handler.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClaimOutcome {
@@ -45,8 +59,8 @@ pub enum ClaimOutcome {
     Held,
     /// The work was finished before.
     Duplicate,
-    /// The work was finished before, or is being done, for a message with the same identity and another
-    /// payload.
+    /// The work was finished before for a message with the same identity and another payload. While it is
+    /// only being done, it is [`ClaimOutcome::Busy`]: it may yet be given up.
     Mismatch,
     /// Somebody else holds it.
     Busy {
@@ -166,6 +180,10 @@ pub trait Ledger: Send + Sync {
     /// A claim may be taken if there is none, or if it has expired, or if its lease has ended. Only a
     /// claim that exists and is finished is a [`ClaimOutcome::Duplicate`]; every other trouble is an error.
     fn claim<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Vec<ClaimOutcome>>;
+
+    /// Looks at claims without taking them: what would stand in the way of each, if anything does.
+    fn recall<'a>(&'a self, claims: &'a [Claim])
+    -> BoxFuture<'a, Result<Vec<Option<Obstacle>>, LedgerError>>;
 
     /// Loads entities, strongly consistent, in the order asked for.
     fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, LedgerError>>;

@@ -5,14 +5,14 @@
 //! deliveries of the same message, run one after another in a *lane*.
 
 use crate::{
-    Attributes, Context, Effects, Envelope, Failure, Handler, Message, Timestamp,
+    Attributes, Context, Envelope, Failure, Handler, Message, Timestamp,
     backoff::Backoff,
     dead_letter::DeadLetter,
     decode::{self, DecodeError, Origin},
     effects,
     failure::FailureKind,
     identity::{ClaimKey, OwnerToken, PayloadHash},
-    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, LedgerError},
+    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, LedgerError, Obstacle},
     ports::Ports,
 };
 use futures_util::{
@@ -21,7 +21,14 @@ use futures_util::{
     pin_mut,
     stream::FuturesUnordered,
 };
-use std::{any::Any, collections::HashMap, panic::AssertUnwindSafe, sync::Mutex, time::Duration};
+use std::{
+    any::Any,
+    collections::HashMap,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 use tracing::{Instrument, Span, error, field::Empty, info, info_span, warn};
 
 /// How the main path behaves.
@@ -184,13 +191,49 @@ struct Prepared<'a, M> {
     position: usize,
     record: Record<'a>,
     attributes: Option<Attributes>,
-    opened: Result<Opened<M>, DecodeError>,
+    opened: Result<Opened<M>, Failure>,
 }
 
 struct Opened<M> {
     envelope: Envelope<M>,
     key: ClaimKey,
     hash: PayloadHash,
+}
+
+/// An earlier delivery of the same message, in the same batch.
+#[derive(Clone)]
+struct Twin {
+    hash: PayloadHash,
+    verdict: Verdict,
+    was_last_attempt: bool,
+}
+
+/// What an earlier delivery means for a later one.
+enum TwinAnswer {
+    Verdict(Verdict),
+    /// The identity is finished with another payload.
+    Mismatch,
+    /// Nothing: it has to run itself.
+    Run,
+}
+
+impl Twin {
+    fn is_finished(&self) -> bool {
+        matches!(self.verdict, Verdict::Done | Verdict::Duplicate)
+    }
+
+    fn answer(&self, record: &Record<'_>, hash: &PayloadHash) -> TwinAnswer {
+        let is_same = self.hash == *hash;
+        match &self.verdict {
+            Verdict::Done | Verdict::Duplicate if is_same => TwinAnswer::Verdict(Verdict::Duplicate),
+            Verdict::Done | Verdict::Duplicate => TwinAnswer::Mismatch,
+            Verdict::Retry { .. } => TwinAnswer::Verdict(self.verdict.clone()),
+            // It was given up because its attempts were used up; this one has some left.
+            Verdict::Rejected { .. } if self.was_last_attempt && !record.is_last_attempt => TwinAnswer::Run,
+            Verdict::Rejected { .. } if is_same => TwinAnswer::Verdict(self.verdict.clone()),
+            Verdict::Rejected { .. } => TwinAnswer::Run,
+        }
+    }
 }
 
 /// What happened to a record, before it is decided what to tell the source.
@@ -229,25 +272,33 @@ impl<H: Handler> MainPath<'_, H> {
         lanes
     }
 
+    /// Opens a record. A message's own decoding and a handler's key are other people's code: a panic there
+    /// is this record's failure, too.
     fn open<'r>(&self, position: usize, record: Record<'r>) -> Prepared<'r, H::Message> {
-        let origin = Origin { message_id: record.message_id, source: record.source };
         let mut attributes = None;
-        let opened = decode::open(record.body, H::Message::WIRE_FORM, origin).and_then(|encoded| {
-            attributes = Some(encoded.attributes.clone());
-            let value = serde_json::from_str(encoded.data.get()).map_err(DecodeError::NotJson)?;
-            let hash = PayloadHash::of(&encoded.attributes.message_type, &value);
-            let envelope: Envelope<H::Message> = decode::read(encoded)?;
-            let key = match self.handler.key(&envelope.data) {
-                Some(key) => ClaimKey::for_business_key(self.handler.name(), &key),
-                None => ClaimKey::for_event(
-                    self.handler.name(),
-                    &envelope.attributes.source,
-                    &envelope.attributes.id,
-                ),
-            };
-            Ok(Opened { envelope, key, hash })
-        });
+        let opened = catch_unwind(AssertUnwindSafe(|| self.read(&record, &mut attributes)))
+            .unwrap_or_else(|panic| Err(panicked(&*panic)));
         Prepared { position, record, attributes, opened }
+    }
+
+    fn read(
+        &self,
+        record: &Record<'_>,
+        attributes: &mut Option<Attributes>,
+    ) -> Result<Opened<H::Message>, Failure> {
+        let origin = Origin { message_id: record.message_id, source: record.source };
+        let encoded = decode::open(record.body, H::Message::WIRE_FORM, origin).map_err(undecodable)?;
+        *attributes = Some(encoded.attributes.clone());
+        let data =
+            serde_json::from_str(encoded.data.get()).map_err(DecodeError::NotJson).map_err(undecodable)?;
+        let hash = PayloadHash::of(&encoded.attributes.message_type, &data);
+        let envelope: Envelope<H::Message> = decode::read(encoded).map_err(undecodable)?;
+        let Attributes { source, id, .. } = &envelope.attributes;
+        let key = match self.handler.key(&envelope.data) {
+            Some(key) => ClaimKey::for_business_key(self.handler.name(), &key),
+            None => ClaimKey::for_event(self.handler.name(), source, id),
+        };
+        Ok(Opened { envelope, key, hash })
     }
 
     /// Runs the records of a lane one after another.
@@ -256,11 +307,10 @@ impl<H: Handler> MainPath<'_, H> {
     /// rejected one lets the group go on. A second delivery of a message inherits the first one's verdict.
     async fn run_lane(&self, lane: Vec<Prepared<'_, H::Message>>) -> Vec<(usize, Verdict)> {
         let mut verdicts = Vec::with_capacity(lane.len());
-        let mut settled: HashMap<ClaimKey, (PayloadHash, Verdict)> = HashMap::new();
+        let mut settled: HashMap<ClaimKey, Twin> = HashMap::new();
         let mut blocked: Option<Duration> = None;
         for prepared in lane {
-            let position = prepared.position;
-            let is_fifo = prepared.record.group.is_some();
+            let Prepared { position, record, .. } = prepared;
             let identity =
                 prepared.opened.as_ref().ok().map(|opened| (opened.key.clone(), opened.hash.clone()));
             let span = self.span(&prepared);
@@ -268,14 +318,18 @@ impl<H: Handler> MainPath<'_, H> {
                 Verdict::Retry { after, cause: RetryCause::Behind }
             } else {
                 let twin = identity.as_ref().and_then(|(key, _)| settled.get(key));
-                self.settle(prepared, twin).instrument(span.clone()).await
+                self.settle_in_time(prepared, twin).instrument(span.clone()).await
             };
             span.in_scope(|| log(&verdict));
-            if let (true, Verdict::Retry { after, .. }) = (is_fifo, &verdict) {
+            if let (Some(_), Verdict::Retry { after, .. }) = (record.group, &verdict) {
                 blocked.get_or_insert(*after);
             }
             if let Some((key, hash)) = identity {
-                settled.entry(key).or_insert_with(|| (hash, verdict.clone()));
+                let twin = Twin { hash, verdict: verdict.clone(), was_last_attempt: record.is_last_attempt };
+                let known = settled.entry(key).or_insert_with(|| twin.clone());
+                if !known.is_finished() {
+                    *known = twin;
+                }
             }
             verdicts.push((position, verdict));
         }
@@ -300,25 +354,39 @@ impl<H: Handler> MainPath<'_, H> {
         span
     }
 
+    /// Settles one record, or hands it back when the invocation is about to end. Whatever was going on is
+    /// dropped then: what was not committed did not happen, and a commit whose answer is not known is found
+    /// out about by the next delivery.
+    async fn settle_in_time(&self, prepared: Prepared<'_, H::Message>, twin: Option<&Twin>) -> Verdict {
+        let settling = self.settle(prepared, twin);
+        let ending = async {
+            match self.time_left() {
+                Some(left) => self.ports.time.sleep(left).await,
+                None => std::future::pending().await,
+            }
+        };
+        pin_mut!(settling, ending);
+        match select(settling, ending).await {
+            Either::Left((verdict, _)) => verdict,
+            // What a leased handler asked of the outside world may still be going on there. Its lease ends
+            // with the invocation; until then nobody else may ask.
+            Either::Right(((), _)) if self.handler.holds_claim_while_running() => {
+                Verdict::Retry { after: self.lease(), cause: RetryCause::Deadline }
+            }
+            Either::Right(((), _)) => Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline },
+        }
+    }
+
     /// Runs one record and decides what to tell its source.
-    async fn settle(
-        &self,
-        prepared: Prepared<'_, H::Message>,
-        twin: Option<&(PayloadHash, Verdict)>,
-    ) -> Verdict {
+    async fn settle(&self, prepared: Prepared<'_, H::Message>, twin: Option<&Twin>) -> Verdict {
         let Prepared { record, attributes, opened, .. } = prepared;
-        let outcome = match (opened, twin) {
-            (Err(error), _) => Outcome::Failed(undecodable(error)),
-            (Ok(opened), Some((hash, verdict))) if *hash == opened.hash => {
-                return match verdict {
-                    Verdict::Done => Verdict::Duplicate,
-                    verdict => verdict.clone(),
-                };
-            }
-            (Ok(_), Some((_, verdict))) if !matches!(verdict, Verdict::Rejected { .. }) => {
-                Outcome::Failed(mismatch())
-            }
-            (Ok(opened), _) => self.attempt(&record, opened).await,
+        let outcome = match opened {
+            Err(failure) => Outcome::Failed(failure),
+            Ok(opened) => match twin.map(|twin| twin.answer(&record, &opened.hash)) {
+                Some(TwinAnswer::Verdict(verdict)) => return verdict,
+                Some(TwinAnswer::Mismatch) => Outcome::Failed(mismatch()),
+                Some(TwinAnswer::Run) | None => self.attempt(&record, opened).await,
+            },
         };
         let failure = match outcome {
             Outcome::Done => return Verdict::Done,
@@ -355,15 +423,24 @@ impl<H: Handler> MainPath<'_, H> {
             leased_until: is_leased.then(|| later(now, self.lease())),
             expires_at: later(now, self.settings.claim_lifetime),
         };
-        if is_leased && let Some(outcome) = self.take(&claim).await {
+        if is_leased {
+            if let Some(outcome) = self.take(&claim).await {
+                return outcome;
+            }
+        } else if record.attempt > 1
+            && let Some(outcome) = self.recall(&claim).await
+        {
             return outcome;
         }
         let mut reruns = 0;
         let outcome = loop {
-            let effects = self.run(&envelope, &claim, record.attempt).await;
-            let commit = match effects {
+            let commit = match self.run(&envelope, &claim, record.attempt).await {
                 Ok(commit) => commit,
-                Err(outcome) => break outcome,
+                // It may have failed because its work is done: a second "settle this" finds it settled.
+                Err(failure) if !is_leased => {
+                    break self.recall(&claim).await.unwrap_or(Outcome::Failed(failure));
+                }
+                Err(failure) => break Outcome::Failed(failure),
             };
             match self.commit(&commit).await {
                 // A leased handler has touched the outside world: the next delivery runs it, not we.
@@ -393,13 +470,25 @@ impl<H: Handler> MainPath<'_, H> {
         }
     }
 
-    /// Runs the handler: until it decides, panics, or the invocation is about to end.
+    /// Looks at the claim without taking it; an outcome if the record must not run, or need not have.
+    async fn recall(&self, claim: &Claim) -> Option<Outcome> {
+        match self.ports.ledger.recall(std::slice::from_ref(claim)).await {
+            Ok(found) => match found.into_iter().next().flatten()? {
+                Obstacle::Duplicate => Some(Outcome::Duplicate),
+                Obstacle::Mismatch => Some(Outcome::Failed(mismatch())),
+                Obstacle::Busy { until } => Some(self.busy(until)),
+            },
+            Err(error) => Some(Outcome::Failed(Failure::retry(error))),
+        }
+    }
+
+    /// Runs the handler until it decides, fails or panics, and seals what it decided.
     async fn run(
         &self,
         envelope: &Envelope<H::Message>,
         claim: &Claim,
         attempt: u32,
-    ) -> Result<Commit, Outcome> {
+    ) -> Result<Commit, Failure> {
         let context = Context {
             ledger: self.ports.ledger,
             attributes: &envelope.attributes,
@@ -409,30 +498,13 @@ impl<H: Handler> MainPath<'_, H> {
             attempt,
             reads: Mutex::new(Vec::new()),
         };
-        let decided = {
-            let running = AssertUnwindSafe(self.handler.handle(envelope.clone(), &context)).catch_unwind();
-            let ending = async {
-                match self.time_left() {
-                    Some(left) => self.ports.time.sleep(left).await,
-                    None => std::future::pending().await,
-                }
-            };
-            pin_mut!(running, ending);
-            match select(running, ending).await {
-                Either::Left((decided, _)) => decided,
-                Either::Right(((), _)) => {
-                    return Err(Outcome::HandedBack { after: Duration::ZERO, cause: RetryCause::Deadline });
-                }
-            }
+        let deciding = async {
+            let effects = self.handler.handle(envelope.clone(), &context).await?;
+            let reads = mem::take(&mut *context.reads.lock().unwrap_or_else(PoisonError::into_inner));
+            effects::seal(effects, claim.clone(), reads, &self.settings.source, claim.now)
+                .map_err(Failure::reject)
         };
-        let effects: Effects<H::Emits> = match decided {
-            Ok(Ok(effects)) => effects,
-            Ok(Err(failure)) => return Err(Outcome::Failed(failure)),
-            Err(panic) => return Err(Outcome::Failed(panicked(&*panic))),
-        };
-        let reads = context.reads.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        effects::seal(effects, claim.clone(), reads, &self.settings.source, claim.now)
-            .map_err(|error| Outcome::Failed(Failure::reject(error)))
+        AssertUnwindSafe(deciding).catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)))
     }
 
     /// Commits, sending the same again while it only collides or is throttled.

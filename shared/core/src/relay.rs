@@ -1,8 +1,8 @@
 //! The relay: from the ledger's log to the bus and to the queues of commands.
 //!
 //! The log is the outbox. An emitted message is written in the transaction that caused it; the table's
-//! stream brings it here; nothing is polled, marked or deleted. A message is published at least once, in
-//! the order of its stream shard.
+//! stream brings it here; nothing is polled, marked or deleted. A message is published at least once. Order
+//! is not promised: what was accepted behind a failure is published again after it.
 
 use crate::{
     BoxError,
@@ -11,7 +11,10 @@ use crate::{
     ports::Time,
 };
 use futures_util::future::BoxFuture;
-use tracing::{error, info, warn};
+use tracing::{Instrument as _, error, info, info_span, warn};
+
+/// What the relay is called in logs and dead letters.
+const NAME: &str = "relay";
 
 /// The most entries one `PutEvents` and one `SendMessageBatch` may hold.
 pub const MOST_ENTRIES: usize = 10;
@@ -79,6 +82,9 @@ pub async fn relay(entries: &[LogEntry], ports: RelayPorts<'_>) -> Option<usize>
                 .into_iter();
         let mut retry_from = None;
         for (offset, entry) in chunk.iter().enumerate() {
+            if retry_from.is_some() {
+                break; // everything from there on is delivered again, so nothing behind it is settled now
+            }
             let delivery = match &entry.message {
                 Ok(_) => {
                     answers.next().unwrap_or_else(|| Delivery::Retry("the publisher gave no answer".into()))
@@ -100,29 +106,37 @@ pub async fn relay(entries: &[LogEntry], ports: RelayPorts<'_>) -> Option<usize>
 /// Whether the entry is dealt with.
 async fn settle(entry: &LogEntry, delivery: Delivery, ports: RelayPorts<'_>) -> bool {
     let attributes = entry.message.as_ref().ok().map(|message| &message.envelope.attributes);
-    let eventid = attributes.map(|attributes| attributes.id.as_str());
-    let eventtype = attributes.map(|attributes| attributes.message_type.as_str());
-    let correlationid = attributes.map(|attributes| attributes.correlation_id.as_str());
-    match delivery {
-        Delivery::Accepted => {
-            info!(eventid, eventtype, correlationid, "published");
-            true
-        }
-        Delivery::Retry(reason) => {
-            warn!(eventid, eventtype, correlationid, reason, "not published yet");
-            false
-        }
-        Delivery::Refused { error_type, reason } => {
-            error!(eventid, eventtype, correlationid, error_type, reason, "refused for good");
-            match dead_letter(entry, error_type, reason, ports).await {
-                Ok(()) => true,
-                Err(error) => {
-                    error!(eventid, eventtype, correlationid, %error, "the dead-letter queue did not take it");
-                    false
+    // A stream does not say how often it delivered a record, so there is no attempt to name.
+    let span = info_span!(
+        "record",
+        handler = NAME,
+        messageid = entry.sequence_number,
+        eventid = attributes.map(|attributes| attributes.id.as_str()),
+        eventtype = attributes.map(|attributes| attributes.message_type.as_str()),
+        correlationid = attributes.map(|attributes| attributes.correlation_id.as_str()),
+    );
+    async {
+        match delivery {
+            Delivery::Accepted => {
+                info!("published");
+                true
+            }
+            Delivery::Retry(reason) => {
+                warn!(reason, "not published yet");
+                false
+            }
+            Delivery::Refused { error_type, reason } => {
+                error!(error_type, reason, "refused for good");
+                let kept = dead_letter(entry, error_type, reason, ports).await;
+                if let Err(error) = &kept {
+                    error!(%error, "the dead-letter queue did not take it");
                 }
+                kept.is_ok()
             }
         }
     }
+    .instrument(span)
+    .await
 }
 
 async fn dead_letter(
@@ -141,7 +155,7 @@ async fn dead_letter(
         group: None,
         error_type,
         error_message,
-        handler: "relay".into(),
+        handler: NAME.into(),
         attempts: 1,
         failed_at: ports.time.now(),
         attributes: entry.message.as_ref().ok().map(|message| message.envelope.attributes.clone()),

@@ -30,10 +30,11 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    pub(crate) fn configure(environment: &mut Environment) -> Self {
+    pub(crate) fn configure(environment: &mut Environment, own_tables: &[&str]) -> Self {
+        let meaning = "the name of a DynamoDB table of the function's own";
         Self {
             table: environment.required("THROUGHLINE_TABLE", "the name of the ledger's DynamoDB table"),
-            own_tables: environment.family("THROUGHLINE_TABLE_"),
+            own_tables: environment.family("THROUGHLINE_TABLE_", own_tables, meaning),
             dead_letter_queue_url: dead_letter_queue_url(environment),
             built: OnceCell::new(),
         }
@@ -78,11 +79,12 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    pub(crate) fn configure(environment: &mut Environment) -> Self {
+    pub(crate) fn configure(environment: &mut Environment, command_queues: &[&str]) -> Self {
+        let meaning = "the URL of the queue that takes these commands";
         Self {
             bus: environment
                 .required("THROUGHLINE_EVENT_BUS", "the name of the bus that events are published on"),
-            queues: environment.family("THROUGHLINE_COMMAND_QUEUE_"),
+            queues: environment.family("THROUGHLINE_COMMAND_QUEUE_", command_queues, meaning),
             dead_letter_queue_url: dead_letter_queue_url(environment),
             built: OnceCell::new(),
         }

@@ -2,7 +2,7 @@
 //! once, in one error.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     fmt::{self, Display},
     str::FromStr,
@@ -83,12 +83,21 @@ impl Environment {
     }
 
     /// Every setting whose name starts with `prefix`, by the rest of its name as a logical name:
-    /// `THROUGHLINE_TABLE_ORDER_LINES` is `order-lines`.
-    pub fn family(&self, prefix: &str) -> BTreeMap<String, String> {
-        self.variables
-            .iter()
-            .filter_map(|(name, value)| Some((name.strip_prefix(prefix)?, value)))
-            .map(|(name, value)| (name.to_ascii_lowercase().replace('_', "-"), value.trim().to_owned()))
+    /// `THROUGHLINE_TABLE_ORDER_LINES` is `order-lines`. Those of the logical names `needed` must be there;
+    /// `meaning` says what each is.
+    pub fn family(&mut self, prefix: &str, needed: &[&str], meaning: &str) -> BTreeMap<String, String> {
+        let names: Vec<String> =
+            self.variables.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
+        let needed =
+            needed.iter().map(|name| format!("{prefix}{}", name.to_ascii_uppercase().replace('-', "_")));
+        let names: BTreeSet<String> = names.into_iter().chain(needed).collect();
+        names
+            .into_iter()
+            .map(|name| {
+                let logical = name[prefix.len()..].to_ascii_lowercase().replace('_', "-");
+                let value = self.required(&name, meaning);
+                (logical, value)
+            })
             .collect()
     }
 
@@ -122,6 +131,12 @@ impl Environment {
         }
         let days = defaults.claim_lifetime.as_secs() / DAY.as_secs();
         let days = self.parsed("THROUGHLINE_CLAIM_LIFETIME_DAYS", "a whole number of days", days);
+        if days == 0 {
+            // Every claim would have expired when it is made: nothing would ever be a duplicate.
+            self.problem(
+                "THROUGHLINE_CLAIM_LIFETIME_DAYS is `0`: it must be a whole number of days from 1".into(),
+            );
+        }
         let claim_lifetime = DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX));
         process::Settings { concurrency, claim_lifetime, ..defaults }
     }
@@ -161,9 +176,32 @@ mod tests {
 
     #[test]
     fn a_family_of_settings_is_known_by_logical_names() {
-        let environment =
+        let mut environment =
             Environment::from([("THROUGHLINE_TABLE_ORDER_LINES", "shop-lines"), ("OTHER", "x")]);
-        let tables = environment.family("THROUGHLINE_TABLE_");
+        let tables = environment.family("THROUGHLINE_TABLE_", &["order-lines"], "a table");
         assert_eq!(tables, BTreeMap::from([("order-lines".into(), "shop-lines".into())]));
+        environment.finish().unwrap();
+    }
+
+    #[test]
+    fn a_family_misses_what_is_needed_and_what_is_empty() {
+        let mut environment = Environment::from([("THROUGHLINE_TABLE_STOCK", "")]);
+        environment.family("THROUGHLINE_TABLE_", &["price-list"], "the name of a table");
+        assert_eq!(
+            environment.finish().unwrap_err().problems,
+            [
+                "THROUGHLINE_TABLE_PRICE_LIST is not set: it must hold the name of a table",
+                "THROUGHLINE_TABLE_STOCK is empty: it must hold the name of a table",
+            ]
+        );
+    }
+
+    #[test]
+    fn claims_that_expire_at_once_are_refused() {
+        let mut environment =
+            Environment::from([("THROUGHLINE_SOURCE", "shop"), ("THROUGHLINE_CLAIM_LIFETIME_DAYS", "0")]);
+        environment.process_settings();
+        let error = environment.finish().unwrap_err().to_string();
+        assert!(error.contains("THROUGHLINE_CLAIM_LIFETIME_DAYS is `0`"), "{error}");
     }
 }

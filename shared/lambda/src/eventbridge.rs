@@ -12,7 +12,9 @@ use throughline_core::{
 /// Feeds a handler from an EventBridge rule that invokes the function directly: a batch of one.
 ///
 /// If the event must be delivered again the invocation fails, and Lambda's own retries and on-failure
-/// destination apply. A rejected event is sent to the dead-letter queue, and the invocation succeeds.
+/// destination apply: Lambda does not say which attempt it is, so every one counts as the first, and what it
+/// gives up lies in the destination in Lambda's own form. A rejected event is sent to the dead-letter queue,
+/// and the invocation succeeds. A queue between rule and function has none of these limits.
 pub fn eventbridge<H: Handler>(handler: H) -> EventBridge<H> {
     EventBridge { handler }
 }
@@ -38,7 +40,7 @@ impl<H: Handler> Trigger for EventBridge<H> {
         ReadyEventBridge {
             handler: self.handler,
             settings: environment.process_settings(),
-            backend: Backend::configure(environment),
+            backend: Backend::configure(environment, H::TABLES),
         }
     }
 

@@ -9,13 +9,15 @@ use std::{
 };
 use throughline_core::Timestamp;
 use tracing::{
-    Event, Subscriber,
+    Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
+    level_filters::LevelFilter,
     span,
+    subscriber::Interest,
 };
 use tracing_subscriber::{
     EnvFilter, Layer,
-    layer::{Context, SubscriberExt as _},
+    layer::{Context, Filter, SubscriberExt as _},
     registry::LookupSpan,
     util::SubscriberInitExt as _,
 };
@@ -29,7 +31,36 @@ pub fn start(environment: &mut Environment) {
     });
     let layer = JsonLines { write: |line: &str| _ = std::io::stdout().lock().write_all(line.as_bytes()) };
     // A test may have started its own.
-    _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
+    _ = tracing_subscriber::registry().with(layer.with_filter(KeepSpans(filter))).try_init();
+}
+
+/// A filter of events that lets spans pass: their fields say what a line is about, at whatever level and from
+/// whatever module it is written.
+struct KeepSpans(EnvFilter);
+
+/// Ours are of this level; others', such as an HTTP client's, are finer and stay off.
+const SPANS: Level = Level::INFO;
+
+impl<S: Subscriber> Filter<S> for KeepSpans {
+    fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
+        if metadata.is_span() {
+            *metadata.level() <= SPANS
+        } else {
+            Filter::<S>::enabled(&self.0, metadata, context)
+        }
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        match metadata.is_span() {
+            true if *metadata.level() <= SPANS => Interest::always(),
+            true => Interest::never(),
+            false => Filter::<S>::callsite_enabled(&self.0, metadata),
+        }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Filter::<S>::max_level_hint(&self.0).map(|level| level.max(LevelFilter::from_level(SPANS)))
+    }
 }
 
 /// A layer that writes a line of JSON for each event.
@@ -123,29 +154,52 @@ impl Visit for Collect<'_> {
 mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
-    use tracing::{info, info_span};
+    use tracing::{info, info_span, warn};
 
-    #[test]
-    fn a_line_carries_the_fields_of_every_span_around_it() {
+    /// The lines that are written under a filter.
+    fn lines(filter: &str, write: impl FnOnce()) -> Vec<Value> {
         let lines = Arc::new(Mutex::new(String::new()));
         let kept = Arc::clone(&lines);
         let layer = JsonLines { write: move |line: &str| kept.lock().unwrap().push_str(line) };
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-            let outer = info_span!("outer", handler = "h", attempt = 2u32);
-            let _outer = outer.enter();
-            let inner = info_span!("inner", eventid = tracing::field::Empty);
-            inner.record("eventid", "e-1");
-            let _inner = inner.enter();
-            info!(verdict = "done", "settled \"well\"\n");
-        });
+        let layer = layer.with_filter(KeepSpans(EnvFilter::new(filter)));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), write);
         let text = lines.lock().unwrap().clone();
-        assert_eq!(text.lines().count(), 1);
-        let line: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(line["handler"], "h");
-        assert_eq!(line["attempt"], 2);
-        assert_eq!(line["eventid"], "e-1");
-        assert_eq!(line["verdict"], "done");
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn handle() {
+        let outer = info_span!("outer", handler = "h", attempt = 2u32);
+        let _outer = outer.enter();
+        let inner = info_span!("inner", eventid = tracing::field::Empty);
+        inner.record("eventid", "e-1");
+        let _inner = inner.enter();
+        info!(verdict = "done", "settled \"well\"\n");
+        warn!(target: "my_function", "careful");
+    }
+
+    #[test]
+    fn a_line_carries_the_fields_of_every_span_around_it() {
+        let lines = lines("info", handle);
+        assert_eq!(lines.len(), 2);
+        let line = &lines[0];
+        assert_eq!(
+            (&line["handler"], &line["attempt"], &line["eventid"]),
+            (&"h".into(), &2.into(), &"e-1".into())
+        );
+        assert_eq!((&line["verdict"], &line["level"]), (&"done".into(), &"INFO".into()));
         assert_eq!(line["message"], "settled \"well\"\n");
-        assert_eq!(line["level"], "INFO");
+    }
+
+    #[test]
+    fn whatever_is_filtered_the_lines_that_are_written_say_what_they_are_about() {
+        for filter in ["warn", "my_function=debug"] {
+            let lines = lines(filter, handle);
+            assert_eq!(lines.len(), 1, "{filter}: {lines:?}");
+            assert_eq!(
+                (&lines[0]["message"], &lines[0]["eventid"]),
+                (&"careful".into(), &"e-1".into()),
+                "{filter}"
+            );
+        }
     }
 }

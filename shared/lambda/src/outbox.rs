@@ -4,7 +4,10 @@ use crate::{Environment, Invocation, Trigger, Unanswered, backend::Relay};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use throughline_aws::ledger::{layout, outgoing_from_stream_image};
-use throughline_core::relay::{LogEntry, RelayPorts, relay};
+use throughline_core::{
+    Command,
+    relay::{LogEntry, RelayPorts, relay},
+};
 
 /// Publishes what handlers emitted: events to the bus, commands to their queues.
 ///
@@ -12,12 +15,34 @@ use throughline_core::relay::{LogEntry, RelayPorts, relay};
 /// keys that begin with `event#` or `command#`, has `ReportBatchItemFailures`, bisects on error and has an
 /// on-failure destination.
 pub fn outbox() -> Outbox {
-    Outbox
+    Outbox { command_queues: Vec::new() }
 }
 
 /// What [`outbox`] returns.
-#[derive(Debug, Clone, Copy)]
-pub struct Outbox;
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    command_queues: Vec<&'static str>,
+}
+
+impl Outbox {
+    /// Says that handlers send these commands, so that their queue's setting is checked when the function
+    /// starts.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use throughline::prelude::*;
+    /// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    /// # pub struct PlaceOrder { pub order_id: String }
+    /// # commands! { /// Orders.
+    /// # pub enum OrderCommand to "place-order" { "order.place" v1 => Place(PlaceOrder.order_id) } }
+    /// let trigger = throughline::outbox().sending::<OrderCommand>(); // THROUGHLINE_COMMAND_QUEUE_PLACE_ORDER
+    /// ```
+    #[must_use]
+    pub fn sending<C: Command>(mut self) -> Self {
+        self.command_queues.push(C::QUEUE);
+        self
+    }
+}
 
 /// How to say that part of a batch must be delivered again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +74,7 @@ impl Trigger for Outbox {
                 StreamFailures::Report
             }
         };
-        ReadyOutbox { relay: Relay::configure(environment), failures }
+        ReadyOutbox { relay: Relay::configure(environment, &self.command_queues), failures }
     }
 
     async fn respond(ready: &ReadyOutbox, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
@@ -75,7 +100,8 @@ struct StreamRecord {
 struct Change {
     sequence_number: String,
     #[serde(default)]
-    new_image: Value,
+    keys: Value,
+    new_image: Option<Value>,
 }
 
 /// Publishes a batch of the stream.
@@ -93,7 +119,8 @@ pub async fn answer(
             format!("the relay is fed by a DynamoDB stream, but the payload is no such event: {error}");
         Unanswered::new("NotAStreamEvent", message)
     })?;
-    let entries: Vec<LogEntry> = stream.records.into_iter().filter_map(entry).collect();
+    let entries = stream.records.into_iter().filter_map(|record| entry(record).transpose());
+    let entries: Vec<LogEntry> = entries.collect::<Result<_, _>>()?;
     let Some(first_failed) = relay(&entries, ports).await else {
         return Ok(json!({ "batchItemFailures": [] }));
     };
@@ -109,23 +136,31 @@ pub async fn answer(
     Ok(json!({ "batchItemFailures": [{ "itemIdentifier": sequence_number }] }))
 }
 
+/// Nothing may be acknowledged that was not published.
+const NO_NEW_IMAGE: &str = "the stream carries no new images, so there is nothing to publish: \
+                            set the table's StreamViewType to NEW_IMAGE";
+
 /// The log entry in a record; nothing if the record is not about the log.
-fn entry(record: &RawValue) -> Option<LogEntry> {
+fn entry(record: &RawValue) -> Result<Option<LogEntry>, Unanswered> {
     let raw = record.get().to_owned();
     let change = match serde_json::from_str::<StreamRecord>(&raw) {
         Ok(StreamRecord { event_name, dynamodb }) if event_name == "INSERT" => dynamodb,
-        Ok(_) => return None,
+        Ok(_) => return Ok(None),
         Err(error) => {
             let message = Err(format!("the stream record cannot be read: {error}"));
-            return Some(LogEntry { sequence_number: sequence_number(&raw), message, raw });
+            return Ok(Some(LogEntry { sequence_number: sequence_number(&raw), message, raw }));
         }
     };
-    let sort_key = change.new_image[layout::SORT_KEY]["S"].as_str().unwrap_or_default();
+    let keys = change.new_image.as_ref().unwrap_or(&change.keys);
+    let sort_key = keys[layout::SORT_KEY]["S"].as_str().unwrap_or_default();
     if ![layout::EVENT_PREFIX, layout::COMMAND_PREFIX].iter().any(|prefix| sort_key.starts_with(prefix)) {
-        return None;
+        return Ok(None);
     }
-    let message = outgoing_from_stream_image(&change.new_image);
-    Some(LogEntry { sequence_number: change.sequence_number, message, raw })
+    let message = match &change.new_image {
+        Some(image) => outgoing_from_stream_image(image),
+        None => return Err(Unanswered::new("NoNewImage", NO_NEW_IMAGE)),
+    };
+    Ok(Some(LogEntry { sequence_number: change.sequence_number, message, raw }))
 }
 
 /// The sequence number of a record that cannot be read otherwise.

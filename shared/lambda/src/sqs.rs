@@ -50,7 +50,7 @@ impl<H: Handler> Trigger for Sqs<H> {
             most_receives: most_receives(environment),
             queue_url: environment
                 .required("THROUGHLINE_QUEUE_URL", "the URL of the queue that feeds this function"),
-            backend: Backend::configure(environment),
+            backend: Backend::configure(environment, H::TABLES),
         }
     }
 
@@ -61,10 +61,14 @@ impl<H: Handler> Trigger for Sqs<H> {
             answer(&ready.handler, ports, &ready.settings, ready.most_receives, invocation.deadline, &batch)
                 .await;
         let changes = answer.visibility_changes();
-        if !changes.is_empty()
-            && let Err(error) = ready.backend.change_visibility(&ready.queue_url, &changes).await
-        {
-            warn!(%error, "the back-off could not be set; the queue's own visibility timeout applies");
+        if !changes.is_empty() {
+            // The answer matters more than the back-off: it must not come too late because of it.
+            let changing = ready.backend.change_visibility(&ready.queue_url, &changes);
+            let changed = tokio::time::timeout(VISIBILITY_PATIENCE, changing).await;
+            if let Err(error) = changed.unwrap_or_else(|late| Err(late.into())) {
+                let handler = ready.handler.name();
+                warn!(%error, handler, "the back-off could not be set; the queue's visibility timeout applies");
+            }
         }
         Ok(answer.response())
     }
@@ -81,6 +85,9 @@ fn most_receives(environment: &mut Environment) -> u32 {
     }
     most
 }
+
+/// How long setting the back-off may take: less than the margin that is kept before the invocation's end.
+const VISIBILITY_PATIENCE: Duration = Duration::from_millis(400);
 
 /// A batch, as Lambda delivers it. Only what is needed, borrowed from the payload where it can be.
 #[derive(Debug, Deserialize)]

@@ -242,3 +242,29 @@ async fn what_neither_the_bus_nor_the_dead_letter_queue_takes_is_delivered_again
     let response = answer(ports, StreamFailures::Report, &payload).await.unwrap();
     assert_eq!(response, json!({ "batchItemFailures": [{ "itemIdentifier": "1" }] }));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_stands_behind_a_stuck_entry_is_dead_lettered_once_and_only_when_its_turn_comes() {
+    let bus = FakeBus { outages: Mutex::new(HashMap::from([("e-0".into(), 4)])), ..FakeBus::default() };
+    let mut records: Vec<Value> = (0..2).map(log_record).collect();
+    records[1]["dynamodb"]["NewImage"]["envelope"]["S"] = "{ no envelope".into();
+    let (dead_letters, given_up) = run(&bus, StreamFailures::Report, &records).await;
+    assert_eq!(dead_letters.letters().len(), 1);
+    assert_eq!(bus.accepted(), ids([0]));
+    assert!(given_up.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_without_new_images_is_not_acknowledged() {
+    let mut record = log_record(0);
+    let change = record["dynamodb"].as_object_mut().unwrap();
+    change.remove("NewImage");
+    change.insert("Keys".into(), json!({ "pk": { "S": "order#o-1" }, "sk": { "S": "event#1" } }));
+    let bus = FakeBus::default();
+    let dead_letters = MemoryDeadLetters::default();
+    let time = TestTime::start();
+    let ports = RelayPorts { publisher: &bus, dead_letters: &dead_letters, time: &time };
+    let payload = json!({ "Records": [record] }).to_string();
+    let error = answer(ports, StreamFailures::Report, &payload).await.unwrap_err();
+    assert!(error.message.contains("StreamViewType"), "{}", error.message);
+}

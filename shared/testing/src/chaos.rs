@@ -10,7 +10,7 @@ use std::{
 use throughline_core::{
     Handler, Record, Verdict,
     entity::EntityKey,
-    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Stored},
+    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
     ports::Ports,
     process::{Settings, process},
 };
@@ -92,6 +92,18 @@ impl<L: Ledger> Ledger for FlakyLedger<L> {
                 });
             }
             outcomes
+        })
+    }
+
+    fn recall<'a>(
+        &'a self,
+        claims: &'a [Claim],
+    ) -> BoxFuture<'a, Result<Vec<Option<Obstacle>>, LedgerError>> {
+        Box::pin(async move {
+            match self.fault() {
+                Fault::None => self.inner.recall(claims).await,
+                _ => Err(fault("nothing was recalled")),
+            }
         })
     }
 

@@ -10,7 +10,7 @@ use throughline_core::{
     Entity, Timestamp, Version,
     entity::EntityKey,
     identity::{ClaimKey, OwnerToken, PayloadHash},
-    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Outgoing, Stored},
+    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Outgoing, Stored},
 };
 
 /// A ledger in memory.
@@ -67,16 +67,6 @@ impl MemoryLedger {
     }
 }
 
-/// What stands in the way of a claim.
-enum Obstacle {
-    Done,
-    /// Another payload under the same identity, done or still being worked on.
-    Mismatch {
-        busy_until: Option<Timestamp>,
-    },
-    Busy(Timestamp),
-}
-
 impl State {
     /// A claim that has expired is none, and a lease that has ended binds nobody.
     fn obstacle(&self, claim: &Claim) -> Option<Obstacle> {
@@ -84,18 +74,19 @@ impl State {
         if held.leased_until.is_some_and(|until| until <= claim.now) {
             return None;
         }
-        if held.hash != claim.hash {
-            return Some(Obstacle::Mismatch { busy_until: held.leased_until });
-        }
-        Some(held.leased_until.map_or(Obstacle::Done, Obstacle::Busy))
+        Some(match held.leased_until {
+            Some(until) => Obstacle::Busy { until },
+            None if held.hash == claim.hash => Obstacle::Duplicate,
+            None => Obstacle::Mismatch,
+        })
     }
 
     fn claim(&mut self, claim: &Claim) -> ClaimOutcome {
         match self.obstacle(claim) {
             Some(_) if self.is_held_by(claim) => ClaimOutcome::Held,
-            Some(Obstacle::Done) => ClaimOutcome::Duplicate,
-            Some(Obstacle::Mismatch { .. }) => ClaimOutcome::Mismatch,
-            Some(Obstacle::Busy(until)) => ClaimOutcome::Busy { until },
+            Some(Obstacle::Duplicate) => ClaimOutcome::Duplicate,
+            Some(Obstacle::Mismatch) => ClaimOutcome::Mismatch,
+            Some(Obstacle::Busy { until }) => ClaimOutcome::Busy { until },
             None => {
                 self.claims.insert(claim.key.clone(), Held::by(claim, claim.leased_until));
                 ClaimOutcome::Held
@@ -135,14 +126,10 @@ impl State {
             return None;
         }
         match self.obstacle(claim) {
-            Some(Obstacle::Done) => Some(CommitOutcome::Duplicate),
-            Some(Obstacle::Mismatch { busy_until: None }) => Some(CommitOutcome::Mismatch),
-            Some(Obstacle::Busy(_) | Obstacle::Mismatch { .. }) | None if is_leased => {
-                Some(CommitOutcome::LeaseLost)
-            }
-            Some(Obstacle::Busy(until) | Obstacle::Mismatch { busy_until: Some(until) }) => {
-                Some(CommitOutcome::Busy { until })
-            }
+            Some(Obstacle::Duplicate) => Some(CommitOutcome::Duplicate),
+            Some(Obstacle::Mismatch) => Some(CommitOutcome::Mismatch),
+            Some(Obstacle::Busy { .. }) | None if is_leased => Some(CommitOutcome::LeaseLost),
+            Some(Obstacle::Busy { until }) => Some(CommitOutcome::Busy { until }),
             None => None,
         }
     }
@@ -168,6 +155,13 @@ impl Held {
 impl Ledger for MemoryLedger {
     fn claim<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Vec<ClaimOutcome>> {
         Box::pin(async move { claims.iter().map(|claim| self.lock().claim(claim)).collect() })
+    }
+
+    fn recall<'a>(
+        &'a self,
+        claims: &'a [Claim],
+    ) -> BoxFuture<'a, Result<Vec<Option<Obstacle>>, LedgerError>> {
+        Box::pin(async move { Ok(claims.iter().map(|claim| self.lock().obstacle(claim)).collect()) })
     }
 
     fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, LedgerError>> {

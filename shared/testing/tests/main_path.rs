@@ -1,7 +1,9 @@
 //! The main path over the in-memory ledger: duplicates, reordering, conflicts, time-outs, faults.
 
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::{
+    future::Future,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -10,6 +12,8 @@ use std::{
 };
 use throughline_core::{
     Record, Verdict,
+    entity::EntityKey,
+    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
     ports::{Ports, Time as _},
     prelude::*,
     process::{RetryCause, Settings, process},
@@ -332,9 +336,16 @@ async fn a_leased_handler_runs_alone_and_its_successor_waits_for_the_lease() {
         world.deliver(&handler, Some(deadline), &slow),
         world.deliver(&handler, Some(deadline), &slow)
     );
-    assert_eq!(first, [Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline }]);
+    assert_eq!(first, [Verdict::Retry { after: Duration::from_millis(500), cause: RetryCause::Deadline }]);
     assert_eq!(second, [Verdict::Retry { after: Duration::from_secs(30), cause: RetryCause::Busy }]);
-    assert_eq!(world.ledger.claim_count(), 0, "what was handed back can run at once");
+    assert_eq!(world.ledger.claim_count(), 1, "what was cut off may still be going on outside");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let deadline = world.time.now() + Duration::from_secs(30);
+    let third = world.deliver(&handler, Some(deadline), &slow).await;
+    assert!(
+        matches!(third[0], Verdict::Retry { cause: RetryCause::Deadline, .. }),
+        "it could run: {third:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -345,6 +356,165 @@ async fn a_leased_handler_has_its_effects_once() {
         .then_saved(Account { id: "a".into(), balance: 5 })
         .redelivered()
         .await;
+}
+
+/// Refuses what it has done already.
+#[derive(Debug, Clone)]
+struct OpenOnce;
+
+impl Handler for OpenOnce {
+    const NAME: &'static str = "open-once";
+    type Message = Deposited;
+    type Emits = Never;
+
+    async fn handle(&self, deposit: Envelope<Deposited>, context: &Context<'_>) -> Result<Effects, Failure> {
+        let found = context.load::<Account>(&deposit.data.account).await?;
+        found.is_none().then_some(()).or_reject("there is such an account already")?;
+        let account = Account { id: deposit.data.account, balance: deposit.data.amount };
+        Ok(Effects::none().save(Versioned::new(account)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn finished_work_is_a_duplicate_even_if_its_handler_would_refuse_to_do_it_again() {
+    scenario(OpenOnce).when(deposit("a", 1, Behaviour::Works)).await.then_done().redelivered().await;
+    // A source may deliver twice and call both the first delivery.
+    let world = World::new();
+    let same = [body("e-1", deposit("a", 1, Behaviour::Works))];
+    assert_eq!(world.deliver(&OpenOnce, None, &same).await, [Verdict::Done]);
+    assert_eq!(world.deliver(&OpenOnce, None, &same).await, [Verdict::Duplicate]);
+    let other = [body("e-2", deposit("a", 1, Behaviour::Works))];
+    assert!(matches!(world.deliver(&OpenOnce, None, &other).await[0], Verdict::Rejected { .. }));
+}
+
+/// Panics wherever a handler or a message can, but not for the account "fine".
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum PanicIn {
+    Key,
+    Handle,
+    Encode,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct Unspeakable;
+
+impl Serialize for Unspeakable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("not to be written down")
+    }
+}
+
+impl Entity for Unspeakable {
+    const KIND: &'static str = "unspeakable";
+    fn id(&self) -> String {
+        "u".into()
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Panics(PanicIn);
+
+impl Handler for Panics {
+    const NAME: &'static str = "panics";
+    type Message = Deposited;
+    type Emits = Never;
+
+    // Not an async fn: what it does before its future exists can panic, too.
+    fn handle(
+        &self,
+        deposit: Envelope<Deposited>,
+        _: &Context<'_>,
+    ) -> impl Future<Output = Result<Effects, Failure>> + Send {
+        let is_fine = deposit.data.account == "fine";
+        assert!(is_fine || self.0 != PanicIn::Handle, "handle");
+        let effects = if !is_fine && self.0 == PanicIn::Encode {
+            Effects::none().save(Versioned::new(Unspeakable))
+        } else {
+            Effects::none()
+        };
+        async move { Ok(effects) }
+    }
+
+    fn key(&self, deposit: &Deposited) -> Option<String> {
+        assert!(deposit.account == "fine" || self.0 != PanicIn::Key, "key");
+        None
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_anywhere_in_a_record_is_that_records_alone() {
+    for place in [PanicIn::Key, PanicIn::Handle, PanicIn::Encode] {
+        let world = World::new();
+        let bodies = [
+            body("e-1", deposit("bad", 1, Behaviour::Works)),
+            body("e-2", deposit("fine", 1, Behaviour::Works)),
+        ];
+        let verdicts = world.deliver(&Panics(place), None, &bodies).await;
+        let Verdict::Retry { cause: RetryCause::Failed { error_type, .. }, .. } = &verdicts[0] else {
+            panic!("{place:?}: {verdicts:?}");
+        };
+        assert_eq!((error_type.as_str(), &verdicts[1]), ("Panic", &Verdict::Done), "{place:?}");
+    }
+}
+
+/// A ledger whose commits are never answered.
+struct Hanging(MemoryLedger);
+
+impl Ledger for Hanging {
+    fn claim<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Vec<ClaimOutcome>> {
+        self.0.claim(claims)
+    }
+
+    fn recall<'a>(
+        &'a self,
+        claims: &'a [Claim],
+    ) -> BoxFuture<'a, Result<Vec<Option<Obstacle>>, LedgerError>> {
+        self.0.recall(claims)
+    }
+
+    fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, LedgerError>> {
+        self.0.load(keys)
+    }
+
+    fn commit<'a>(&'a self, _: &'a [Commit]) -> BoxFuture<'a, Vec<CommitOutcome>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn release<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Result<(), LedgerError>> {
+        self.0.release(claims)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_is_never_answered_does_not_outlast_the_invocation() {
+    let world = World::new();
+    let ledger = Hanging(MemoryLedger::default());
+    let ports = Ports { ledger: &ledger, ..world.ports() };
+    let body = body("e-1", deposit("a", 1, Behaviour::Works));
+    let record = Record {
+        message_id: "m",
+        source: "queue",
+        body: &body,
+        attempt: 1,
+        is_last_attempt: false,
+        group: None,
+    };
+    let deadline = world.time.now() + Duration::from_secs(10);
+    let verdicts = process(&Book::default(), ports, &Settings::new("bank"), Some(deadline), &[record]).await;
+    assert_eq!(verdicts, [Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline }]);
+    assert!(world.time.now() < deadline);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_payload_waits_while_the_first_is_not_finished() {
+    let world = World::new();
+    let bodies = [
+        body("e-1", deposit("a", 1, Behaviour::AlwaysFails)),
+        body("e-1", deposit("a", 2, Behaviour::Works)),
+    ];
+    let verdicts = world.deliver(&Book::default(), None, &bodies).await;
+    assert!(verdicts.iter().all(Verdict::is_retry), "{verdicts:?}");
+    assert!(world.dead_letters.letters().is_empty());
 }
 
 /// Decides on an account that another record of the batch changes meanwhile.

@@ -1,6 +1,10 @@
 //! Loading entities.
 
-use super::{DynamoLedger, Item, items, layout::Address};
+use super::{
+    DynamoLedger, Item, items,
+    layout::{self, Address},
+    reasons,
+};
 use crate::describe;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures_util::future::try_join_all;
@@ -9,7 +13,7 @@ use throughline_core::{
     EntityTable,
     backoff::Backoff,
     entity::EntityKey,
-    ledger::{LedgerError, Stored},
+    ledger::{Claim, LedgerError, Obstacle, Stored},
 };
 
 /// The most keys one `BatchGetItem` may hold.
@@ -33,6 +37,21 @@ impl DynamoLedger {
                     .map_err(|why| LedgerError(format!("{key} cannot be read: {why}")))
             })
             .collect()
+    }
+
+    /// Reads claims and says what stands in the way of each.
+    pub(super) async fn recall_all(&self, claims: &[Claim]) -> Result<Vec<Option<Obstacle>>, LedgerError> {
+        let address =
+            |claim: &Claim| Address::in_ledger(&self.table, claim.key.as_str().to_owned(), layout::CLAIM);
+        let addresses: Vec<Address> = claims.iter().map(address).collect();
+        let distinct: Vec<&Address> = addresses.iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let found = try_join_all(distinct.chunks(MOST_KEYS).map(|chunk| self.get(chunk))).await?;
+        let found: HashMap<&Address, Item> = found.into_iter().flatten().collect();
+        Ok(claims
+            .iter()
+            .zip(&addresses)
+            .map(|(claim, address)| reasons::obstacle(claim, found.get(address)))
+            .collect())
     }
 
     async fn get<'a>(&self, addresses: &[&'a Address]) -> Result<Vec<(&'a Address, Item)>, LedgerError> {

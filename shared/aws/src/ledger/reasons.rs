@@ -8,7 +8,7 @@ use super::{
 use aws_sdk_dynamodb::types::CancellationReason;
 use throughline_core::{
     Timestamp,
-    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, LedgerError},
+    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, LedgerError, Obstacle},
 };
 
 /// The code of a reason whose condition did not hold.
@@ -20,13 +20,13 @@ enum Standing {
     /// Nothing, or something that has expired.
     Missing,
     /// Our own claim, held.
-    OursHeld,
+    OursHeld { until: Timestamp },
     /// Our own claim, finished: the answer to our first request was lost.
     OursFinished,
     /// Somebody finished it.
     Finished { has_our_payload: bool },
     /// Somebody else holds it.
-    Held { has_our_payload: bool, until: Timestamp },
+    Held { until: Timestamp },
 }
 
 fn standing(claim: &Claim, found: Option<&Item>) -> Standing {
@@ -34,18 +34,30 @@ fn standing(claim: &Claim, found: Option<&Item>) -> Standing {
     let is_ours = text_of(found, layout::OWNER) == Some(claim.owner.as_str());
     let is_finished = text_of(found, layout::CLAIM_STATE) == Some(layout::DONE);
     let has_our_payload = text_of(found, layout::PAYLOAD_HASH) == Some(claim.hash.as_str());
+    let until = || {
+        let millis = number_of(found, layout::LEASED_UNTIL);
+        millis.and_then(|millis| Timestamp::from_millisecond(millis).ok()).unwrap_or(claim.now)
+    };
     match (is_finished, is_ours) {
         (true, true) => Standing::OursFinished,
-        (false, true) => Standing::OursHeld,
+        (false, true) => Standing::OursHeld { until: until() },
         _ if number_of(found, layout::EXPIRES_AT).is_some_and(|at: i64| at <= claim.now.as_second()) => {
             Standing::Missing
         }
         (true, false) => Standing::Finished { has_our_payload },
-        (false, false) => {
-            let until = number_of(found, layout::LEASED_UNTIL)
-                .and_then(|millis| Timestamp::from_millisecond(millis).ok())
-                .unwrap_or(claim.now);
-            Standing::Held { has_our_payload, until }
+        (false, false) => Standing::Held { until: until() },
+    }
+}
+
+/// What stands in the way of a claim where this item was found.
+pub(super) fn obstacle(claim: &Claim, found: Option<&Item>) -> Option<Obstacle> {
+    match standing(claim, found) {
+        Standing::Missing => None,
+        Standing::OursFinished | Standing::Finished { has_our_payload: true } => Some(Obstacle::Duplicate),
+        Standing::Finished { has_our_payload: false } => Some(Obstacle::Mismatch),
+        // A lease that has ended binds nobody.
+        Standing::Held { until } | Standing::OursHeld { until } => {
+            (until > claim.now).then_some(Obstacle::Busy { until })
         }
     }
 }
@@ -53,12 +65,10 @@ fn standing(claim: &Claim, found: Option<&Item>) -> Standing {
 /// The outcome of a claim that could not be taken.
 pub(super) fn refused_claim(claim: &Claim, found: Option<&Item>) -> ClaimOutcome {
     match standing(claim, found) {
-        Standing::OursHeld => ClaimOutcome::Held,
+        Standing::OursHeld { .. } => ClaimOutcome::Held,
         Standing::OursFinished | Standing::Finished { has_our_payload: true } => ClaimOutcome::Duplicate,
-        Standing::Finished { has_our_payload: false } | Standing::Held { has_our_payload: false, .. } => {
-            ClaimOutcome::Mismatch
-        }
-        Standing::Held { until, .. } => ClaimOutcome::Busy { until },
+        Standing::Finished { has_our_payload: false } => ClaimOutcome::Mismatch,
+        Standing::Held { until } => ClaimOutcome::Busy { until },
         Standing::Missing => ClaimOutcome::Failed(unexplained()),
     }
 }
@@ -71,8 +81,8 @@ pub(super) fn refused_commit(claim: &Claim, found: Option<&Item>) -> CommitOutco
         Standing::Finished { has_our_payload: true } => CommitOutcome::Duplicate,
         Standing::Finished { has_our_payload: false } => CommitOutcome::Mismatch,
         Standing::Held { .. } | Standing::Missing if must_hold => CommitOutcome::LeaseLost,
-        Standing::Held { until, .. } => CommitOutcome::Busy { until },
-        Standing::OursHeld | Standing::Missing => CommitOutcome::Failed(unexplained()),
+        Standing::Held { until } => CommitOutcome::Busy { until },
+        Standing::OursHeld { .. } | Standing::Missing => CommitOutcome::Failed(unexplained()),
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     fixtures::{after, bare, claim, commit, hash, later, leased, load, opening, owner, release, take},
 };
 use crate::conformance::fixtures::account;
-use throughline_core::ledger::{Claim, ClaimOutcome, CommitOutcome};
+use throughline_core::ledger::{Claim, ClaimOutcome, CommitOutcome, Obstacle};
 
 /// Others hear until when.
 pub async fn a_held_claim_is_busy_for_others_until_its_lease_ends(ledger: &dyn LedgerUnderTest) {
@@ -53,12 +53,14 @@ pub async fn taking_ones_own_claim_again_after_a_lost_answer_holds_it(ledger: &d
     assert_eq!(take(ledger, &ours).await, ClaimOutcome::Held);
 }
 
-/// It is refused before its handler runs, whether the first is still at work or done.
-pub async fn a_held_claim_with_another_payload_is_a_mismatch(ledger: &dyn LedgerUnderTest) {
+/// It waits while the first is at work, which may yet be given up, and is refused once that is done.
+pub async fn another_payload_waits_for_a_held_claim_and_is_refused_by_a_finished_one(
+    ledger: &dyn LedgerUnderTest,
+) {
     let first = leased("e-1");
     take(ledger, &first).await;
     let pretender = Claim { hash: hash("another payload"), ..later(&first, 1) };
-    assert_eq!(take(ledger, &pretender).await, ClaimOutcome::Mismatch);
+    assert_eq!(take(ledger, &pretender).await, ClaimOutcome::Busy { until: after(60) });
     commit(ledger, &bare(first)).await;
     assert_eq!(take(ledger, &pretender).await, ClaimOutcome::Mismatch);
 }
@@ -71,6 +73,24 @@ pub async fn a_commit_with_another_payload_waits_for_whoever_holds_the_claim(led
     assert_eq!(commit(ledger, &bare(pretender)).await, CommitOutcome::Busy { until: after(60) });
     let zombie = Claim { hash: hash("another payload"), ..later(&first, 1) };
     assert_eq!(commit(ledger, &bare(zombie)).await, CommitOutcome::LeaseLost);
+}
+
+/// Looking changes nothing.
+pub async fn recalling_a_claim_tells_what_stands_in_its_way(ledger: &dyn LedgerUnderTest) {
+    let ours = Claim { expires_at: after(100), ..leased("e-1") };
+    let other = Claim { hash: hash("another payload"), ..later(&ours, 1) };
+    assert_eq!(recall(ledger, &ours).await, None);
+    take(ledger, &ours).await;
+    assert_eq!(recall(ledger, &later(&ours, 59)).await, Some(Obstacle::Busy { until: after(60) }));
+    assert_eq!(recall(ledger, &later(&ours, 60)).await, None, "its lease has ended");
+    commit(ledger, &bare(ours.clone())).await;
+    assert_eq!(recall(ledger, &later(&ours, 61)).await, Some(Obstacle::Duplicate));
+    assert_eq!(recall(ledger, &other).await, Some(Obstacle::Mismatch));
+    assert_eq!(recall(ledger, &later(&ours, 100)).await, None, "it has expired");
+}
+
+async fn recall(ledger: &dyn LedgerUnderTest, claim: &Claim) -> Option<Obstacle> {
+    ledger.ledger().recall(std::slice::from_ref(claim)).await.expect("the ledger answers").remove(0)
 }
 
 /// The ordinary course of things.
