@@ -1,54 +1,95 @@
 //! The deployed shop that all tests share.
 
-use super::recorder;
+use super::{
+    recorder::Recorder,
+    requests::Request,
+    traps::{Trap, Trick},
+};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env,
     path::Path,
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
-use throughline_aws::operate;
+use throughline_aws::operate::{self, FoundLetter};
 use throughline_cli::{line_tree::WholeLine, stack::Stack};
 
 /// How long a condition is waited for: longer than the queues' visibility timeout, after which what a
 /// killed process had in hand comes back.
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: Duration = Duration::from_secs(100);
 const LOOK_AGAIN: Duration = Duration::from_millis(150);
 
 /// The shop on the local cloud, as `scripts/test` deployed it.
 pub(crate) struct Shop {
     pub(crate) stack: Stack,
+    recorder: Recorder,
 }
 
 fn setting(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run these tests with scripts/test"))
 }
 
+/// Waits until there is something.
+pub(crate) async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
 impl Shop {
     pub(crate) async fn open() -> Self {
-        static RECORDER: OnceLock<()> = OnceLock::new();
+        static RECORDER: OnceLock<Recorder> = OnceLock::new();
         let endpoint = setting("AWS_ENDPOINT_URL");
-        RECORDER.get_or_init(|| {
+        let recorder = RECORDER.get_or_init(|| {
             let port = setting("THROUGHLINE_RECORDER_PORT").parse().expect("a port is a number");
-            recorder::start(port, &endpoint, Path::new(&setting("THROUGHLINE_CALLS")));
+            Recorder::start(port, &endpoint, Path::new(&setting("THROUGHLINE_CALLS")))
         });
         let outputs = setting("THROUGHLINE_OUTPUTS");
         let stack = Stack::open(Path::new(&outputs), Some(&endpoint)).await.expect("the shop is deployed");
-        Self { stack }
+        Self { stack, recorder: recorder.clone() }
+    }
+
+    /// What the template calls it and something: for instance `PlaceOrder` and `Function`.
+    pub(crate) fn output(&self, name: &str, of: &str) -> &str {
+        self.stack.output(&format!("{name}{of}")).unwrap()
+    }
+
+    /// Sets a trap for the calls of one operation by one function.
+    pub(crate) fn trap(
+        &self,
+        function: &str,
+        operation: &str,
+        trick: Trick,
+        details: impl FnOnce(Trap) -> Trap,
+    ) -> Arc<Trap> {
+        self.recorder.set(details(Trap::new(trick, self.output(function, "Function"), operation)))
+    }
+
+    /// The calls of one operation by one function whose body contains `text`, in their order.
+    pub(crate) fn requests(&self, function: &str, operation: &str, text: &str) -> Vec<Request> {
+        self.recorder.requests(self.output(function, "Function"), operation, text)
+    }
+
+    /// Whether a function has made any call that says `text` after a trap sprang.
+    pub(crate) fn has_called_since(&self, trap: &Trap, function: &str, text: &str) -> bool {
+        self.recorder.has_called_since(trap, self.output(function, "Function"), text)
     }
 
     /// Puts stock of an article that no other test sells.
     pub(crate) async fn stock(&self, pieces: u32) -> String {
         static ARTICLES: AtomicU32 = AtomicU32::new(0);
         let sku = format!("article-{}-{}", std::process::id(), ARTICLES.fetch_add(1, Ordering::SeqCst));
-        let Value::Object(item) = json!({ "sku": sku, "available": pieces }) else { unreachable!() };
-        let table = self.stack.output("StockTable").unwrap();
-        operate::put_item(self.stack.clients.dynamodb().await, table, item).await.unwrap();
+        self.put("StockTable", json!({ "sku": sku, "available": pieces })).await;
         sku
     }
 
@@ -58,9 +99,28 @@ impl Shop {
         items.iter().find(|item| item["sku"] == sku).and_then(|item| item["available"].as_u64()).unwrap()
     }
 
-    pub(crate) async fn send(&self, body: &str) {
-        let queue = self.stack.output("PlaceOrderQueueUrl").unwrap();
+    /// Puts an item straight into a table.
+    pub(crate) async fn put(&self, table: &str, item: Value) {
+        let Value::Object(item) = item else { panic!("no item: {item}") };
+        let table = self.stack.output(table).unwrap();
+        operate::put_item(self.stack.clients.dynamodb().await, table, item).await.unwrap();
+    }
+
+    /// Sends a body to a function's queue, whatever it is.
+    pub(crate) async fn send_to(&self, function: &str, body: &str) {
+        let queue = self.output(function, "QueueUrl");
         operate::send_body(self.stack.clients.sqs().await, queue, body).await.unwrap();
+    }
+
+    /// Sends a command to place an order.
+    pub(crate) async fn send(&self, command: &Value) {
+        self.send_to("PlaceOrder", &command.to_string()).await;
+    }
+
+    /// Puts an event on the bus.
+    pub(crate) async fn publish(&self, event: &Value) {
+        let bus = self.stack.output("EventBus").unwrap();
+        operate::put_event(self.stack.clients.eventbridge().await, bus, &event.to_string()).await.unwrap();
     }
 
     /// Waits until a line fulfils a condition.
@@ -81,14 +141,33 @@ impl Shop {
         }
     }
 
+    /// Waits until an order's customer was told how it ended.
+    pub(crate) async fn line_when_over(&self, order: &str) -> WholeLine {
+        self.line_where(order, "is over", |line| line.is_done_by("notify-customer")).await
+    }
+
+    /// Waits until a trap did its work so often.
+    pub(crate) async fn sprung(&self, trap: &Trap, times: usize) {
+        until(&format!("{trap}, {times} times"), async || (trap.sprang() == times).then_some(())).await;
+    }
+
+    /// Waits until a dead letter with this body, or with this text in its body, lies in a queue.
+    pub(crate) async fn dead_letter(&self, text: &str) -> (String, FoundLetter) {
+        until(&format!("a dead letter with {text}"), async || {
+            let letters = self.stack.dead_letters().await.unwrap();
+            letters.into_iter().find(|(_, letter)| letter.body.contains(text))
+        })
+        .await
+    }
+
     /// Waits until nothing is on its way between the functions.
     pub(crate) async fn quiet(&self) {
         let started = Instant::now();
         let mut quiet_looks = 0;
         while quiet_looks < 5 {
             let mut is_quiet = true;
-            for queue in ["PlaceOrderQueueUrl", "ReserveStockQueueUrl", "NotifyCustomerQueueUrl"] {
-                let url = self.stack.output(queue).unwrap();
+            for function in ["PlaceOrder", "ReserveStock", "NotifyCustomer"] {
+                let url = self.output(function, "QueueUrl");
                 let depth = operate::depth(self.stack.clients.sqs().await, url).await.unwrap();
                 is_quiet &= depth.is_empty();
             }
@@ -118,57 +197,25 @@ impl Shop {
     }
 
     /// The notifications sent about one order.
-    pub(crate) async fn notifications(&self, order_id: &str) -> Vec<String> {
+    pub(crate) async fn notifications(&self, order: &str) -> Vec<FoundLetter> {
         let url = self.stack.output("NotificationsInboxQueueUrl").unwrap();
-        let letters = operate::look_through(self.stack.clients.sqs().await, url).await.unwrap();
+        let mut letters = operate::look_through(self.stack.clients.sqs().await, url).await.unwrap();
+        letters.retain(|letter| letter.body.contains(order));
         letters
-            .into_iter()
-            .filter(|letter| letter.body.contains(order_id))
-            .map(|letter| letter.body)
-            .collect()
     }
 }
 
-/// The command that places an order, as its customer's side would send it.
-pub(crate) fn place_order(order_id: &str, sku: &str, quantity: &Value) -> String {
-    json!({
-        "specversion": "1.0",
-        "id": order_id,
-        "source": "shop.web",
-        "type": "order.place",
-        "subject": order_id,
-        "correlationid": order_id,
-        "schemaversion": 1,
-        "datacontenttype": "application/json",
-        "data": {
-            "order_id": order_id,
-            "customer": "Ada Lovelace",
-            "currency": "EUR",
-            "lines": [{ "sku": sku, "quantity": quantity, "unit_price_cents": 500 }],
-        },
-    })
-    .to_string()
-}
-
-/// Order ids that no other run of the tests has used.
-pub(crate) fn unique(name: &str) -> String {
-    let now = throughline_core::Timestamp::now().as_microsecond();
-    format!("{name}-{now}")
-}
-
-/// The processes of a function on this machine.
-pub(crate) fn processes_of(function: &str) -> Vec<u32> {
-    let wanted = format!("AWS_LAMBDA_FUNCTION_NAME={function}");
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|pid: &u32| {
-            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            let is_function = environment.split(|byte| *byte == 0).any(|pair| pair == wanted.as_bytes());
-            is_function
-                && fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| {
-                    exe.file_name().is_some_and(|name| name.to_string_lossy().starts_with("bootstrap"))
-                })
-        })
+/// The types of the messages that were emitted in a line.
+pub(crate) fn types(line: &WholeLine) -> Vec<&str> {
+    line.recorded
+        .messages
+        .iter()
+        .map(|sent| sent.outgoing.envelope.attributes.message_type.as_str())
         .collect()
+}
+
+/// The id of the event of a type in a line.
+pub(crate) fn id_of<'a>(line: &'a WholeLine, message_type: &str) -> Option<&'a str> {
+    let mut all = line.recorded.messages.iter().map(|sent| &sent.outgoing.envelope.attributes);
+    all.find(|attributes| attributes.message_type == message_type).map(|attributes| attributes.id.as_str())
 }

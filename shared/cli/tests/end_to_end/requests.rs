@@ -1,0 +1,134 @@
+//! What a request of a function to the cloud asks for, and the rights it needs.
+
+use hyper::{HeaderMap, body::Bytes};
+use serde_json::Value;
+
+/// A request, as the recorder saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    /// Who made it: a function's name.
+    pub(crate) function: String,
+    /// The API's operation, such as `TransactWriteItems`.
+    pub(crate) operation: String,
+    /// Its body, whatever protocol it is in.
+    pub(crate) body: String,
+    /// The rights it needs.
+    pub(crate) rights: Vec<Right>,
+}
+
+/// An IAM action, and the ARN of what it is done to. The account is left empty where the request does not
+/// name it: then it is the caller's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Right {
+    pub(crate) action: String,
+    pub(crate) resource: String,
+}
+
+impl Request {
+    pub(crate) fn read(headers: &HeaderMap, body: &Bytes) -> Self {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let text = String::from_utf8_lossy(body).into_owned();
+        let json: Value = serde_json::from_slice(body).unwrap_or_default();
+        let region = region(header("authorization"));
+        let (service, operation) = header("x-amz-target").split_once('.').unwrap_or_default();
+        let rights = match service {
+            // SNS speaks the older query protocol.
+            "" => return Self::of_query(header("user-agent"), text),
+            "AmazonSQS" => vec![sqs_right(operation, &json, region)],
+            "AWSEvents" => event_bus_rights(operation, &json, region),
+            service if service.starts_with("DynamoDB_") => table_rights(operation, &json, region),
+            other => vec![right("unknown", other, operation.to_owned())],
+        };
+        Self { function: function(header("user-agent")), operation: operation.to_owned(), body: text, rights }
+    }
+
+    fn of_query(agent: &str, body: String) -> Self {
+        let field = |name: &str| {
+            let value = body.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+            value.unwrap_or_default().replace("%3A", ":").replace("%2F", "/")
+        };
+        let operation = field("Action");
+        let rights = vec![right("sns", &operation, field("TopicArn"))];
+        Self { function: function(agent), operation, body, rights }
+    }
+
+    /// Whether it is this function's call of this operation, and says this text.
+    pub(crate) fn is(&self, function: &str, operation: &str, text: &str) -> bool {
+        self.function == function && self.operation == operation && self.body.contains(text)
+    }
+}
+
+fn right(service: &str, action: &str, resource: String) -> Right {
+    Right { action: format!("{service}:{action}"), resource }
+}
+
+/// Our clients name the function in the user agent: `app/<function>`.
+fn function(agent: &str) -> String {
+    let name = agent.split_whitespace().find_map(|part| part.strip_prefix("app/"));
+    name.map_or_else(|| format!("unnamed:{agent}"), Into::into)
+}
+
+/// The region that a request is signed for: `… Credential=key/date/region/service/aws4_request …`.
+fn region(authorization: &str) -> &str {
+    let scope = authorization.split_once("Credential=").map_or("", |(_, rest)| rest);
+    scope.split('/').nth(2).unwrap_or_default()
+}
+
+/// An ARN as it is, or the ARN of what is only named.
+fn arn(service: &str, region: &str, kind: &str, name: &str) -> String {
+    if name.starts_with("arn:") {
+        return name.to_owned();
+    }
+    format!("arn:aws:{service}:{region}::{kind}/{name}")
+}
+
+/// A queue's URL ends with its account and its name. IAM knows no batch actions of SQS.
+fn sqs_right(operation: &str, json: &Value, region: &str) -> Right {
+    let url = json["QueueUrl"].as_str().unwrap_or_default();
+    let mut parts = url.rsplit('/');
+    let (name, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let queue = format!("arn:aws:sqs:{region}:{account}:{name}");
+    right("sqs", operation.trim_end_matches("Batch"), queue)
+}
+
+/// Every entry names its own bus.
+fn event_bus_rights(operation: &str, json: &Value, region: &str) -> Vec<Right> {
+    let entries = json["Entries"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let bus = |entry: &Value| {
+        arn("events", region, "event-bus", entry["EventBusName"].as_str().unwrap_or("default"))
+    };
+    let mut buses: Vec<String> = entries.iter().map(bus).collect();
+    buses.sort_unstable();
+    buses.dedup();
+    buses.into_iter().map(|bus| right("events", operation, bus)).collect()
+}
+
+/// A transaction needs the right of each of its items ("Using IAM with DynamoDB transactions").
+fn table_rights(operation: &str, json: &Value, region: &str) -> Vec<Right> {
+    let on = |action: &str, table: &str| right("dynamodb", action, arn("dynamodb", region, "table", table));
+    match operation {
+        "TransactWriteItems" => {
+            let items = json["TransactItems"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let writes = items.iter().filter_map(Value::as_object).flatten();
+            writes
+                .map(|(kind, item)| {
+                    let action = match kind.as_str() {
+                        "Put" => "PutItem",
+                        "Update" => "UpdateItem",
+                        "Delete" => "DeleteItem",
+                        "ConditionCheck" => "ConditionCheckItem",
+                        other => other,
+                    };
+                    on(action, item["TableName"].as_str().unwrap_or_default())
+                })
+                .collect()
+        }
+        "BatchGetItem" => json["RequestItems"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(table, _)| on(operation, table))
+            .collect(),
+        _ => vec![on(operation, json["TableName"].as_str().unwrap_or_default())],
+    }
+}
