@@ -4,6 +4,11 @@
 //! records of a batch run concurrently, except those that must not: the records of one FIFO group, and
 //! deliveries of the same message, run one after another in a *lane*.
 
+mod twin;
+mod verdict;
+
+pub use verdict::{RetryCause, Verdict};
+
 use crate::{
     Attributes, Context, Envelope, Failure, Handler, Message, Timestamp,
     backoff::Backoff,
@@ -29,7 +34,8 @@ use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
 };
-use tracing::{Instrument, Span, error, field::Empty, info, info_span, warn};
+use tracing::{Instrument, Span, field::Empty, info, info_span, warn};
+use twin::{Twin, TwinAnswer};
 
 /// How the main path behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,59 +98,6 @@ pub struct Record<'a> {
     pub group: Option<&'a str>,
 }
 
-/// What to tell the source about a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Its effects happened.
-    Done,
-    /// Its effects had happened before.
-    Duplicate,
-    /// Deliver it again.
-    Retry {
-        /// How long to wait.
-        after: Duration,
-        /// Why.
-        cause: RetryCause,
-    },
-    /// It is in the dead-letter queue; do not deliver it again.
-    Rejected {
-        /// The type of the error.
-        error_type: String,
-        /// What was wrong.
-        reason: String,
-    },
-}
-
-/// Why a record has to be delivered again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RetryCause {
-    /// It failed in a way that may pass.
-    Failed {
-        /// The type of the error.
-        error_type: String,
-        /// What went wrong.
-        reason: String,
-    },
-    /// Another invocation is working on it.
-    Busy,
-    /// The invocation was about to end.
-    Deadline,
-    /// A record before it in its FIFO group has to be delivered again first.
-    Behind,
-    /// It was rejected, and the dead-letter queue did not take it.
-    NotDeadLettered {
-        /// What the queue said.
-        reason: String,
-    },
-}
-
-impl Verdict {
-    /// Whether the source must deliver the record again.
-    pub fn is_retry(&self) -> bool {
-        matches!(self, Self::Retry { .. })
-    }
-}
-
 /// Takes a batch through the main path: one verdict a record, in their order.
 ///
 /// Nothing a record does can fail another: not a malformed body, not a panic, not a lost connection.
@@ -198,42 +151,6 @@ struct Opened<M> {
     envelope: Envelope<M>,
     key: ClaimKey,
     hash: PayloadHash,
-}
-
-/// An earlier delivery of the same message, in the same batch.
-#[derive(Clone)]
-struct Twin {
-    hash: PayloadHash,
-    verdict: Verdict,
-    was_last_attempt: bool,
-}
-
-/// What an earlier delivery means for a later one.
-enum TwinAnswer {
-    Verdict(Verdict),
-    /// The identity is finished with another payload.
-    Mismatch,
-    /// Nothing: it has to run itself.
-    Run,
-}
-
-impl Twin {
-    fn is_finished(&self) -> bool {
-        matches!(self.verdict, Verdict::Done | Verdict::Duplicate)
-    }
-
-    fn answer(&self, record: &Record<'_>, hash: &PayloadHash) -> TwinAnswer {
-        let is_same = self.hash == *hash;
-        match &self.verdict {
-            Verdict::Done | Verdict::Duplicate if is_same => TwinAnswer::Verdict(Verdict::Duplicate),
-            Verdict::Done | Verdict::Duplicate => TwinAnswer::Mismatch,
-            Verdict::Retry { .. } => TwinAnswer::Verdict(self.verdict.clone()),
-            // It was given up because its attempts were used up; this one has some left.
-            Verdict::Rejected { .. } if self.was_last_attempt && !record.is_last_attempt => TwinAnswer::Run,
-            Verdict::Rejected { .. } if is_same => TwinAnswer::Verdict(self.verdict.clone()),
-            Verdict::Rejected { .. } => TwinAnswer::Run,
-        }
-    }
 }
 
 /// What happened to a record, before it is decided what to tell the source.
@@ -320,7 +237,7 @@ impl<H: Handler> MainPath<'_, H> {
                 let twin = identity.as_ref().and_then(|(key, _)| settled.get(key));
                 self.settle_in_time(prepared, twin).instrument(span.clone()).await
             };
-            span.in_scope(|| log(&verdict));
+            span.in_scope(|| verdict::log(&verdict));
             if let (Some(_), Verdict::Retry { after, .. }) = (record.group, &verdict) {
                 blocked.get_or_insert(*after);
             }
@@ -619,21 +536,4 @@ fn panicked(panic: &(dyn Any + Send)) -> Failure {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
     Failure::retry(format!("the handler panicked: {text}")).named("Panic")
-}
-
-fn log(verdict: &Verdict) {
-    match verdict {
-        Verdict::Done => info!(verdict = "done", "done"),
-        Verdict::Duplicate => info!(verdict = "duplicate", "done before"),
-        Verdict::Retry { after, cause: RetryCause::Failed { error_type, reason } } => {
-            warn!(verdict = "retry", ?after, error_type, reason, "to be delivered again");
-        }
-        Verdict::Retry { after, cause: RetryCause::NotDeadLettered { reason } } => {
-            error!(verdict = "retry", ?after, reason, "rejected, but the dead-letter queue did not take it");
-        }
-        Verdict::Retry { after, cause } => info!(verdict = "retry", ?after, ?cause, "handed back"),
-        Verdict::Rejected { error_type, reason } => {
-            error!(verdict = "rejected", error_type, reason, "rejected: it is in the dead-letter queue");
-        }
-    }
 }

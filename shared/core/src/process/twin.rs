@@ -1,0 +1,40 @@
+//! Deliveries of the same message in one batch.
+
+use super::{Record, Verdict};
+use crate::identity::PayloadHash;
+
+/// An earlier delivery of the same message, in the same batch.
+#[derive(Clone)]
+pub(super) struct Twin {
+    pub(super) hash: PayloadHash,
+    pub(super) verdict: Verdict,
+    pub(super) was_last_attempt: bool,
+}
+
+/// What an earlier delivery means for a later one.
+pub(super) enum TwinAnswer {
+    Verdict(Verdict),
+    /// The identity is finished with another payload.
+    Mismatch,
+    /// Nothing: it has to run itself.
+    Run,
+}
+
+impl Twin {
+    pub(super) fn is_finished(&self) -> bool {
+        matches!(self.verdict, Verdict::Done | Verdict::Duplicate)
+    }
+
+    pub(super) fn answer(&self, record: &Record<'_>, hash: &PayloadHash) -> TwinAnswer {
+        let is_same = self.hash == *hash;
+        match &self.verdict {
+            Verdict::Done | Verdict::Duplicate if is_same => TwinAnswer::Verdict(Verdict::Duplicate),
+            Verdict::Done | Verdict::Duplicate => TwinAnswer::Mismatch,
+            Verdict::Retry { .. } => TwinAnswer::Verdict(self.verdict.clone()),
+            // It was given up because its attempts were used up; this one has some left.
+            Verdict::Rejected { .. } if self.was_last_attempt && !record.is_last_attempt => TwinAnswer::Run,
+            Verdict::Rejected { .. } if is_same => TwinAnswer::Verdict(self.verdict.clone()),
+            Verdict::Rejected { .. } => TwinAnswer::Run,
+        }
+    }
+}
