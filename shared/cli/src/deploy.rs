@@ -1,7 +1,7 @@
 //! `throughline deploy`: builds the functions and deploys the stack to the local cloud, with the same
 //! template that goes to AWS.
 
-use crate::project::{Project, answers};
+use crate::project::{Project, answers, without_real_credentials};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -177,13 +177,8 @@ impl Deployment {
         program: &Path,
         arguments: impl IntoIterator<Item = S>,
     ) -> Result<String, DeployError> {
-        let output = Command::new(program)
+        let output = without_real_credentials(&mut Command::new(program))
             .args(arguments)
-            .envs([
-                ("AWS_ACCESS_KEY_ID", "test"),
-                ("AWS_SECRET_ACCESS_KEY", "test"),
-                ("AWS_DEFAULT_REGION", "us-east-1"),
-            ])
             .env("AWS_ENDPOINT_URL", &self.endpoint)
             .stdin(Stdio::null())
             .output()

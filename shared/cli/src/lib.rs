@@ -5,6 +5,7 @@ pub mod demo;
 pub mod deploy;
 pub mod line_tree;
 pub mod local_cloud;
+pub mod logs;
 pub mod project;
 pub mod publish;
 pub mod stack;

@@ -1,9 +1,9 @@
-//! `throughline up`, `down`, `status` and `logs`: the local cloud on this machine.
+//! `throughline up`, `down` and `status`: the local cloud on this machine.
 
-use crate::project::{Project, endpoint};
+use crate::project::{Project, endpoint, without_real_credentials};
 use std::{
     fs::{self, File},
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
@@ -96,12 +96,14 @@ impl LocalCloud {
         let log = File::create(self.log()).map_err(system("the log cannot be written"))?;
         let errors = log.try_clone().map_err(system("the log cannot be written"))?;
         let here = self.endpoint();
-        let child = Command::new(program)
+        let child = without_real_credentials(&mut Command::new(program))
             .envs([("BIND_HOST", "127.0.0.1"), ("GATEWAY_PORT", &self.port.to_string())])
             // Functions inherit the cloud's environment: this is how they find it.
             .env("AWS_ENDPOINT_URL", functions_endpoint.unwrap_or(&here))
             // It unpacks the functions there; `down` removes them.
             .env("TMPDIR", &temporary)
+            // Servers nobody asked for.
+            .envs([("IOT_MTLS_ENABLED", "0"), ("SFTP_ENABLED", "0")])
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
@@ -159,24 +161,6 @@ impl LocalCloud {
             }
             Some(pid) => println!("The local cloud (pid {pid}) does not answer at {}.", self.endpoint()),
             None => println!("No local cloud runs on port {}: start one with `throughline up`.", self.port),
-        }
-        Ok(())
-    }
-
-    /// Prints what the functions logged, one line of JSON each; only the lines that contain `text`, if given.
-    ///
-    /// # Errors
-    /// If there is no log.
-    pub fn logs(&self, text: Option<&str>) -> Result<(), CloudError> {
-        let log = self.log();
-        let file = File::open(&log).map_err(system(format!("{} cannot be read", log.display())))?;
-        let mut out = io::stdout().lock();
-        for line in BufReader::new(file).lines().map_while(Result::ok) {
-            let is_function = line.starts_with('{');
-            if is_function && text.is_none_or(|text| line.contains(text)) && writeln!(out, "{line}").is_err()
-            {
-                break; // whoever reads has had enough
-            }
         }
         Ok(())
     }

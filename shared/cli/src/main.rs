@@ -11,6 +11,7 @@ use throughline_cli::{
     dead_letters, demo,
     deploy::Deployment,
     local_cloud::LocalCloud,
+    logs,
     project::{DEFAULT_PORT, Project, endpoint},
     publish,
     stack::Stack,
@@ -96,6 +97,8 @@ enum Command {
     Logs {
         #[command(flatten)]
         cloud: Cloud,
+        #[command(flatten)]
+        endpoint: Endpoint,
         /// Only lines that contain this: a correlation id, an event id, a handler.
         text: Option<String>,
     },
@@ -186,7 +189,10 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             show(&trace::run(&target.open().await?, &correlation_id).await?)?;
         }
         Command::DeadLetters { target } => show(&dead_letters::run(&target.open().await?).await?)?,
-        Command::Logs { cloud, text } => cloud.open()?.logs(text.as_deref())?,
+        Command::Logs { cloud, endpoint, text } => {
+            let endpoint = endpoint.or_local(&cloud);
+            show(&logs::run(&Project::find()?, cloud.port, &endpoint, text.as_deref())?)?;
+        }
         Command::Demo { target, events } => demo::run(&target.open().await?, &events).await?,
     }
     Ok(())

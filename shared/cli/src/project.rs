@@ -4,6 +4,7 @@ use std::{
     env, fs,
     net::{TcpStream, ToSocketAddrs as _},
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -83,6 +84,18 @@ impl Project {
 /// The address of the local cloud on a port. Only this machine can reach it.
 pub fn endpoint(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
+}
+
+/// Gives a program the credentials of a local cloud, which mean nothing, instead of any real ones.
+pub fn without_real_credentials(command: &mut Command) -> &mut Command {
+    for name in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION"] {
+        command.env_remove(name);
+    }
+    command.envs([
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ])
 }
 
 /// Whether anything listens at an address such as `http://127.0.0.1:4566`.
