@@ -24,10 +24,7 @@ const MOST_ASKS: u32 = 8;
 impl DynamoLedger {
     pub(super) async fn load_all(&self, keys: &[EntityKey]) -> Result<Vec<Option<Stored>>, LedgerError> {
         let addresses = keys.iter().map(|key| self.address(key)).collect::<Result<Vec<_>, _>>()?;
-        // A request may name an item once.
-        let distinct: Vec<&Address> = addresses.iter().collect::<BTreeSet<_>>().into_iter().collect();
-        let found = try_join_all(distinct.chunks(MOST_KEYS).map(|chunk| self.get(chunk))).await?;
-        let found: HashMap<&Address, Item> = found.into_iter().flatten().collect();
+        let found = self.fetch(&addresses).await?;
         keys.iter()
             .zip(&addresses)
             .map(|(key, address)| {
@@ -44,14 +41,20 @@ impl DynamoLedger {
         let address =
             |claim: &Claim| Address::in_ledger(&self.table, claim.key.as_str().to_owned(), layout::CLAIM);
         let addresses: Vec<Address> = claims.iter().map(address).collect();
-        let distinct: Vec<&Address> = addresses.iter().collect::<BTreeSet<_>>().into_iter().collect();
-        let found = try_join_all(distinct.chunks(MOST_KEYS).map(|chunk| self.get(chunk))).await?;
-        let found: HashMap<&Address, Item> = found.into_iter().flatten().collect();
+        let found = self.fetch(&addresses).await?;
         Ok(claims
             .iter()
             .zip(&addresses)
             .map(|(claim, address)| reasons::obstacle(claim, found.get(address)))
             .collect())
+    }
+
+    /// Reads the items at addresses, as many requests as it takes at the same time.
+    async fn fetch<'a>(&self, addresses: &'a [Address]) -> Result<HashMap<&'a Address, Item>, LedgerError> {
+        // A request may name an item once.
+        let distinct: Vec<&Address> = addresses.iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let found = try_join_all(distinct.chunks(MOST_KEYS).map(|chunk| self.get(chunk))).await?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     async fn get<'a>(&self, addresses: &[&'a Address]) -> Result<Vec<(&'a Address, Item)>, LedgerError> {
