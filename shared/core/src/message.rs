@@ -232,7 +232,7 @@ pub fn decode_data<T: DeserializeOwned>(name: &str, data: &RawValue) -> Result<T
 pub mod versions {
     macro_rules! versions {
         ($($name:ident = $number:literal),+ $(,)?) => {
-            $(#[allow(non_upper_case_globals)] pub const $name: u16 = $number;)+
+            $(#[expect(non_upper_case_globals, reason = "spelt as in a catalogue")] pub const $name: u16 = $number;)+
         };
     }
 
