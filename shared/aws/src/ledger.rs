@@ -1,21 +1,24 @@
-//! The ledger on DynamoDB: claims, entities and the log of emitted messages, one transaction a commit.
+//! The ledger on DynamoDB: claims, entities and the log of emitted messages.
 //!
 //! [`layout`] says where everything is in the table. The table's expiry attribute is
 //! [`layout::EXPIRES_AT`]; since DynamoDB removes expired items late, every condition compares it itself.
 //! The table needs the index [`layout::CORRELATION_INDEX`] for [`follow_line`] alone.
 
 mod commit;
+mod conditions;
 mod items;
 pub mod layout;
+mod leases;
 mod line;
 mod load;
 mod reasons;
+mod statements;
 
 pub use items::{outgoing_from_item, outgoing_from_stream_image};
 pub use line::{ClaimState, Line, LineError, LoggedMessage, RecordedClaim, follow_line};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::BoxFuture;
 use layout::Address;
 use std::collections::{BTreeMap, HashMap};
 use throughline_core::{
@@ -93,29 +96,26 @@ pub(crate) fn by_logical_name<'a>(names: &'a BTreeMap<String, String>, name: &st
 
 impl Ledger for DynamoLedger {
     fn claim<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Vec<ClaimOutcome>> {
-        Box::pin(join_all(claims.iter().map(|claim| self.take(claim))))
+        Box::pin(self.take_all(claims))
     }
 
     fn recall<'a>(
         &'a self,
         claims: &'a [Claim],
-    ) -> BoxFuture<'a, Result<Vec<Option<Obstacle>>, LedgerError>> {
+    ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {
         Box::pin(self.recall_all(claims))
     }
 
-    fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, LedgerError>> {
+    fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>> {
         Box::pin(self.load_all(keys))
     }
 
     fn commit<'a>(&'a self, commits: &'a [Commit]) -> BoxFuture<'a, Vec<CommitOutcome>> {
-        Box::pin(join_all(commits.iter().map(|commit| self.commit_one(commit))))
+        Box::pin(self.commit_all(commits))
     }
 
     fn release<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Result<(), LedgerError>> {
-        Box::pin(async move {
-            let released = join_all(claims.iter().map(|claim| self.give_back(claim))).await;
-            released.into_iter().collect()
-        })
+        Box::pin(self.give_back_all(claims))
     }
 }
 

@@ -4,7 +4,8 @@ use crate::{
     Attributes, Entity, Timestamp, Versioned,
     entity::{EntityKey, Version},
     identity::ClaimKey,
-    ledger::{Ledger, LedgerError, Read},
+    ledger::{LedgerError, Read},
+    process::{LaneId, Requests, Staged},
 };
 use serde_json::Value;
 use std::sync::Mutex;
@@ -13,7 +14,9 @@ use std::sync::Mutex;
 ///
 /// The time is fixed for an attempt: a handler sees one `now`.
 pub struct Context<'a> {
-    pub(crate) ledger: &'a dyn Ledger,
+    pub(crate) requests: &'a Requests<'a>,
+    pub(crate) lane: LaneId,
+    pub(crate) staged: &'a Staged,
     pub(crate) attributes: &'a Attributes,
     pub(crate) claim_key: &'a ClaimKey,
     pub(crate) now: Timestamp,
@@ -105,12 +108,15 @@ impl Context<'_> {
     }
 
     async fn fetch<T: Entity>(&self, key: &EntityKey) -> Result<Option<Versioned<T>>, LoadError> {
-        let found = self
-            .ledger
-            .load(std::slice::from_ref(key))
-            .await
-            .map_err(|source| LoadError::Ledger { key: key.clone(), source })?;
-        let Some(stored) = found.into_iter().next().flatten() else { return Ok(None) };
+        let found = match self.staged.get(key) {
+            Some(staged) => Some(staged.clone()),
+            None => self
+                .requests
+                .load(self.lane, key.clone())
+                .await
+                .map_err(|source| LoadError::Ledger { key: key.clone(), source })?,
+        };
+        let Some(stored) = found else { return Ok(None) };
         let value = serde_json::from_value(Value::Object(stored.data))
             .map_err(|source| LoadError::Malformed { key: key.clone(), source })?;
         Ok(Some(Versioned { value, version: stored.version }))

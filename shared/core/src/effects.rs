@@ -8,7 +8,7 @@ use crate::{
     ledger::{Claim, Commit, Destination, Outgoing, Read, Save},
     message::EncodeError,
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::{Map, Value, value::RawValue};
 
 /// The most items one DynamoDB transaction may hold
 /// (`TransactWriteItems`, "Service quotas").
@@ -20,7 +20,46 @@ pub const MOST_ITEM_BYTES: usize = 400 * 1024;
 /// The most bytes one `PutEvents` entry, or one SQS message, is relied upon to hold: 256 KB.
 pub const MOST_MESSAGE_BYTES: usize = 256 * 1024;
 /// What an item of ours holds besides its data: keys, versions, the copied attributes. An upper bound.
-const ITEM_OVERHEAD_BYTES: usize = 2 * 1024;
+pub(crate) const ITEM_OVERHEAD_BYTES: usize = 2 * 1024;
+
+/// About how many bytes data has as JSON: no fewer than as DynamoDB's attributes.
+pub(crate) fn json_bytes(data: &Map<String, Value>) -> usize {
+    data.iter().map(|(name, value)| name.len() + 4 + value_bytes(value)).sum()
+}
+
+fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 5,
+        // DynamoDB's numbers have at most 38 digits and take at most 21 bytes.
+        Value::Number(_) => 21,
+        Value::String(text) => text.len() + 3,
+        Value::Array(values) => 3 + values.iter().map(|value| 1 + value_bytes(value)).sum::<usize>(),
+        Value::Object(members) => 3 + json_bytes(members),
+    }
+}
+
+/// About how many bytes an envelope has as JSON.
+pub(crate) fn envelope_bytes(envelope: &EncodedEnvelope) -> usize {
+    let attributes = &envelope.attributes;
+    let Attributes { id, source, message_type, correlation_id, .. } = attributes;
+    let given = [id, source, message_type, correlation_id].into_iter();
+    let optional = [
+        &attributes.subject,
+        &attributes.aggregate_type,
+        &attributes.data_schema,
+        &attributes.causation_id,
+        &attributes.trace_parent,
+        &attributes.actor,
+        &attributes.replay_name,
+    ];
+    let texts: usize = given.chain(optional.into_iter().flatten()).map(String::len).sum();
+    let extensions: usize =
+        attributes.extensions.iter().map(|(name, value)| name.len() + 4 + value_bytes(value)).sum();
+    envelope.data.get().len() + texts + extensions + ENVELOPE_OVERHEAD_BYTES
+}
+
+/// What an envelope's JSON holds besides its values: names, quotes, the time, the sequence.
+const ENVELOPE_OVERHEAD_BYTES: usize = 512;
 
 /// What a handler decided. Nothing happens until the main path commits it, all of it or nothing.
 ///
@@ -199,12 +238,12 @@ pub(crate) fn seal<E: Event>(
         reads.into_iter().filter(|read| saves.iter().all(|save| save.key != read.key)).collect();
     let items = 1 + reads.len() + saves.len() + outgoing.len();
     if items > MOST_ITEMS {
-        return Err(EffectsError::TooManyItems { handler: claim.handler, found: items });
+        return Err(EffectsError::TooManyItems { handler: claim.handler.to_owned(), found: items });
     }
     if bytes > MOST_BYTES {
-        return Err(EffectsError::TooManyBytes { handler: claim.handler, found: bytes });
+        return Err(EffectsError::TooManyBytes { handler: claim.handler.to_owned(), found: bytes });
     }
-    Ok(Commit { claim, reads, saves, outgoing })
+    Ok(Commit { folded: Vec::new(), claim, reads, saves, outgoing })
 }
 
 struct Sealing<'a> {
@@ -220,7 +259,7 @@ impl Sealing<'_> {
     fn save(&mut self, save: EntitySave) -> Result<(), EffectsError> {
         let what = save.key.to_string();
         if self.saves.iter().any(|other| other.key == save.key) {
-            return Err(EffectsError::SavedTwice { handler: self.claim.handler.clone(), entity: what });
+            return Err(EffectsError::SavedTwice { handler: self.claim.handler.to_owned(), entity: what });
         }
         let data = match save.data {
             Ok(Value::Object(data)) => data,
@@ -228,8 +267,7 @@ impl Sealing<'_> {
             Err(why) => return Err(self.unwritable(what, why)),
         };
         save.key.check(&data).map_err(|why| self.unwritable(what.clone(), why))?;
-        let bytes = serde_json::to_string(&data).map_or(0, |text| text.len());
-        self.weigh(what, bytes + ITEM_OVERHEAD_BYTES, MOST_ITEM_BYTES)?;
+        self.weigh(what, json_bytes(&data) + ITEM_OVERHEAD_BYTES, MOST_ITEM_BYTES)?;
         self.saves.push(Save {
             key: save.key,
             sequence: save.expected.sequence(),
@@ -273,7 +311,7 @@ impl Sealing<'_> {
             .map(|other| &other.envelope.attributes)
             .filter(|other| other.message_type == name && other.subject == subject)
             .count();
-        let id = emitted_id(parent, &self.claim.handler, name, subject.as_deref(), ordinal);
+        let id = emitted_id(parent, self.claim.handler, name, subject.as_deref(), ordinal);
         Attributes { subject, ..parent.caused(id, self.source, name, version, self.now) }
     }
 
@@ -284,22 +322,21 @@ impl Sealing<'_> {
                 self.unwritable(what, "its subject is empty, which CloudEvents does not allow".into())
             );
         }
-        let bytes = serde_json::to_string(&envelope).map_or(0, |text| text.len()) + ITEM_OVERHEAD_BYTES;
-        self.weigh(what, bytes, MOST_MESSAGE_BYTES)?;
+        self.weigh(what, envelope_bytes(&envelope) + ITEM_OVERHEAD_BYTES, MOST_MESSAGE_BYTES)?;
         self.outgoing.push(Outgoing { destination, envelope });
         Ok(())
     }
 
     fn weigh(&mut self, what: String, found: usize, most: usize) -> Result<(), EffectsError> {
         if found > most {
-            return Err(EffectsError::TooLarge { handler: self.claim.handler.clone(), what, found, most });
+            return Err(EffectsError::TooLarge { handler: self.claim.handler.to_owned(), what, found, most });
         }
         self.bytes += found;
         Ok(())
     }
 
     fn unwritable(&self, what: String, why: String) -> EffectsError {
-        EffectsError::Unwritable { handler: self.claim.handler.clone(), what, why }
+        EffectsError::Unwritable { handler: self.claim.handler.to_owned(), what, why }
     }
 }
 

@@ -6,14 +6,20 @@
 //! Every call takes a batch, and every member of a batch is settled on its own. The conformance suite of
 //! `throughline-testing` says what an implementation must do.
 
+pub mod settling;
+mod standing;
+
+pub use standing::{Recorded, Standing};
+
 use crate::{
-    Attributes, Timestamp,
+    Attributes, Timestamp, effects,
     entity::{EntityKey, Version},
     envelope::EncodedEnvelope,
     identity::{ClaimKey, OwnerToken, PayloadHash},
 };
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// One attempt of one handler at one message.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,9 +31,9 @@ pub struct Claim {
     /// Who claims it: random for each attempt.
     pub owner: OwnerToken,
     /// The handler.
-    pub handler: String,
+    pub handler: &'static str,
     /// The message, for whoever follows its line later.
-    pub message: Attributes,
+    pub message: Arc<Attributes>,
     /// Which delivery this is, from 1.
     pub attempt: u32,
     /// When the attempt began; every expiry is compared with it.
@@ -122,6 +128,10 @@ impl PartialEq for Outgoing {
 /// Everything one message did, to happen together or not at all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
+    /// What the messages before it in its FIFO group did, if it is to happen together with this. The entities
+    /// they read and saved are among [`reads`](Self::reads) and [`saves`](Self::saves), each once, as it was
+    /// before the first of them and as it is after the last.
+    pub folded: Vec<Folded>,
     /// The claim, now finished. If [`Claim::leased_until`] is set the claim must still be held by its
     /// owner; otherwise it must not exist, or have expired.
     pub claim: Claim,
@@ -131,6 +141,44 @@ pub struct Commit {
     pub saves: Vec<Save>,
     /// What to send.
     pub outgoing: Vec<Outgoing>,
+}
+
+/// What an earlier message of the same FIFO group did, folded into the commit of a later one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Folded {
+    /// Its claim, now finished.
+    pub claim: Claim,
+    /// What it sends.
+    pub outgoing: Vec<Outgoing>,
+}
+
+impl Commit {
+    /// Every claim that this finishes, with what is sent because of it.
+    pub fn finished(&self) -> impl Iterator<Item = (&Claim, &[Outgoing])> {
+        let folded = self.folded.iter().map(|folded| (&folded.claim, folded.outgoing.as_slice()));
+        folded.chain(std::iter::once((&self.claim, self.outgoing.as_slice())))
+    }
+
+    /// Every entity that must be what it was, with what it was.
+    pub fn expected(&self) -> impl Iterator<Item = (&EntityKey, Version)> {
+        let reads = self.reads.iter().map(|read| (&read.key, read.version));
+        reads.chain(self.saves.iter().map(|save| (&save.key, save.expected)))
+    }
+
+    /// How many items it writes or checks, and about how many bytes they have: no fewer.
+    pub fn size(&self) -> (usize, usize) {
+        let messages: usize = self.finished().map(|(_, outgoing)| outgoing.len()).sum();
+        let items = self.finished().count() + self.reads.len() + self.saves.len() + messages;
+        let saved: usize = self.saves.iter().map(|save| effects::json_bytes(&save.data)).sum();
+        let sent = self.finished().flat_map(|(_, outgoing)| outgoing);
+        let sent: usize = sent.map(|message| effects::envelope_bytes(&message.envelope)).sum();
+        (items, saved + sent + items * effects::ITEM_OVERHEAD_BYTES)
+    }
+
+    /// Whether it writes nothing but its claim.
+    pub fn is_claim_only(&self) -> bool {
+        self.folded.is_empty() && self.reads.is_empty() && self.saves.is_empty() && self.outgoing.is_empty()
+    }
 }
 
 /// What became of a commit.
@@ -183,12 +231,13 @@ pub trait Ledger: Send + Sync {
 
     /// Looks at claims without taking them: what would stand in the way of each, if anything does.
     fn recall<'a>(&'a self, claims: &'a [Claim])
-    -> BoxFuture<'a, Result<Vec<Option<Obstacle>>, LedgerError>>;
+    -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>>;
 
     /// Loads entities, strongly consistent, in the order asked for.
-    fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, LedgerError>>;
+    fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>>;
 
-    /// Commits. Each commit happens whole or not at all; one does not depend on another.
+    /// Commits. Each commit happens whole or not at all, and no commit's failure is another's, except that of
+    /// two which save the same entity at the same version one is a [`CommitOutcome::Conflict`].
     fn commit<'a>(&'a self, commits: &'a [Commit]) -> BoxFuture<'a, Vec<CommitOutcome>>;
 
     /// Gives claims back that are still held by their owners, so that the next delivery can run at once.

@@ -2,11 +2,18 @@
 //!
 //! Each record is decoded, claimed, run and committed; what cannot be is retried or dead-lettered. The
 //! records of a batch run concurrently, except those that must not: the records of one FIFO group, and
-//! deliveries of the same message, run one after another in a *lane*.
+//! deliveries of the same message. What they need of the ledger at about the same time is asked for together:
+//! a batch costs one read and one write.
 
+mod driver;
+mod fold;
+mod intake;
+mod requests;
 mod twin;
 mod verdict;
 
+pub(crate) use fold::Staged;
+pub(crate) use requests::{Lane as LaneId, Requests};
 pub use verdict::{RetryCause, Verdict};
 
 use crate::{
@@ -21,17 +28,18 @@ use crate::{
     ports::Ports,
 };
 use futures_util::{
-    FutureExt, StreamExt,
+    FutureExt,
     future::{Either, select},
     pin_mut,
-    stream::FuturesUnordered,
 };
+use intake::{Finished, Intake, Lane};
+use requests::Settled;
 use std::{
     any::Any,
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tracing::{Instrument, Span, field::Empty, info, info_span, warn};
@@ -108,47 +116,34 @@ pub async fn process<H: Handler>(
     deadline: Option<Timestamp>,
     records: &[Record<'_>],
 ) -> Vec<Verdict> {
-    let path = MainPath { handler, ports, settings, deadline };
-    let mut lanes = path.arrange(records).into_iter();
-    let mut running = FuturesUnordered::new();
-    let mut verdicts = vec![None; records.len()];
-    loop {
-        while running.len() < settings.concurrency.max(1)
-            && let Some(lane) = lanes.next()
-        {
-            running.push(path.run_lane(lane));
-        }
-        let Some(settled) = running.next().await else { break };
-        for (position, verdict) in settled {
-            verdicts[position] = Some(verdict);
-        }
-    }
-    // Every record is in exactly one lane, and a lane answers for each of its records.
-    verdicts
-        .into_iter()
-        .map(|verdict| {
-            verdict.unwrap_or(Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline })
-        })
-        .collect()
+    let requests = Requests::new(ports, settings.most_resends);
+    let path = MainPath { handler, ports, requests, settings, deadline };
+    let mut intake = Intake::new(&path, records);
+    driver::drive(&path, &mut intake).await;
+    let unanswered = || Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline };
+    intake.verdicts().into_iter().map(|verdict| verdict.unwrap_or_else(unanswered)).collect()
 }
 
 struct MainPath<'a, H> {
     handler: &'a H,
     ports: Ports<'a>,
+    requests: Requests<'a>,
     settings: &'a Settings,
     deadline: Option<Timestamp>,
 }
 
-/// A record that was opened and found its lane.
-struct Prepared<'a, M> {
+/// A record that was opened.
+struct Prepared<'r, M> {
     position: usize,
-    record: Record<'a>,
-    attributes: Option<Attributes>,
+    record: Record<'r>,
+    /// There if its envelope could be read, whatever became of its data.
+    attributes: Option<Arc<Attributes>>,
     opened: Result<Opened<M>, Failure>,
 }
 
 struct Opened<M> {
-    envelope: Envelope<M>,
+    attributes: Arc<Attributes>,
+    data: M,
     key: ClaimKey,
     hash: PayloadHash,
 }
@@ -161,34 +156,15 @@ enum Outcome {
     HandedBack { after: Duration, cause: RetryCause },
 }
 
-#[derive(PartialEq, Eq, Hash)]
-enum LaneKey<'a> {
-    Group(&'a str),
-    Claim(ClaimKey),
-    Alone(usize),
+impl<M> Prepared<'_, M> {
+    /// What makes it the same message as another, if it could be read.
+    fn identity(&self) -> Option<(ClaimKey, PayloadHash)> {
+        let opened = self.opened.as_ref().ok()?;
+        Some((opened.key.clone(), opened.hash.clone()))
+    }
 }
 
 impl<H: Handler> MainPath<'_, H> {
-    /// Opens every record and sorts them into lanes, keeping their order within each.
-    fn arrange<'r>(&self, records: &[Record<'r>]) -> Vec<Vec<Prepared<'r, H::Message>>> {
-        let mut lanes = Vec::<Vec<_>>::new();
-        let mut lane_of = HashMap::new();
-        for (position, record) in records.iter().enumerate() {
-            let prepared = self.open(position, *record);
-            let key = match (record.group, &prepared.opened) {
-                (Some(group), _) => LaneKey::Group(group),
-                (None, Ok(opened)) => LaneKey::Claim(opened.key.clone()),
-                (None, Err(_)) => LaneKey::Alone(position),
-            };
-            let lane = *lane_of.entry(key).or_insert(lanes.len());
-            if lane == lanes.len() {
-                lanes.push(Vec::new());
-            }
-            lanes[lane].push(prepared);
-        }
-        lanes
-    }
-
     /// Opens a record. A message's own decoding and a handler's key are other people's code: a panic there
     /// is this record's failure, too.
     fn open<'r>(&self, position: usize, record: Record<'r>) -> Prepared<'r, H::Message> {
@@ -201,56 +177,96 @@ impl<H: Handler> MainPath<'_, H> {
     fn read(
         &self,
         record: &Record<'_>,
-        attributes: &mut Option<Attributes>,
+        kept: &mut Option<Arc<Attributes>>,
     ) -> Result<Opened<H::Message>, Failure> {
         let origin = Origin { message_id: record.message_id, source: record.source };
         let encoded = decode::open(record.body, H::Message::WIRE_FORM, origin).map_err(undecodable)?;
-        *attributes = Some(encoded.attributes.clone());
-        let data =
+        let attributes = Arc::new(encoded.attributes);
+        *kept = Some(Arc::clone(&attributes));
+        let value =
             serde_json::from_str(encoded.data.get()).map_err(DecodeError::NotJson).map_err(undecodable)?;
-        let hash = PayloadHash::of(&encoded.attributes.message_type, &data);
-        let envelope: Envelope<H::Message> = decode::read(encoded).map_err(undecodable)?;
-        let Attributes { source, id, .. } = &envelope.attributes;
-        let key = match self.handler.key(&envelope.data) {
+        let hash = PayloadHash::of(&attributes.message_type, &value);
+        let Attributes { message_type, schema_version, .. } = &*attributes;
+        let data = H::Message::decode(message_type, *schema_version, &encoded.data)
+            .map_err(|error| undecodable(error.into()))?;
+        let Attributes { source, id, .. } = &*attributes;
+        let key = match self.handler.key(&data) {
             Some(key) => ClaimKey::for_business_key(self.handler.name(), &key),
             None => ClaimKey::for_event(self.handler.name(), source, id),
         };
-        Ok(Opened { envelope, key, hash })
+        Ok(Opened { attributes, data, key, hash })
     }
 
-    /// Runs the records of a lane one after another.
+    async fn run(&self, lane: Lane<'_, H::Message>) -> Finished {
+        match lane {
+            Lane::One(prepared, twin) => self.run_one(prepared, twin).await,
+            Lane::Group(group) => self.run_group(group).await,
+        }
+    }
+
+    /// Runs a record; a second delivery of a message inherits the first one's verdict.
+    async fn run_one(&self, prepared: Prepared<'_, H::Message>, twin: Option<Twin>) -> Finished {
+        let Prepared { position, record, .. } = prepared;
+        let identity = prepared.identity();
+        let verdict = self.answer(position, prepared, twin.as_ref()).await;
+        let twin = identity.map(|(key, hash)| (key, Twin::after(twin, hash, &record, &verdict)));
+        Finished { verdicts: vec![(position, verdict)], twin }
+    }
+
+    /// Runs the records of a FIFO group, in order.
     ///
-    /// In a FIFO group, the first record that must be delivered again takes all that follow it along; a
-    /// rejected one lets the group go on. A second delivery of a message inherits the first one's verdict.
-    async fn run_lane(&self, lane: Vec<Prepared<'_, H::Message>>) -> Vec<(usize, Verdict)> {
-        let mut verdicts = Vec::with_capacity(lane.len());
+    /// The first record that must be delivered again takes all that follow it along; a rejected one lets the
+    /// group go on. As many as can are decided each on what the ones before it decided, and committed
+    /// together; the others run one by one.
+    async fn run_group(&self, mut group: VecDeque<Prepared<'_, H::Message>>) -> Finished {
+        let lane = group.front().map_or(0, |first| first.position);
+        let mut verdicts = Vec::with_capacity(group.len());
         let mut settled: HashMap<ClaimKey, Twin> = HashMap::new();
         let mut blocked: Option<Duration> = None;
-        for prepared in lane {
-            let Prepared { position, record, .. } = prepared;
-            let identity =
-                prepared.opened.as_ref().ok().map(|opened| (opened.key.clone(), opened.hash.clone()));
-            let span = self.span(&prepared);
-            let verdict = if let Some(after) = blocked {
-                Verdict::Retry { after, cause: RetryCause::Behind }
-            } else {
-                let twin = identity.as_ref().and_then(|(key, _)| settled.get(key));
-                self.settle_in_time(prepared, twin).instrument(span.clone()).await
-            };
-            span.in_scope(|| verdict::log(&verdict));
-            if let (Some(_), Verdict::Retry { after, .. }) = (record.group, &verdict) {
-                blocked.get_or_insert(*after);
-            }
-            if let Some((key, hash)) = identity {
-                let twin = Twin { hash, verdict: verdict.clone(), was_last_attempt: record.is_last_attempt };
-                let known = settled.entry(key).or_insert_with(|| twin.clone());
-                if !known.is_finished() {
-                    *known = twin;
+        let mut one_by_one = 0;
+        loop {
+            if one_by_one == 0 && blocked.is_none() {
+                let folding = self.fold(lane, group.make_contiguous(), &settled).await;
+                let together = if folding.is_committed { folding.tried } else { 0 };
+                one_by_one = if folding.is_committed { 0 } else { folding.tried.max(1) };
+                for prepared in group.drain(..together) {
+                    self.span(&prepared).in_scope(|| verdict::log(&Verdict::Done));
+                    let Prepared { position, record, .. } = prepared;
+                    let identity = prepared.identity();
+                    settled.extend(
+                        identity.map(|(key, hash)| (key, Twin::after(None, hash, &record, &Verdict::Done))),
+                    );
+                    verdicts.push((position, Verdict::Done));
                 }
             }
+            let Some(prepared) = group.pop_front() else { break };
+            one_by_one = one_by_one.saturating_sub(1);
+            let Prepared { position, record, .. } = prepared;
+            let identity = prepared.identity();
+            let twin = identity.as_ref().and_then(|(key, _)| settled.remove(key));
+            let verdict = match blocked {
+                Some(after) => {
+                    let verdict = Verdict::Retry { after, cause: RetryCause::Behind };
+                    self.span(&prepared).in_scope(|| verdict::log(&verdict));
+                    verdict
+                }
+                None => self.answer(lane, prepared, twin.as_ref()).await,
+            };
+            if let Verdict::Retry { after, .. } = &verdict {
+                blocked.get_or_insert(*after);
+            }
+            settled.extend(identity.map(|(key, hash)| (key, Twin::after(twin, hash, &record, &verdict))));
             verdicts.push((position, verdict));
         }
-        verdicts
+        Finished { verdicts, twin: None }
+    }
+
+    /// Settles a record, and says so in the log.
+    async fn answer(&self, lane: LaneId, prepared: Prepared<'_, H::Message>, twin: Option<&Twin>) -> Verdict {
+        let span = self.span(&prepared);
+        let verdict = self.settle_in_time(lane, prepared, twin).instrument(span.clone()).await;
+        span.in_scope(|| verdict::log(&verdict));
+        verdict
     }
 
     fn span(&self, prepared: &Prepared<'_, H::Message>) -> Span {
@@ -274,35 +290,47 @@ impl<H: Handler> MainPath<'_, H> {
     /// Settles one record, or hands it back when the invocation is about to end. Whatever was going on is
     /// dropped then: what was not committed did not happen, and a commit whose answer is not known is found
     /// out about by the next delivery.
-    async fn settle_in_time(&self, prepared: Prepared<'_, H::Message>, twin: Option<&Twin>) -> Verdict {
-        let settling = self.settle(prepared, twin);
+    async fn settle_in_time(
+        &self,
+        lane: LaneId,
+        prepared: Prepared<'_, H::Message>,
+        twin: Option<&Twin>,
+    ) -> Verdict {
+        match self.in_time(self.settle(lane, prepared, twin)).await {
+            Some(verdict) => verdict,
+            // What a leased handler asked of the outside world may still be going on there. Its lease ends
+            // with the invocation; until then nobody else may ask.
+            None if self.handler.holds_claim_while_running() => {
+                Verdict::Retry { after: self.lease(), cause: RetryCause::Deadline }
+            }
+            None => Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline },
+        }
+    }
+
+    /// Waits for something no longer than until shortly before the end of the invocation.
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let ending = async {
             match self.time_left() {
                 Some(left) => self.ports.time.sleep(left).await,
                 None => std::future::pending().await,
             }
         };
-        pin_mut!(settling, ending);
-        match select(settling, ending).await {
-            Either::Left((verdict, _)) => verdict,
-            // What a leased handler asked of the outside world may still be going on there. Its lease ends
-            // with the invocation; until then nobody else may ask.
-            Either::Right(((), _)) if self.handler.holds_claim_while_running() => {
-                Verdict::Retry { after: self.lease(), cause: RetryCause::Deadline }
-            }
-            Either::Right(((), _)) => Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline },
+        pin_mut!(work, ending);
+        match select(work, ending).await {
+            Either::Left((done, _)) => Some(done),
+            Either::Right(((), _)) => None,
         }
     }
 
     /// Runs one record and decides what to tell its source.
-    async fn settle(&self, prepared: Prepared<'_, H::Message>, twin: Option<&Twin>) -> Verdict {
+    async fn settle(&self, lane: LaneId, prepared: Prepared<'_, H::Message>, twin: Option<&Twin>) -> Verdict {
         let Prepared { record, attributes, opened, .. } = prepared;
         let outcome = match opened {
             Err(failure) => Outcome::Failed(failure),
             Ok(opened) => match twin.map(|twin| twin.answer(&record, &opened.hash)) {
                 Some(TwinAnswer::Verdict(verdict)) => return verdict,
                 Some(TwinAnswer::Mismatch) => Outcome::Failed(mismatch()),
-                Some(TwinAnswer::Run) | None => self.attempt(&record, opened).await,
+                Some(TwinAnswer::Run) | None => self.attempt(lane, &record, &opened).await,
             },
         };
         let failure = match outcome {
@@ -312,7 +340,7 @@ impl<H: Handler> MainPath<'_, H> {
             Outcome::Failed(failure) => failure,
         };
         if failure.kind == FailureKind::Reject || record.is_last_attempt {
-            return self.dead_letter(&record, attributes, &failure).await;
+            return self.dead_letter(&record, attributes.as_deref(), &failure).await;
         }
         let after =
             failure.after.unwrap_or_else(|| self.settings.redelivery.wait(record.attempt, self.ports.random));
@@ -322,51 +350,42 @@ impl<H: Handler> MainPath<'_, H> {
     }
 
     /// Claims (if the handler asks for it), runs and commits; runs again if an entity changed meanwhile.
-    async fn attempt(&self, record: &Record<'_>, opened: Opened<H::Message>) -> Outcome {
-        let Opened { envelope, key, hash } = opened;
-        if self.time_left().is_some_and(|left| left.is_zero()) {
+    async fn attempt(&self, lane: LaneId, record: &Record<'_>, opened: &Opened<H::Message>) -> Outcome {
+        if self.is_ending() {
             return Outcome::HandedBack { after: Duration::ZERO, cause: RetryCause::Deadline };
         }
-        let now = self.ports.time.now();
+        let claim = self.claim(record, opened);
         let is_leased = self.handler.holds_claim_while_running();
-        let claim = Claim {
-            key,
-            hash,
-            owner: OwnerToken::from_random(self.ports.random.next()),
-            handler: self.handler.name().to_owned(),
-            message: envelope.attributes.clone(),
-            attempt: record.attempt,
-            now,
-            leased_until: is_leased.then(|| later(now, self.lease())),
-            expires_at: later(now, self.settings.claim_lifetime),
-        };
         if is_leased {
-            if let Some(outcome) = self.take(&claim).await {
+            if let Some(outcome) = self.take(lane, &claim).await {
                 return outcome;
             }
         } else if record.attempt > 1
-            && let Some(outcome) = self.recall(&claim).await
+            && let Some(outcome) = self.recall(lane, &claim).await
         {
             return outcome;
         }
         let mut reruns = 0;
         let outcome = loop {
-            let commit = match self.run(&envelope, &claim, record.attempt).await {
+            let commit = match self.decide(lane, opened, &claim, &Staged::default()).await {
                 Ok(commit) => commit,
                 // It may have failed because its work is done: a second "settle this" finds it settled.
                 Err(failure) if !is_leased => {
-                    break self.recall(&claim).await.unwrap_or(Outcome::Failed(failure));
+                    break self.recall(lane, &claim).await.unwrap_or(Outcome::Failed(failure));
                 }
                 Err(failure) => break Outcome::Failed(failure),
             };
-            match self.commit(&commit).await {
+            let Settled { outcome, is_overtaken } = self.requests.commit(lane, commit).await;
+            match outcome {
+                // One of this batch was first. That can happen only as often as there are records.
+                CommitOutcome::Conflict(_) if !is_leased && is_overtaken => {}
                 // A leased handler has touched the outside world: the next delivery runs it, not we.
                 CommitOutcome::Conflict(key) if !is_leased && reruns < self.settings.most_reruns => {
                     reruns += 1;
                     info!(%key, reruns, "an entity changed meanwhile: loading and deciding again");
                     self.ports.time.sleep(Backoff::REQUEST.wait(reruns, self.ports.random)).await;
                 }
-                committed => break self.committed(committed),
+                outcome => break self.committed(outcome),
             }
         };
         if is_leased && !matches!(outcome, Outcome::Done | Outcome::Duplicate) {
@@ -375,10 +394,25 @@ impl<H: Handler> MainPath<'_, H> {
         outcome
     }
 
+    fn claim(&self, record: &Record<'_>, opened: &Opened<H::Message>) -> Claim {
+        let now = self.ports.time.now();
+        let is_leased = self.handler.holds_claim_while_running();
+        Claim {
+            key: opened.key.clone(),
+            hash: opened.hash.clone(),
+            owner: OwnerToken::from_random(self.ports.random.next()),
+            handler: self.handler.name(),
+            message: Arc::clone(&opened.attributes),
+            attempt: record.attempt,
+            now,
+            leased_until: is_leased.then(|| later(now, self.lease())),
+            expires_at: later(now, self.settings.claim_lifetime),
+        }
+    }
+
     /// Takes the claim of a leased handler; an outcome if it must not run.
-    async fn take(&self, claim: &Claim) -> Option<Outcome> {
-        let taken = self.ports.ledger.claim(std::slice::from_ref(claim)).await.into_iter().next();
-        match taken.unwrap_or_else(|| ClaimOutcome::Failed(silent())) {
+    async fn take(&self, lane: LaneId, claim: &Claim) -> Option<Outcome> {
+        match self.requests.claim(lane, claim.clone()).await {
             ClaimOutcome::Held => None,
             ClaimOutcome::Duplicate => Some(Outcome::Duplicate),
             ClaimOutcome::Mismatch => Some(Outcome::Failed(mismatch())),
@@ -388,9 +422,9 @@ impl<H: Handler> MainPath<'_, H> {
     }
 
     /// Looks at the claim without taking it; an outcome if the record must not run, or need not have.
-    async fn recall(&self, claim: &Claim) -> Option<Outcome> {
-        match self.ports.ledger.recall(std::slice::from_ref(claim)).await {
-            Ok(found) => match found.into_iter().next().flatten()? {
+    async fn recall(&self, lane: LaneId, claim: &Claim) -> Option<Outcome> {
+        match self.requests.recall(lane, claim.clone()).await {
+            Ok(obstacle) => match obstacle? {
                 Obstacle::Duplicate => Some(Outcome::Duplicate),
                 Obstacle::Mismatch => Some(Outcome::Failed(mismatch())),
                 Obstacle::Busy { until } => Some(self.busy(until)),
@@ -400,44 +434,32 @@ impl<H: Handler> MainPath<'_, H> {
     }
 
     /// Runs the handler until it decides, fails or panics, and seals what it decided.
-    async fn run(
+    async fn decide(
         &self,
-        envelope: &Envelope<H::Message>,
+        lane: LaneId,
+        opened: &Opened<H::Message>,
         claim: &Claim,
-        attempt: u32,
+        staged: &Staged,
     ) -> Result<Commit, Failure> {
         let context = Context {
-            ledger: self.ports.ledger,
-            attributes: &envelope.attributes,
+            requests: &self.requests,
+            lane,
+            staged,
+            attributes: &opened.attributes,
             claim_key: &claim.key,
             now: claim.now,
             deadline: self.deadline,
-            attempt,
+            attempt: claim.attempt,
             reads: Mutex::new(Vec::new()),
         };
+        let envelope = Envelope { attributes: (*opened.attributes).clone(), data: opened.data.clone() };
         let deciding = async {
-            let effects = self.handler.handle(envelope.clone(), &context).await?;
+            let effects = self.handler.handle(envelope, &context).await?;
             let reads = mem::take(&mut *context.reads.lock().unwrap_or_else(PoisonError::into_inner));
             effects::seal(effects, claim.clone(), reads, &self.settings.source, claim.now)
                 .map_err(Failure::reject)
         };
         AssertUnwindSafe(deciding).catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)))
-    }
-
-    /// Commits, sending the same again while it only collides or is throttled.
-    async fn commit(&self, commit: &Commit) -> CommitOutcome {
-        let mut resends = 0;
-        loop {
-            let answer = self.ports.ledger.commit(std::slice::from_ref(commit)).await.into_iter().next();
-            match answer.unwrap_or_else(|| CommitOutcome::Failed(silent())) {
-                CommitOutcome::Contended(reason) if resends < self.settings.most_resends => {
-                    resends += 1;
-                    info!(%reason, resends, "the commit collided: sending it again");
-                    self.ports.time.sleep(Backoff::REQUEST.wait(resends, self.ports.random)).await;
-                }
-                outcome => return outcome,
-            }
-        }
     }
 
     fn committed(&self, outcome: CommitOutcome) -> Outcome {
@@ -461,7 +483,7 @@ impl<H: Handler> MainPath<'_, H> {
     }
 
     async fn give_back(&self, claim: &Claim) {
-        if let Err(error) = self.ports.ledger.release(std::slice::from_ref(claim)).await {
+        if let Err(error) = self.requests.release(claim).await {
             warn!(%error, "the claim could not be given back; the next delivery waits for its lease to end");
         }
     }
@@ -470,7 +492,7 @@ impl<H: Handler> MainPath<'_, H> {
     async fn dead_letter(
         &self,
         record: &Record<'_>,
-        attributes: Option<Attributes>,
+        attributes: Option<&Attributes>,
         failure: &Failure,
     ) -> Verdict {
         let letter = DeadLetter {
@@ -482,7 +504,7 @@ impl<H: Handler> MainPath<'_, H> {
             handler: self.handler.name().to_owned(),
             attempts: record.attempt,
             failed_at: self.ports.time.now(),
-            attributes,
+            attributes: attributes.cloned(),
         };
         match self.ports.dead_letters.send(&letter).await {
             Ok(()) => Verdict::Rejected { error_type: letter.error_type, reason: letter.error_message },
@@ -495,6 +517,10 @@ impl<H: Handler> MainPath<'_, H> {
 
     fn busy(&self, until: Timestamp) -> Outcome {
         Outcome::HandedBack { after: between(self.ports.time.now(), until), cause: RetryCause::Busy }
+    }
+
+    fn is_ending(&self) -> bool {
+        self.time_left().is_some_and(|left| left.is_zero())
     }
 
     /// How long records may still run; nothing if the end is not known.
@@ -526,10 +552,6 @@ fn undecodable(error: DecodeError) -> Failure {
 fn mismatch() -> Failure {
     Failure::reject("a message with the same identity and another payload was handled before")
         .named("PayloadMismatch")
-}
-
-fn silent() -> LedgerError {
-    LedgerError("the ledger gave no answer for this record".into())
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Failure {

@@ -98,20 +98,20 @@ impl<L: Ledger> Ledger for FlakyLedger<L> {
     fn recall<'a>(
         &'a self,
         claims: &'a [Claim],
-    ) -> BoxFuture<'a, Result<Vec<Option<Obstacle>>, LedgerError>> {
+    ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {
         Box::pin(async move {
             match self.fault() {
                 Fault::None => self.inner.recall(claims).await,
-                _ => Err(fault("nothing was recalled")),
+                _ => vec![Err(fault("nothing was recalled")); claims.len()],
             }
         })
     }
 
-    fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, LedgerError>> {
+    fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>> {
         Box::pin(async move {
             match self.fault() {
                 Fault::None => self.inner.load(keys).await,
-                _ => Err(fault("nothing was loaded")),
+                _ => vec![Err(fault("nothing was loaded")); keys.len()],
             }
         })
     }

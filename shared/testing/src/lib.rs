@@ -46,12 +46,14 @@
 
 pub mod chaos;
 pub mod conformance;
+pub mod counting;
 pub mod memory_dead_letters;
 pub mod memory_ledger;
 pub mod name_lock;
 pub mod scenario;
 pub mod time;
 
+pub use counting::CountingLedger;
 pub use memory_dead_letters::MemoryDeadLetters;
 pub use memory_ledger::MemoryLedger;
 pub use name_lock::assert_name_is_locked;

@@ -10,7 +10,10 @@ use throughline_core::{
     Entity, Timestamp, Version,
     entity::EntityKey,
     identity::{ClaimKey, OwnerToken, PayloadHash},
-    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Outgoing, Stored},
+    ledger::{
+        Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Outgoing, Recorded,
+        Standing, Stored,
+    },
 };
 
 /// A ledger in memory.
@@ -68,40 +71,23 @@ impl MemoryLedger {
 }
 
 impl State {
-    /// A claim that has expired is none, and a lease that has ended binds nobody.
-    fn obstacle(&self, claim: &Claim) -> Option<Obstacle> {
-        let held = self.claims.get(&claim.key).filter(|held| held.expires_at > claim.now)?;
-        if held.leased_until.is_some_and(|until| until <= claim.now) {
-            return None;
-        }
-        Some(match held.leased_until {
-            Some(until) => Obstacle::Busy { until },
-            None if held.hash == claim.hash => Obstacle::Duplicate,
-            None => Obstacle::Mismatch,
-        })
+    fn standing(&self, claim: &Claim) -> Standing {
+        Standing::of(claim, self.claims.get(&claim.key).map(Held::recorded))
     }
 
     fn claim(&mut self, claim: &Claim) -> ClaimOutcome {
-        match self.obstacle(claim) {
-            Some(_) if self.is_held_by(claim) => ClaimOutcome::Held,
-            Some(Obstacle::Duplicate) => ClaimOutcome::Duplicate,
-            Some(Obstacle::Mismatch) => ClaimOutcome::Mismatch,
-            Some(Obstacle::Busy { until }) => ClaimOutcome::Busy { until },
-            None => {
-                self.claims.insert(claim.key.clone(), Held::by(claim, claim.leased_until));
-                ClaimOutcome::Held
-            }
-        }
+        self.standing(claim).on_claim().unwrap_or_else(|| {
+            self.claims.insert(claim.key.clone(), Held::by(claim, claim.leased_until));
+            ClaimOutcome::Held
+        })
     }
 
     fn commit(&mut self, commit: &Commit) -> CommitOutcome {
-        let claim = &commit.claim;
-        if let Some(outcome) = self.refuse(claim) {
+        let refused = commit.finished().find_map(|(claim, _)| self.standing(claim).on_commit(claim));
+        if let Some(outcome) = refused {
             return outcome;
         }
-        let expected = commit.reads.iter().map(|read| (&read.key, read.version));
-        let expected = expected.chain(commit.saves.iter().map(|save| (&save.key, save.expected)));
-        for (key, version) in expected {
+        for (key, version) in commit.expected() {
             if self.entities.get(key).map_or(Version::Absent, |stored| stored.version) != version {
                 return CommitOutcome::Conflict(key.clone());
             }
@@ -110,38 +96,24 @@ impl State {
             let version = Version::At { version: save.expected.next(), sequence: save.sequence };
             self.entities.insert(save.key.clone(), Stored { version, data: save.data.clone() });
         }
-        self.log.extend(commit.outgoing.iter().cloned());
-        self.claims.insert(claim.key.clone(), Held::by(claim, None));
+        for (claim, outgoing) in commit.finished() {
+            self.log.extend(outgoing.iter().cloned());
+            self.claims.insert(claim.key.clone(), Held::by(claim, None));
+        }
         CommitOutcome::Committed
-    }
-
-    /// Why a commit's claim cannot be finished, if it cannot.
-    fn refuse(&self, claim: &Claim) -> Option<CommitOutcome> {
-        let held = self.claims.get(&claim.key);
-        if held.is_some_and(|held| held.owner == claim.owner && held.leased_until.is_none()) {
-            return Some(CommitOutcome::Committed); // the answer to this very commit was lost
-        }
-        let is_leased = claim.leased_until.is_some();
-        if is_leased && self.is_held_by(claim) {
-            return None;
-        }
-        match self.obstacle(claim) {
-            Some(Obstacle::Duplicate) => Some(CommitOutcome::Duplicate),
-            Some(Obstacle::Mismatch) => Some(CommitOutcome::Mismatch),
-            Some(Obstacle::Busy { .. }) | None if is_leased => Some(CommitOutcome::LeaseLost),
-            Some(Obstacle::Busy { until }) => Some(CommitOutcome::Busy { until }),
-            None => None,
-        }
-    }
-
-    fn is_held_by(&self, claim: &Claim) -> bool {
-        self.claims
-            .get(&claim.key)
-            .is_some_and(|held| held.owner == claim.owner && held.leased_until.is_some())
     }
 }
 
 impl Held {
+    fn recorded(&self) -> Recorded<'_> {
+        Recorded {
+            owner: self.owner.as_str(),
+            hash: self.hash.as_str(),
+            leased_until: self.leased_until,
+            expires_at: self.expires_at,
+        }
+    }
+
     fn by(claim: &Claim, leased_until: Option<Timestamp>) -> Self {
         Self {
             hash: claim.hash.clone(),
@@ -160,14 +132,15 @@ impl Ledger for MemoryLedger {
     fn recall<'a>(
         &'a self,
         claims: &'a [Claim],
-    ) -> BoxFuture<'a, Result<Vec<Option<Obstacle>>, LedgerError>> {
-        Box::pin(async move { Ok(claims.iter().map(|claim| self.lock().obstacle(claim)).collect()) })
+    ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {
+        let recall = |claim| Ok(self.lock().standing(claim).obstacle());
+        Box::pin(async move { claims.iter().map(recall).collect() })
     }
 
-    fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, LedgerError>> {
+    fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>> {
         Box::pin(async move {
             let state = self.lock();
-            Ok(keys.iter().map(|key| state.entities.get(key).cloned()).collect())
+            keys.iter().map(|key| Ok(state.entities.get(key).cloned())).collect()
         })
     }
 
@@ -179,7 +152,7 @@ impl Ledger for MemoryLedger {
         Box::pin(async move {
             for claim in claims {
                 let mut state = self.lock();
-                if state.is_held_by(claim) {
+                if matches!(state.standing(claim), Standing::Ours { .. }) {
                     state.claims.remove(&claim.key);
                 }
             }

@@ -1,210 +1,152 @@
-//! Taking and giving back claims, and committing.
+//! Committing: what [`Settling`] asks for, in DynamoDB's terms.
 
 use super::{
-    DynamoLedger, Item, items,
+    DynamoLedger, Item, conditions,
+    conditions::Condition,
+    items,
     layout::{self, Address},
     reasons,
 };
 use crate::describe;
 use aws_sdk_dynamodb::{
-    error::{ProvideErrorMetadata, SdkError},
-    operation::{
-        delete_item::DeleteItemError, put_item::PutItemError, transact_write_items::TransactWriteItemsError,
-    },
-    types::{AttributeValue, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
+    error::SdkError,
+    operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError},
+    types::{ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
-use std::collections::HashMap;
+use futures_util::future::join_all;
 use throughline_core::{
-    Timestamp, Version,
-    entity::VERSION_ATTRIBUTE,
-    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, LedgerError},
+    Timestamp,
+    ledger::{
+        Claim, Commit, CommitOutcome, LedgerError, Outgoing,
+        settling::{self, Answer, ItemAnswer, Request, Settling, Transaction},
+    },
 };
 
 /// A refusal returns the claim that is in the way: it settles what became of ours.
-const ALL_OLD: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
+pub(super) const ALL_OLD: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
 const NOTHING: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::None;
 
-/// A condition and what its placeholders stand for.
-#[derive(Debug, Default)]
-struct Condition {
-    expression: String,
-    names: HashMap<String, String>,
-    values: HashMap<String, AttributeValue>,
-}
-
-impl Condition {
-    fn new(expression: &str) -> Self {
-        Self { expression: expression.to_owned(), ..Self::default() }
-    }
-
-    fn name(mut self, placeholder: &str, name: &str) -> Self {
-        self.names.insert(placeholder.to_owned(), name.to_owned());
-        self
-    }
-
-    fn value(mut self, placeholder: &str, value: AttributeValue) -> Self {
-        self.values.insert(placeholder.to_owned(), value);
-        self
-    }
-
-    fn names(&self) -> Option<HashMap<String, String>> {
-        (!self.names.is_empty()).then(|| self.names.clone())
-    }
-
-    /// DynamoDB refuses an empty map of values.
-    fn values(&self) -> Option<HashMap<String, AttributeValue>> {
-        (!self.values.is_empty()).then(|| self.values.clone())
-    }
-}
-
-/// Nobody has the claim: there is none, or it has expired, or its lease has ended. DynamoDB removes what
-/// has expired late, so the condition compares times itself.
-fn is_free(claim: &Claim) -> Condition {
-    Condition::new(
-        "attribute_not_exists(#pk) OR #expires_at <= :now_seconds \
-         OR (#state = :leased AND #leased_until <= :now_millis)",
-    )
-    .name("#pk", layout::PARTITION_KEY)
-    .name("#expires_at", layout::EXPIRES_AT)
-    .name("#state", layout::CLAIM_STATE)
-    .name("#leased_until", layout::LEASED_UNTIL)
-    .value(":leased", items::text(layout::LEASED))
-    .value(":now_seconds", items::number(claim.now.as_second()))
-    .value(":now_millis", items::number(claim.now.as_millisecond()))
-}
-
-/// We hold the claim: by the token, never by an attempt's number, so that a process believed dead cannot
-/// pass for its successor.
-fn is_held_by_us(claim: &Claim) -> Condition {
-    Condition::new("#state = :leased AND #owner = :owner")
-        .name("#state", layout::CLAIM_STATE)
-        .name("#owner", layout::OWNER)
-        .value(":leased", items::text(layout::LEASED))
-        .value(":owner", items::text(claim.owner.as_str()))
-}
-
-/// The entity is what it was.
-fn is_at(address: &Address, version: Version) -> Condition {
-    match version {
-        Version::Absent => Condition::new("attribute_not_exists(#pk)").name("#pk", &address.partition.0),
-        Version::Unversioned => Condition::new("attribute_exists(#pk) AND attribute_not_exists(#version)")
-            .name("#pk", &address.partition.0)
-            .name("#version", VERSION_ATTRIBUTE),
-        Version::At { version, .. } => Condition::new("#version = :version")
-            .name("#version", VERSION_ATTRIBUTE)
-            .value(":version", items::number(version)),
-    }
-}
-
-pub(super) fn key_of(address: &Address) -> Item {
-    let keys = std::iter::once(&address.partition).chain(&address.sort);
-    keys.map(|(name, value)| (name.clone(), items::text(value))).collect()
-}
-
 impl DynamoLedger {
-    pub(super) async fn take(&self, claim: &Claim) -> ClaimOutcome {
-        let put = self.put_claim(items::claim_item(claim, None), is_free(claim)).await;
-        match put {
-            Ok(()) => ClaimOutcome::Held,
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                    reasons::refused_claim(claim, failed.item())
-                }
-                _ => ClaimOutcome::Failed(LedgerError(describe(&error))),
-            },
-        }
-    }
-
-    pub(super) async fn give_back(&self, claim: &Claim) -> Result<(), LedgerError> {
-        let address = Address::in_ledger(&self.table, claim.key.as_str().to_owned(), layout::CLAIM);
-        let condition = is_held_by_us(claim);
-        let deleted = self
-            .client
-            .delete_item()
-            .table_name(&address.table)
-            .set_key(Some(key_of(&address)))
-            .condition_expression(&condition.expression)
-            .set_expression_attribute_names(condition.names())
-            .set_expression_attribute_values(condition.values())
-            .send()
-            .await;
-        match deleted {
-            Ok(_) => Ok(()),
-            // Somebody else has it by now, or it is finished or gone: it is no longer ours to give back.
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(())
+    pub(super) async fn commit_all(&self, commits: &[Commit]) -> Vec<CommitOutcome> {
+        let mut settling = Settling::new(commits);
+        loop {
+            let requests = settling.requests();
+            if requests.is_empty() {
+                return settling.outcomes();
             }
-            Err(error) => Err(LedgerError(describe(&error))),
+            let answers = join_all(requests.iter().map(|request| self.ask(request, commits))).await;
+            for (request, answer) in requests.iter().zip(answers) {
+                settling.answer(request, answer);
+            }
         }
     }
 
-    pub(super) async fn commit_one(&self, commit: &Commit) -> CommitOutcome {
-        let claim = &commit.claim;
-        let condition = if claim.leased_until.is_some() { is_held_by_us(claim) } else { is_free(claim) };
-        let item = items::claim_item(claim, Some(Timestamp::now()));
-        if commit.reads.is_empty() && commit.saves.is_empty() && commit.outgoing.is_empty() {
-            // Nothing else to write: a transaction would cost twice as much.
-            return match self.put_claim(item, condition).await {
-                Ok(()) => CommitOutcome::Committed,
-                Err(error) => match error.as_service_error() {
-                    Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                        reasons::refused_commit(claim, failed.item())
-                    }
-                    _ => failed(&error),
-                },
-            };
+    async fn ask(&self, request: &Request, commits: &[Commit]) -> Answer {
+        match request {
+            Request::Transaction(transaction) => self.transact(transaction, commits).await,
+            Request::Statements(positions) => {
+                let claims: Vec<&Claim> =
+                    positions.iter().map(|&position| &commits[position].claim).collect();
+                self.finish_by_statements(&claims).await
+            }
+            Request::Claim(position) => {
+                let claim = &commits[*position].claim;
+                let item = items::claim_item(claim, Some(Timestamp::now()));
+                match self.put_claim(item, conditions::may_finish(claim)).await {
+                    Ok(()) => Answer::Done,
+                    Err(error) => refused_put(claim, &error),
+                }
+            }
+            Request::Read(positions) => {
+                let claims: Vec<&Claim> =
+                    positions.iter().map(|&position| &commits[position].claim).collect();
+                match self.standings(&claims).await {
+                    Ok(standings) => Answer::Standings(standings),
+                    Err(error) => Answer::Unknown(error),
+                }
+            }
         }
-        let writes = match self.writes(commit, put(&self.table, item, Some(condition), ALL_OLD)) {
+    }
+
+    async fn transact(&self, transaction: &Transaction, commits: &[Commit]) -> Answer {
+        let writes = transaction.items.iter().map(|item| self.write(item, commits));
+        let writes = match writes.collect::<Result<Vec<_>, CommitOutcome>>() {
             Ok(writes) => writes,
-            Err(outcome) => return outcome,
+            Err(outcome) => return self.unwritable(transaction, commits, outcome),
         };
         // The SDK draws the ClientRequestToken at random for each call here, before its first attempt, and
         // keeps it for its retries (a test holds it to that): a retry whose first attempt happened is
         // answered as that one was.
         let sent = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
-        match sent {
-            Ok(_) => CommitOutcome::Committed,
-            Err(error) => match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                    reasons::cancelled(commit, cancelled.cancellation_reasons())
-                }
-                _ => failed(&error),
-            },
+        let Err(error) = sent else { return Answer::Done };
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                let reasons =
+                    cancelled.cancellation_reasons().iter().map(Some).chain(std::iter::repeat(None));
+                let items = transaction.items.iter().zip(reasons);
+                Answer::Items(items.map(|(item, reason)| reasons::of_item(item, reason, commits)).collect())
+            }
+            _ => refused(&error),
         }
     }
 
-    /// The claim, the reads, the saves and the messages: the order in which the reasons are read.
-    fn writes(
+    /// Says for which of the items the transaction could not be written down: no other commit's fault.
+    fn unwritable(&self, transaction: &Transaction, commits: &[Commit], whole: CommitOutcome) -> Answer {
+        let answers = transaction.items.iter().map(|item| match self.write(item, commits) {
+            Ok(_) => ItemAnswer::Fine,
+            Err(outcome) => ItemAnswer::Failed(outcome),
+        });
+        let answers: Vec<_> = answers.collect();
+        if answers.iter().all(|answer| *answer == ItemAnswer::Fine) {
+            return Answer::Refused(whole);
+        }
+        Answer::Items(answers)
+    }
+
+    fn write(&self, item: &settling::Item, commits: &[Commit]) -> Result<TransactWriteItem, CommitOutcome> {
+        match *item {
+            settling::Item::Claim { commit, finished } => {
+                let claim = claim_of(&commits[commit], finished).0;
+                let item = items::claim_item(claim, Some(Timestamp::now()));
+                put(&self.table, item, Some(conditions::may_finish(claim)), ALL_OLD)
+            }
+            settling::Item::Check { commits: ref readers, read } => {
+                let read = &commits[readers[0]].reads[read];
+                let address = self.address(&read.key).map_err(CommitOutcome::Failed)?;
+                check(&address, &conditions::is_at(&address, read.version))
+            }
+            settling::Item::Save { commit, save } => {
+                let save = &commits[commit].saves[save];
+                let address = self.address(&save.key).map_err(CommitOutcome::Failed)?;
+                let item =
+                    items::entity_item(&address, save).map_err(|why| cannot_be_stored(&save.key, &why))?;
+                put(&address.table, item, Some(conditions::is_at(&address, save.expected)), NOTHING)
+            }
+            settling::Item::Message { commit, finished, message } => {
+                let (claim, outgoing) = claim_of(&commits[commit], finished);
+                self.write_message(claim, message, &outgoing[message])
+            }
+        }
+    }
+
+    fn write_message(
         &self,
-        commit: &Commit,
-        claim: Result<TransactWriteItem, CommitOutcome>,
-    ) -> Result<Vec<TransactWriteItem>, CommitOutcome> {
-        let mut writes = vec![claim?];
-        for read in &commit.reads {
-            let address = self.address(&read.key).map_err(CommitOutcome::Failed)?;
-            writes.push(check(&address, &is_at(&address, read.version))?);
-        }
-        for save in &commit.saves {
-            let address = self.address(&save.key).map_err(CommitOutcome::Failed)?;
-            let item = items::entity_item(&address, save).map_err(|why| unwritable(&save.key, &why))?;
-            writes.push(put(&address.table, item, Some(is_at(&address, save.expected)), NOTHING)?);
-        }
-        for (ordinal, outgoing) in commit.outgoing.iter().enumerate() {
-            let item = items::message_item(&commit.claim, ordinal, outgoing)
-                .map_err(|why| unwritable(&outgoing.envelope.attributes.message_type, &why))?;
-            // An event store is only ever added to. At the claim's own key the owner token is enough.
-            let condition = layout::aggregate_of(outgoing)
-                .map(|_| Condition::new("attribute_not_exists(#pk)").name("#pk", layout::PARTITION_KEY));
-            writes.push(put(&self.table, item, condition, NOTHING)?);
-        }
-        Ok(writes)
+        claim: &Claim,
+        ordinal: usize,
+        outgoing: &Outgoing,
+    ) -> Result<TransactWriteItem, CommitOutcome> {
+        let item = items::message_item(claim, ordinal, outgoing)
+            .map_err(|why| cannot_be_stored(&outgoing.envelope.attributes.message_type, &why))?;
+        // At the claim's own key the owner token is enough.
+        let condition = layout::aggregate_of(outgoing).map(|_| conditions::is_new());
+        put(&self.table, item, condition, NOTHING)
     }
 
-    async fn put_claim(&self, item: Item, condition: Condition) -> Result<(), SdkError<PutItemError>> {
+    pub(super) async fn put_claim(
+        &self,
+        item: Item,
+        condition: Condition,
+    ) -> Result<(), SdkError<PutItemError>> {
         self.client
             .put_item()
             .table_name(&self.table)
@@ -216,6 +158,45 @@ impl DynamoLedger {
             .send()
             .await
             .map(|_| ())
+    }
+}
+
+/// A claim that a commit finishes, and what is sent because of it.
+pub(super) fn claim_of(commit: &Commit, finished: usize) -> (&Claim, &[Outgoing]) {
+    match commit.folded.get(finished) {
+        Some(folded) => (&folded.claim, &folded.outgoing),
+        None => (&commit.claim, &commit.outgoing),
+    }
+}
+
+fn refused_put(claim: &Claim, error: &SdkError<PutItemError>) -> Answer {
+    match error.as_service_error() {
+        Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+            Answer::Items(vec![ItemAnswer::Claim(reasons::standing(claim, failed.item()))])
+        }
+        _ => refused(error),
+    }
+}
+
+/// What an error of the whole request means. A request that may have arrived may have happened.
+pub(super) fn refused<E, R>(error: &SdkError<E, R>) -> Answer
+where
+    E: aws_sdk_dynamodb::error::ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    let service = error.as_service_error();
+    match service.and_then(|service| service.code().map(|code| (code, service.message()))) {
+        Some((code, message)) => match reasons::by_code(code, message.unwrap_or_default()) {
+            // A server's own failure says nothing about what became of the request.
+            CommitOutcome::Failed(why) if code.starts_with("InternalServer") => Answer::Unknown(why),
+            outcome => Answer::Refused(outcome),
+        },
+        None => match error {
+            SdkError::ConstructionFailure(_) => {
+                Answer::Refused(CommitOutcome::Failed(LedgerError(describe(error))))
+            }
+            _ => Answer::Unknown(LedgerError(describe(error))),
+        },
     }
 }
 
@@ -231,9 +212,9 @@ fn put(
         .return_values_on_condition_check_failure(on_failure);
     if let Some(condition) = condition {
         put = put
-            .condition_expression(&condition.expression)
             .set_expression_attribute_names(condition.names())
-            .set_expression_attribute_values(condition.values());
+            .set_expression_attribute_values(condition.values())
+            .condition_expression(condition.expression);
     }
     let put = put.build().map_err(|error| CommitOutcome::Failed(LedgerError(error.to_string())))?;
     Ok(TransactWriteItem::builder().put(put).build())
@@ -242,26 +223,16 @@ fn put(
 fn check(address: &Address, condition: &Condition) -> Result<TransactWriteItem, CommitOutcome> {
     let check = ConditionCheck::builder()
         .table_name(&address.table)
-        .set_key(Some(key_of(address)))
+        .set_key(Some(items::key_of(address)))
         .condition_expression(&condition.expression)
         .set_expression_attribute_names(condition.names())
         .set_expression_attribute_values(condition.values())
+        .return_values_on_condition_check_failure(NOTHING)
         .build()
         .map_err(|error| CommitOutcome::Failed(LedgerError(error.to_string())))?;
     Ok(TransactWriteItem::builder().condition_check(check).build())
 }
 
-fn unwritable(what: &dyn std::fmt::Display, why: &str) -> CommitOutcome {
+fn cannot_be_stored(what: &impl std::fmt::Display, why: &str) -> CommitOutcome {
     CommitOutcome::Invalid(LedgerError(format!("{what} cannot be stored: {why}")))
-}
-
-fn failed<E, R>(error: &SdkError<E, R>) -> CommitOutcome
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
-{
-    match error.as_service_error().and_then(|service| service.code().map(|code| (code, service.message()))) {
-        Some((code, message)) => reasons::by_code(code, message.unwrap_or_default()),
-        None => CommitOutcome::Failed(LedgerError(describe(error))),
-    }
 }

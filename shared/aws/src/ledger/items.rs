@@ -33,6 +33,12 @@ pub(crate) fn number_of<N: std::str::FromStr>(item: &Item, name: &str) -> Option
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 
+/// The key of the item at an address.
+pub(crate) fn key_of(address: &Address) -> Item {
+    let keys = std::iter::once(&address.partition).chain(&address.sort);
+    keys.map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
 /// A claim: held if nothing is said about its end, else finished.
 pub(crate) fn claim_item(claim: &Claim, finished_at: Option<Timestamp>) -> Item {
     let message = &claim.message;
@@ -41,7 +47,7 @@ pub(crate) fn claim_item(claim: &Claim, finished_at: Option<Timestamp>) -> Item 
         (layout::SORT_KEY.into(), text(layout::CLAIM)),
         (layout::OWNER.into(), text(claim.owner.as_str())),
         (layout::PAYLOAD_HASH.into(), text(claim.hash.as_str())),
-        (layout::HANDLER.into(), text(&claim.handler)),
+        (layout::HANDLER.into(), text(claim.handler)),
         (layout::EVENT_ID.into(), text(&message.id)),
         (layout::EVENT_SOURCE.into(), text(&message.source)),
         (layout::EVENT_TYPE.into(), text(&message.message_type)),
@@ -78,7 +84,7 @@ pub(crate) fn message_item(claim: &Claim, ordinal: usize, outgoing: &Outgoing) -
         (layout::DESTINATION.into(), text(layout::destination_text(&outgoing.destination))),
         (layout::ID.into(), text(&attributes.id)),
         (layout::TYPE.into(), text(&attributes.message_type)),
-        (layout::HANDLER.into(), text(&claim.handler)),
+        (layout::HANDLER.into(), text(claim.handler)),
         (layout::OCCURRED_AT.into(), text(layout::sortable_text(occurred_at))),
     ]);
     put_text(&mut item, layout::CAUSATION_ID, attributes.causation_id.as_deref());

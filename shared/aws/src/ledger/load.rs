@@ -1,19 +1,18 @@
-//! Loading entities.
+//! Reading entities and claims: as few `BatchGetItem` requests as it takes, strongly consistent.
 
 use super::{
-    DynamoLedger, Item, items,
+    DynamoLedger, Item, commit, items,
     layout::{self, Address},
     reasons,
 };
-use crate::describe;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use std::collections::{BTreeSet, HashMap};
 use throughline_core::{
     EntityTable,
     backoff::Backoff,
     entity::EntityKey,
-    ledger::{Claim, LedgerError, Obstacle, Stored},
+    ledger::{Claim, CommitOutcome, LedgerError, Obstacle, Standing, Stored, settling::Answer},
 };
 
 /// The most keys one `BatchGetItem` may hold.
@@ -21,15 +20,27 @@ const MOST_KEYS: usize = 100;
 /// How often keys that DynamoDB left out of its answer are asked for.
 const MOST_ASKS: u32 = 8;
 
+/// What was found where something was looked for.
+type Found<'a> = HashMap<&'a Address, Result<Item, LedgerError>>;
+
+/// Why a request for several keys failed.
+enum Unfetched {
+    /// One of the keys cannot be one, and DynamoDB does not say which.
+    BadKey(LedgerError),
+    Failed(LedgerError),
+}
+
 impl DynamoLedger {
-    pub(super) async fn load_all(&self, keys: &[EntityKey]) -> Result<Vec<Option<Stored>>, LedgerError> {
-        let addresses = keys.iter().map(|key| self.address(key)).collect::<Result<Vec<_>, _>>()?;
-        let found = self.fetch(&addresses).await?;
+    pub(super) async fn load_all(&self, keys: &[EntityKey]) -> Vec<Result<Option<Stored>, LedgerError>> {
+        let addresses: Vec<_> = keys.iter().map(|key| self.address(key)).collect();
+        let found = self.fetch(addresses.iter().flatten()).await;
         keys.iter()
             .zip(&addresses)
             .map(|(key, address)| {
+                let address = address.as_ref().map_err(Clone::clone)?;
                 let Some(item) = found.get(address) else { return Ok(None) };
-                items::stored(item.clone(), key.table == EntityTable::Ledger)
+                let item = item.as_ref().map_err(Clone::clone)?.clone();
+                items::stored(item, key.table == EntityTable::Ledger)
                     .map(Some)
                     .map_err(|why| LedgerError(format!("{key} cannot be read: {why}")))
             })
@@ -37,37 +48,66 @@ impl DynamoLedger {
     }
 
     /// Reads claims and says what stands in the way of each.
-    pub(super) async fn recall_all(&self, claims: &[Claim]) -> Result<Vec<Option<Obstacle>>, LedgerError> {
+    pub(super) async fn recall_all(&self, claims: &[Claim]) -> Vec<Result<Option<Obstacle>, LedgerError>> {
+        let claims: Vec<&Claim> = claims.iter().collect();
+        let standings = self.read_claims(&claims).await.into_iter();
+        standings.map(|standing| standing.map(Standing::obstacle)).collect()
+    }
+
+    /// Reads claims and says how each stands.
+    pub(super) async fn standings(&self, claims: &[&Claim]) -> Result<Vec<Standing>, LedgerError> {
+        self.read_claims(claims).await.into_iter().collect()
+    }
+
+    async fn read_claims(&self, claims: &[&Claim]) -> Vec<Result<Standing, LedgerError>> {
         let address =
-            |claim: &Claim| Address::in_ledger(&self.table, claim.key.as_str().to_owned(), layout::CLAIM);
+            |claim: &&Claim| Address::in_ledger(&self.table, claim.key.as_str().to_owned(), layout::CLAIM);
         let addresses: Vec<Address> = claims.iter().map(address).collect();
-        let found = self.fetch(&addresses).await?;
-        Ok(claims
-            .iter()
-            .zip(&addresses)
-            .map(|(claim, address)| reasons::obstacle(claim, found.get(address)))
-            .collect())
+        let found = self.fetch(addresses.iter()).await;
+        let standing = |(claim, address): (&&Claim, &Address)| match found.get(address) {
+            Some(Err(error)) => Err(error.clone()),
+            Some(Ok(item)) => Ok(reasons::standing(claim, Some(item))),
+            None => Ok(reasons::standing(claim, None)),
+        };
+        claims.iter().zip(&addresses).map(standing).collect()
     }
 
     /// Reads the items at addresses, as many requests as it takes at the same time.
-    async fn fetch<'a>(&self, addresses: &'a [Address]) -> Result<HashMap<&'a Address, Item>, LedgerError> {
+    async fn fetch<'a>(&self, addresses: impl Iterator<Item = &'a Address>) -> Found<'a> {
         // A request may name an item once.
-        let distinct: Vec<&Address> = addresses.iter().collect::<BTreeSet<_>>().into_iter().collect();
-        let found = try_join_all(distinct.chunks(MOST_KEYS).map(|chunk| self.get(chunk))).await?;
-        Ok(found.into_iter().flatten().collect())
+        let distinct: Vec<&Address> = addresses.collect::<BTreeSet<_>>().into_iter().collect();
+        let found = join_all(distinct.chunks(MOST_KEYS).map(|chunk| self.fetch_some(chunk))).await;
+        found.into_iter().flatten().collect()
     }
 
-    async fn get<'a>(&self, addresses: &[&'a Address]) -> Result<Vec<(&'a Address, Item)>, LedgerError> {
-        let mut wanted = request(addresses)?;
+    async fn fetch_some<'a>(&self, addresses: &[&'a Address]) -> Found<'a> {
+        let failed = |error: LedgerError| addresses.iter().map(|&at| (at, Err(error.clone()))).collect();
+        match self.get(addresses).await {
+            Ok(found) => found.into_iter().map(|(address, item)| (address, Ok(item))).collect(),
+            Err(Unfetched::BadKey(_)) if addresses.len() > 1 => {
+                let each = addresses.iter().map(|&address| async move {
+                    match self.get(&[address]).await {
+                        Ok(found) => found.into_iter().next().map(|(address, item)| (address, Ok(item))),
+                        Err(Unfetched::BadKey(error) | Unfetched::Failed(error)) => {
+                            Some((address, Err(error)))
+                        }
+                    }
+                });
+                join_all(each).await.into_iter().flatten().collect()
+            }
+            Err(Unfetched::BadKey(error) | Unfetched::Failed(error)) => failed(error),
+        }
+    }
+
+    async fn get<'a>(&self, addresses: &[&'a Address]) -> Result<Vec<(&'a Address, Item)>, Unfetched> {
+        let mut wanted = request(addresses).map_err(Unfetched::Failed)?;
         let mut found = Vec::with_capacity(addresses.len());
         for ask in 1..=MOST_ASKS {
-            let answer = self
-                .client
-                .batch_get_item()
-                .set_request_items(Some(wanted))
-                .send()
-                .await
-                .map_err(|error| LedgerError(describe(&error)))?;
+            let asked = self.client.batch_get_item().set_request_items(Some(wanted)).send().await;
+            let answer = asked.map_err(|error| match commit::refused(&error) {
+                Answer::Refused(CommitOutcome::Invalid(error)) => Unfetched::BadKey(error),
+                _ => Unfetched::Failed(LedgerError(crate::describe(&error))),
+            })?;
             for (table, items) in answer.responses.unwrap_or_default() {
                 for item in items {
                     let address =
@@ -82,7 +122,8 @@ impl DynamoLedger {
             let wait = Backoff::REQUEST.ceiling(ask).mul_f64(fastrand::f64());
             tokio::time::sleep(wait).await;
         }
-        Err(LedgerError(format!("DynamoDB left keys unprocessed {MOST_ASKS} times: the table is throttled")))
+        let why = format!("DynamoDB left keys unprocessed {MOST_ASKS} times: the table is throttled");
+        Err(Unfetched::Failed(LedgerError(why)))
     }
 }
 
@@ -95,7 +136,7 @@ fn is_at(address: &Address, item: &Item) -> bool {
 fn request(addresses: &[&Address]) -> Result<HashMap<String, KeysAndAttributes>, LedgerError> {
     let mut by_table: HashMap<String, Vec<Item>> = HashMap::new();
     for address in addresses {
-        by_table.entry(address.table.clone()).or_default().push(super::commit::key_of(address));
+        by_table.entry(address.table.clone()).or_default().push(items::key_of(address));
     }
     by_table
         .into_iter()

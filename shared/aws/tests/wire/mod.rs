@@ -3,7 +3,7 @@
 use crate::support::{LocalLedger, fresh, text};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 use throughline_aws::{
     DynamoLedger,
     ledger::{ClaimState, follow_line, layout},
@@ -96,7 +96,7 @@ async fn a_line_is_followed_over_all_its_pages() {
     }
     take(&ledger, &leased("held")).await;
     let mut stranger = claim("stranger");
-    stranger.message.correlation_id = "line-2".into();
+    Arc::make_mut(&mut stranger.message).correlation_id = "line-2".into();
     commit(&ledger, &bare(stranger)).await;
     let line = follow_line(&ledger.client, &ledger.table, "line-1").await.expect("a line");
     assert_eq!((line.claims.len(), line.messages.len()), (9, 8), "1.6 MB are two pages at least");
@@ -112,7 +112,7 @@ async fn a_correlation_id_that_cannot_be_indexed_does_not_stop_a_commit() {
     let ledger = fresh().await;
     for (id, correlation_id) in [("e-1", String::new()), ("e-2", "x".repeat(3000))] {
         let mut claim = claim(id);
-        claim.message.correlation_id = correlation_id;
+        Arc::make_mut(&mut claim.message).correlation_id = correlation_id;
         let outgoing = vec![event(&claim, "account.noticed", "a-1", None)];
         assert_eq!(commit(&ledger, &Commit { outgoing, ..bare(claim) }).await, CommitOutcome::Committed);
     }
@@ -172,14 +172,14 @@ async fn what_is_wrong_with_the_settings_is_no_messages_fault() {
         assert!(matches!(outcome, CommitOutcome::Failed(_)), "{outcome:?}");
     }
     for table in ["no-such-table", &ledger.stock_table] {
-        assert!(over(table).load(&[account("a-1")]).await.is_err(), "{table}");
+        assert!(over(table).load(&[account("a-1")]).await[0].is_err(), "{table}");
     }
     let stock = EntityKey::of::<Stock>("book");
     let saves = vec![save(stock.clone(), Version::Absent, &json!({ "amount": 1 }))];
     let outcomes = over(&ledger.table).commit(&[Commit { saves, ..bare(claim("e-3")) }]).await;
     let [CommitOutcome::Failed(error)] = &outcomes[..] else { panic!("{outcomes:?}") };
     assert!(error.to_string().contains("THROUGHLINE_TABLE_STOCK"), "{error}");
-    assert_eq!(over(&ledger.table).load(&[stock]).await, Err(error.clone()));
+    assert_eq!(over(&ledger.table).load(&[stock]).await, [Err(error.clone())]);
 }
 
 #[tokio::test]

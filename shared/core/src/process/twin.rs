@@ -21,7 +21,20 @@ pub(super) enum TwinAnswer {
 }
 
 impl Twin {
-    pub(super) fn is_finished(&self) -> bool {
+    /// What later deliveries inherit after this verdict: it, unless an earlier delivery had finished the work.
+    pub(super) fn after(
+        earlier: Option<Self>,
+        hash: PayloadHash,
+        record: &Record<'_>,
+        verdict: &Verdict,
+    ) -> Self {
+        match earlier {
+            Some(finished) if finished.is_finished() => finished,
+            _ => Self { hash, verdict: verdict.clone(), was_last_attempt: record.is_last_attempt },
+        }
+    }
+
+    fn is_finished(&self) -> bool {
         matches!(self.verdict, Verdict::Done | Verdict::Duplicate)
     }
 

@@ -86,8 +86,8 @@ pub fn claim(message_id: &str) -> Claim {
         key: ClaimKey::for_event("conformance", "tests", message_id),
         hash: hash("payload"),
         owner: owner(),
-        handler: "conformance".into(),
-        message,
+        handler: "conformance",
+        message: message.into(),
         attempt: 1,
         now: now(),
         leased_until: None,
@@ -123,7 +123,7 @@ pub fn hash(payload: &str) -> PayloadHash {
 
 /// A commit of the claim and nothing else.
 pub fn bare(claim: Claim) -> Commit {
-    Commit { claim, reads: Vec::new(), saves: Vec::new(), outgoing: Vec::new() }
+    Commit { folded: Vec::new(), claim, reads: Vec::new(), saves: Vec::new(), outgoing: Vec::new() }
 }
 
 /// A commit that saves [`account`] `a-1` for the first time and emits one event about it.
@@ -230,9 +230,17 @@ pub async fn release(ledger: &dyn LedgerUnderTest, claim: &Claim) {
 /// # Panics
 /// When the ledger fails.
 pub async fn load(ledger: &dyn LedgerUnderTest, key: &EntityKey) -> Option<Stored> {
-    let found = ledger.ledger().load(std::slice::from_ref(key)).await.expect("loaded");
+    let found = ledger.ledger().load(std::slice::from_ref(key)).await;
     let [found] = <[_; 1]>::try_from(found).expect("one answer for one key");
-    found
+    found.expect("loaded")
+}
+
+/// Loads entities.
+///
+/// # Panics
+/// When the ledger fails for any of them.
+pub async fn load_all(ledger: &dyn LedgerUnderTest, keys: &[EntityKey]) -> Vec<Option<Stored>> {
+    ledger.ledger().load(keys).await.into_iter().map(|found| found.expect("loaded")).collect()
 }
 
 /// The fields of an entity that is there.

@@ -90,7 +90,7 @@ pub async fn recalling_a_claim_tells_what_stands_in_its_way(ledger: &dyn LedgerU
 }
 
 async fn recall(ledger: &dyn LedgerUnderTest, claim: &Claim) -> Option<Obstacle> {
-    ledger.ledger().recall(std::slice::from_ref(claim)).await.expect("the ledger answers").remove(0)
+    ledger.ledger().recall(std::slice::from_ref(claim)).await.remove(0).expect("the ledger answers")
 }
 
 /// The ordinary course of things.

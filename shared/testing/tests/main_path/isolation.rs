@@ -95,11 +95,11 @@ impl Ledger for Hanging {
     fn recall<'a>(
         &'a self,
         claims: &'a [Claim],
-    ) -> BoxFuture<'a, Result<Vec<Option<Obstacle>>, LedgerError>> {
+    ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {
         self.0.recall(claims)
     }
 
-    fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, LedgerError>> {
+    fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>> {
         self.0.load(keys)
     }
 

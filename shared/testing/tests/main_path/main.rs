@@ -1,7 +1,9 @@
 //! The main path over the in-memory ledger: duplicates, reordering, conflicts, time-outs, faults.
 
 mod bank;
+mod groups;
 mod isolation;
+mod together;
 
 use bank::{Account, AccountEvent, BalanceChanged, Behaviour, Book, Deposited, World, body, deposit};
 use std::{sync::atomic::Ordering, time::Duration};

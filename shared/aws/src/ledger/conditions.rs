@@ -1,0 +1,91 @@
+//! What must hold of an item for a write to happen.
+
+use super::{
+    items,
+    layout::{self, Address},
+};
+use aws_sdk_dynamodb::types::AttributeValue;
+use std::collections::HashMap;
+use throughline_core::{Version, entity::VERSION_ATTRIBUTE, ledger::Claim};
+
+/// A condition and what its placeholders stand for.
+#[derive(Debug, Default)]
+pub(super) struct Condition {
+    pub(super) expression: String,
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl Condition {
+    pub(super) fn new(expression: &str) -> Self {
+        Self { expression: expression.to_owned(), ..Self::default() }
+    }
+
+    pub(super) fn name(mut self, placeholder: &str, name: &str) -> Self {
+        self.names.insert(placeholder.to_owned(), name.to_owned());
+        self
+    }
+
+    fn value(mut self, placeholder: &str, value: AttributeValue) -> Self {
+        self.values.insert(placeholder.to_owned(), value);
+        self
+    }
+
+    pub(super) fn names(&self) -> Option<HashMap<String, String>> {
+        (!self.names.is_empty()).then(|| self.names.clone())
+    }
+
+    /// DynamoDB refuses an empty map of values.
+    pub(super) fn values(&self) -> Option<HashMap<String, AttributeValue>> {
+        (!self.values.is_empty()).then(|| self.values.clone())
+    }
+}
+
+/// Nobody has the claim: there is none, or it has expired, or its lease has ended. DynamoDB removes what
+/// has expired late, so the condition compares times itself.
+pub(super) fn is_free(claim: &Claim) -> Condition {
+    Condition::new(
+        "attribute_not_exists(#pk) OR #expires_at <= :now_seconds \
+         OR (#state = :leased AND #leased_until <= :now_millis)",
+    )
+    .name("#pk", layout::PARTITION_KEY)
+    .name("#expires_at", layout::EXPIRES_AT)
+    .name("#state", layout::CLAIM_STATE)
+    .name("#leased_until", layout::LEASED_UNTIL)
+    .value(":leased", items::text(layout::LEASED))
+    .value(":now_seconds", items::number(claim.now.as_second()))
+    .value(":now_millis", items::number(claim.now.as_millisecond()))
+}
+
+/// We hold the claim: by the token, never by an attempt's number, so that a process believed dead cannot
+/// pass for its successor.
+pub(super) fn is_held_by_us(claim: &Claim) -> Condition {
+    Condition::new("#state = :leased AND #owner = :owner")
+        .name("#state", layout::CLAIM_STATE)
+        .name("#owner", layout::OWNER)
+        .value(":leased", items::text(layout::LEASED))
+        .value(":owner", items::text(claim.owner.as_str()))
+}
+
+/// The entity is what it was.
+pub(super) fn is_at(address: &Address, version: Version) -> Condition {
+    match version {
+        Version::Absent => Condition::new("attribute_not_exists(#pk)").name("#pk", &address.partition.0),
+        Version::Unversioned => Condition::new("attribute_exists(#pk) AND attribute_not_exists(#version)")
+            .name("#pk", &address.partition.0)
+            .name("#version", VERSION_ATTRIBUTE),
+        Version::At { version, .. } => Condition::new("#version = :version")
+            .name("#version", VERSION_ATTRIBUTE)
+            .value(":version", items::number(version)),
+    }
+}
+
+/// What a commit asks of a claim: to be held by us, if the handler took it before it ran, or to be free.
+pub(super) fn may_finish(claim: &Claim) -> Condition {
+    if claim.leased_until.is_some() { is_held_by_us(claim) } else { is_free(claim) }
+}
+
+/// Nothing is there. In an event store, which is only ever added to.
+pub(super) fn is_new() -> Condition {
+    Condition::new("attribute_not_exists(#pk)").name("#pk", layout::PARTITION_KEY)
+}

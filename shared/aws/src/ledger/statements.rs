@@ -1,0 +1,124 @@
+//! Claims by the batch: one `BatchExecuteStatement` whose statements are settled one by one. It costs half of
+//! what a transaction does, and a claim that is in the way refuses itself and no other.
+
+use super::{
+    DynamoLedger,
+    commit::{ALL_OLD, refused},
+    items, layout, reasons,
+};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum, BatchStatementRequest,
+};
+use throughline_core::{
+    Timestamp,
+    ledger::{
+        Claim, CommitOutcome, LedgerError,
+        settling::{Answer, ItemAnswer},
+    },
+};
+
+/// The most statements one request may hold.
+pub(super) const MOST_STATEMENTS: usize = 25;
+
+impl DynamoLedger {
+    /// Finishes claims that have no other effects.
+    pub(super) async fn finish_by_statements(&self, claims: &[&Claim]) -> Answer {
+        let finished_at = Timestamp::now();
+        self.execute(claims, |claim| match claim.leased_until {
+            Some(_) => self.finish_held(claim, finished_at),
+            None => self.insert(claim, Some(finished_at)),
+        })
+        .await
+    }
+
+    /// Takes claims of which there are none yet.
+    pub(super) async fn hold_by_statements(&self, claims: &[&Claim]) -> Answer {
+        self.execute(claims, |claim| self.insert(claim, None)).await
+    }
+
+    async fn execute(
+        &self,
+        claims: &[&Claim],
+        statement: impl Fn(&Claim) -> Result<BatchStatementRequest, LedgerError>,
+    ) -> Answer {
+        let statements = match claims.iter().map(|claim| statement(claim)).collect::<Result<Vec<_>, _>>() {
+            Ok(statements) => statements,
+            Err(error) => return Answer::Refused(CommitOutcome::Failed(error)),
+        };
+        let executed = self.client.batch_execute_statement().set_statements(Some(statements)).send().await;
+        match executed {
+            Ok(output) => {
+                let responses = output.responses.unwrap_or_default().into_iter();
+                let answers = claims.iter().zip(responses).map(|(claim, response)| match response.error {
+                    None => ItemAnswer::Fine,
+                    Some(error) => refused_statement(claim, &error),
+                });
+                Answer::Items(answers.collect())
+            }
+            Err(error) => refused(&error),
+        }
+    }
+
+    fn insert(
+        &self,
+        claim: &Claim,
+        finished_at: Option<Timestamp>,
+    ) -> Result<BatchStatementRequest, LedgerError> {
+        let item = items::claim_item(claim, finished_at);
+        let members: Vec<String> = item.keys().map(|name| format!("'{name}':?")).collect();
+        let statement = format!("INSERT INTO \"{}\" VALUE {{{}}}", self.table, members.join(","));
+        build(statement, item.into_values().collect())
+    }
+
+    /// The statement's form of [`conditions::is_held_by_us`](super::conditions::is_held_by_us).
+    fn finish_held(
+        &self,
+        claim: &Claim,
+        finished_at: Timestamp,
+    ) -> Result<BatchStatementRequest, LedgerError> {
+        let statement = format!(
+            "UPDATE \"{}\" SET \"{}\"=? SET \"{}\"=? REMOVE \"{}\" WHERE \"{}\"=? AND \"{}\"=? AND \"{}\"=? AND \"{}\"=?",
+            self.table,
+            layout::CLAIM_STATE,
+            layout::FINISHED_AT,
+            layout::LEASED_UNTIL,
+            layout::PARTITION_KEY,
+            layout::SORT_KEY,
+            layout::OWNER,
+            layout::CLAIM_STATE,
+        );
+        let finished_at = finished_at.to_string();
+        let values = [
+            layout::DONE,
+            &finished_at,
+            claim.key.as_str(),
+            layout::CLAIM,
+            claim.owner.as_str(),
+            layout::LEASED,
+        ];
+        build(statement, values.into_iter().map(items::text).collect())
+    }
+}
+
+fn build(statement: String, values: Vec<AttributeValue>) -> Result<BatchStatementRequest, LedgerError> {
+    BatchStatementRequest::builder()
+        .statement(statement)
+        .set_parameters(Some(values))
+        .return_values_on_condition_check_failure(ALL_OLD)
+        .build()
+        .map_err(|error| LedgerError(error.to_string()))
+}
+
+fn refused_statement(claim: &Claim, error: &BatchStatementError) -> ItemAnswer {
+    match error.code() {
+        // Whose claim it is, and whether it has expired, this does not say.
+        Some(BatchStatementErrorCodeEnum::DuplicateItem) => ItemAnswer::ClaimExists,
+        Some(BatchStatementErrorCodeEnum::ConditionalCheckFailed) => {
+            ItemAnswer::Claim(reasons::standing(claim, error.item()))
+        }
+        code => {
+            let code = code.map_or("no code", BatchStatementErrorCodeEnum::as_str);
+            ItemAnswer::Failed(reasons::by_code(code, error.message().unwrap_or_default()))
+        }
+    }
+}

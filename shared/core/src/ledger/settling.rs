@@ -1,0 +1,515 @@
+//! Settles many commits with few requests: what to ask a transactional store next, and what its answers mean
+//! for each commit.
+//!
+//! A state machine without I/O. It knows transactions that hold so many items and none twice, that are
+//! cancelled with a reason for every item; and statements that are settled one by one. The rules:
+//!
+//! - Commits that share no item go together, as many as fit. Those that do share one wait for each other: once
+//!   one is committed, whoever expected its entity to be unchanged is a conflict, without a request.
+//! - Of the reasons for a cancellation, only a commit's own count: first its claim's, then its entities', then
+//!   contention. Whoever none of them harms is sent again at once. After two cancellations a commit goes alone.
+//! - A commit of nothing but its claim needs no transaction: it is a statement, unless a transaction that is
+//!   sent anyway has room for it.
+//! - After an unknown outcome, and where a statement finds a claim in its way, the claims are read: they say
+//!   whether it was us.
+
+use super::{Commit, CommitOutcome, LedgerError, Standing};
+use crate::{
+    Version,
+    effects::{MOST_BYTES, MOST_ITEMS},
+    entity::EntityKey,
+    identity::ClaimKey,
+};
+use std::{
+    collections::{HashMap, HashSet},
+    mem,
+};
+
+/// The most statements one request may hold (DynamoDB's `BatchExecuteStatement`).
+const MOST_STATEMENTS: usize = 25;
+/// How often a commit's transaction is cancelled because of others before it goes alone.
+const MOST_CANCELLATIONS: u8 = 2;
+
+/// The commits of one call, on their way.
+#[derive(Debug)]
+pub struct Settling<'a> {
+    commits: &'a [Commit],
+    progress: Vec<Progress>,
+}
+
+#[derive(Debug)]
+struct Progress {
+    state: State,
+    /// How often its transaction was cancelled.
+    cancellations: u8,
+}
+
+#[derive(Debug)]
+enum State {
+    /// To be sent, together with others if possible.
+    Waiting,
+    /// To be sent with nothing else.
+    Alone,
+    /// Its claim is to be read. The error is what made its outcome unknown; without one, a statement found
+    /// that there is a claim.
+    Unsure(Option<LedgerError>),
+    /// On the wire.
+    Sent,
+    Settled(CommitOutcome),
+}
+
+/// What to ask the store. Commits are named by their positions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// All of it or nothing.
+    Transaction(Transaction),
+    /// Write these claims, each for itself. Each says in [`Answer::Items`] whether it did.
+    Statements(Vec<usize>),
+    /// Write this claim if nothing stands in its way, and say what does: one item in [`Answer::Items`].
+    Claim(usize),
+    /// Read these commits' claims: [`Answer::Standings`].
+    Read(Vec<usize>),
+}
+
+/// Items to write or to check together.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Transaction {
+    /// In the order of the reasons, should it be cancelled.
+    pub items: Vec<Item>,
+    commits: Vec<usize>,
+}
+
+/// One item of a transaction. Positions are those of the commit's own lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// Of the claims that a commit finishes ([`Commit::finished`]), one.
+    Claim {
+        /// The commit.
+        commit: usize,
+        /// Which of the claims.
+        finished: usize,
+    },
+    /// An entity that must be what it was.
+    Check {
+        /// The commits that read it, all of them at the same version. The first stands for all.
+        commits: Vec<usize>,
+        /// Which of the first commit's reads.
+        read: usize,
+    },
+    /// An entity to write.
+    Save {
+        /// The commit.
+        commit: usize,
+        /// Which of its saves.
+        save: usize,
+    },
+    /// A message to write.
+    Message {
+        /// The commit.
+        commit: usize,
+        /// The claim that it belongs to.
+        finished: usize,
+        /// Which of that claim's messages.
+        message: usize,
+    },
+}
+
+/// What the store said to a [`Request`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// All of it happened.
+    Done,
+    /// One answer an item of a cancelled transaction, or one a statement.
+    Items(Vec<ItemAnswer>),
+    /// How the claims stand that were read: one a commit.
+    Standings(Vec<Standing>),
+    /// None of it happened, and this is why.
+    Refused(CommitOutcome),
+    /// It may have happened.
+    Unknown(LedgerError),
+}
+
+/// What the store said to one item.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ItemAnswer {
+    /// Nothing stands in its way. Of a statement: it happened.
+    Fine,
+    /// Its claim is refused; how it stands says why.
+    Claim(Standing),
+    /// There is a claim, and nothing was said about it.
+    ClaimExists,
+    /// The entity is not what it was.
+    Changed,
+    /// Anything else.
+    Failed(CommitOutcome),
+}
+
+impl<'a> Settling<'a> {
+    /// Begins to settle commits.
+    pub fn new(commits: &'a [Commit]) -> Self {
+        let waiting = || Progress { state: State::Waiting, cancellations: 0 };
+        Self { commits, progress: commits.iter().map(|_| waiting()).collect() }
+    }
+
+    /// What to ask next. The requests share no item: they may be sent at the same time. No request means
+    /// that all is settled.
+    pub fn requests(&mut self) -> Vec<Request> {
+        let mut requests = Vec::new();
+        let unsure = self.positions(|state| matches!(state, State::Unsure(_)));
+        if !unsure.is_empty() {
+            requests.push(Request::Read(unsure));
+        }
+        let mut wave = Wave::default();
+        let mut claims = Vec::new();
+        for position in self.positions(|state| matches!(state, State::Waiting | State::Alone)) {
+            let commit = &self.commits[position];
+            if !wave.admits(commit) {
+                continue;
+            }
+            wave.touch(commit);
+            let goes_alone = matches!(self.progress[position].state, State::Alone);
+            self.progress[position].state = State::Sent;
+            match (commit.is_claim_only(), goes_alone) {
+                (true, true) => requests.push(Request::Claim(position)),
+                (true, false) => claims.push(position),
+                (false, true) => requests.push(Request::Transaction(packed(self.commits, &[position]))),
+                (false, false) => wave.pack(position, commit),
+            }
+        }
+        // A claim costs half as much outside a transaction, and cannot cancel one; a request costs more.
+        claims.retain(|&position| !wave.has_room_for(position, &self.commits[position]));
+        let transactions = wave.transactions.iter().map(|load| packed(self.commits, &load.commits));
+        requests.extend(transactions.map(Request::Transaction));
+        match claims[..] {
+            [one] => requests.push(Request::Claim(one)),
+            _ => {
+                requests
+                    .extend(claims.chunks(MOST_STATEMENTS).map(|chunk| Request::Statements(chunk.into())));
+            }
+        }
+        requests
+    }
+
+    /// Takes the answer to a request.
+    pub fn answer(&mut self, request: &Request, answer: Answer) {
+        match request {
+            Request::Transaction(transaction) => self.answer_transaction(transaction, answer),
+            Request::Statements(positions) => self.answer_claims(positions, answer),
+            Request::Claim(position) => self.answer_claims(&[*position], answer),
+            Request::Read(positions) => self.answer_read(positions, answer),
+        }
+    }
+
+    /// One outcome a commit, in their order.
+    pub fn outcomes(self) -> Vec<CommitOutcome> {
+        let unsettled = || CommitOutcome::Failed(LedgerError("it was not settled".into()));
+        let outcome = |progress: Progress| match progress.state {
+            State::Settled(outcome) => outcome,
+            _ => unsettled(),
+        };
+        self.progress.into_iter().map(outcome).collect()
+    }
+
+    fn positions(&self, wanted: fn(&State) -> bool) -> Vec<usize> {
+        (0..self.commits.len()).filter(|position| wanted(&self.progress[*position].state)).collect()
+    }
+
+    fn answer_transaction(&mut self, transaction: &Transaction, answer: Answer) {
+        match answer {
+            Answer::Done => {
+                for &position in &transaction.commits {
+                    self.settle(position, CommitOutcome::Committed);
+                }
+            }
+            Answer::Items(answers) => self.cancelled(transaction, &answers),
+            // One of them cannot be written as it is, and the store does not say which.
+            Answer::Refused(CommitOutcome::Invalid(_)) if transaction.commits.len() > 1 => {
+                for &position in &transaction.commits {
+                    self.progress[position].state = State::Alone;
+                }
+            }
+            other => self.not_answered(&transaction.commits, &other),
+        }
+    }
+
+    /// Each commit counts the reasons of its own items only.
+    fn cancelled(&mut self, transaction: &Transaction, answers: &[ItemAnswer]) {
+        let mut harmed: HashMap<usize, CommitOutcome> = HashMap::new();
+        for (item, answer) in transaction.items.iter().zip(answers) {
+            for position in item.commits() {
+                let Some(outcome) = self.harm(item, position, answer) else { continue };
+                let known = harmed.entry(position).or_insert_with(|| outcome.clone());
+                if weight(&outcome) > weight(known) {
+                    *known = outcome;
+                }
+            }
+        }
+        let nobody_is = harmed.is_empty();
+        for &position in &transaction.commits {
+            let progress = &mut self.progress[position];
+            progress.cancellations += 1;
+            progress.state = match harmed.remove(&position) {
+                Some(outcome) => State::Settled(outcome),
+                None if nobody_is => State::Settled(CommitOutcome::Failed(LedgerError(
+                    "the transaction was cancelled, and no item says why".into(),
+                ))),
+                None if progress.cancellations >= MOST_CANCELLATIONS => State::Alone,
+                None => State::Waiting,
+            };
+        }
+        // One whose own request was sent twice, its first answer lost, is committed by now.
+        let committed: Vec<usize> = transaction
+            .commits
+            .iter()
+            .copied()
+            .filter(|&position| {
+                matches!(self.progress[position].state, State::Settled(CommitOutcome::Committed))
+            })
+            .collect();
+        for position in committed {
+            self.overtake(position);
+        }
+    }
+
+    /// What an item's answer means for a commit, if it harms it.
+    fn harm(&self, item: &Item, position: usize, answer: &ItemAnswer) -> Option<CommitOutcome> {
+        let commit = &self.commits[position];
+        match (answer, item) {
+            (ItemAnswer::Fine, _) => None,
+            (ItemAnswer::Claim(standing), Item::Claim { finished, .. }) => {
+                let (claim, _) = commit.finished().nth(*finished)?;
+                Some(standing.on_refused_commit(claim))
+            }
+            (ItemAnswer::Changed, Item::Save { save, .. }) => {
+                Some(CommitOutcome::Conflict(commit.saves[*save].key.clone()))
+            }
+            (ItemAnswer::Changed, Item::Check { commits, read }) => {
+                let key = &self.commits[*commits.first()?].reads[*read].key;
+                Some(CommitOutcome::Conflict(key.clone()))
+            }
+            (ItemAnswer::Failed(outcome), _) => Some(outcome.clone()),
+            (unexpected, _) => Some(CommitOutcome::Failed(LedgerError(format!(
+                "the store gave an answer that this item cannot have: {unexpected:?}"
+            )))),
+        }
+    }
+
+    fn answer_claims(&mut self, positions: &[usize], answer: Answer) {
+        let answers = match answer {
+            Answer::Done => vec![ItemAnswer::Fine; positions.len()],
+            Answer::Items(answers) => answers,
+            Answer::Refused(CommitOutcome::Invalid(_)) if positions.len() > 1 => {
+                for &position in positions {
+                    self.progress[position].state = State::Alone;
+                }
+                return;
+            }
+            other => return self.not_answered(positions, &other),
+        };
+        let silent =
+            || ItemAnswer::Failed(CommitOutcome::Failed(LedgerError("no answer came for it".into())));
+        let answers = answers.into_iter().chain(std::iter::repeat_with(silent));
+        for (&position, answer) in positions.iter().zip(answers) {
+            let claim = &self.commits[position].claim;
+            match answer {
+                ItemAnswer::Fine => self.settle(position, CommitOutcome::Committed),
+                ItemAnswer::ClaimExists => self.progress[position].state = State::Unsure(None),
+                ItemAnswer::Claim(standing) => self.settle(position, standing.on_refused_commit(claim)),
+                ItemAnswer::Failed(outcome) => self.settle(position, outcome),
+                ItemAnswer::Changed => {
+                    let error = LedgerError("the store speaks of an entity where there is none".into());
+                    self.settle(position, CommitOutcome::Failed(error));
+                }
+            }
+        }
+    }
+
+    fn answer_read(&mut self, positions: &[usize], answer: Answer) {
+        let standings = match answer {
+            Answer::Standings(standings) => standings,
+            other => return self.not_read(positions, &other),
+        };
+        for (&position, standing) in positions.iter().zip(standings) {
+            let claim = &self.commits[position].claim;
+            let state = mem::replace(&mut self.progress[position].state, State::Sent);
+            match (standing.on_commit(claim), state) {
+                (Some(outcome), _) => self.settle(position, outcome),
+                // It has expired, or its lease has ended: it may be written over.
+                (None, State::Unsure(None)) => self.progress[position].state = State::Alone,
+                // It did not happen yet, and still may.
+                (None, State::Unsure(Some(error))) => self.settle(position, CommitOutcome::Failed(error)),
+                (None, _) => self.settle(position, CommitOutcome::Failed(unread(&Answer::Done))),
+            }
+        }
+    }
+
+    /// The claims could not be read: what was not known is still not known.
+    fn not_read(&mut self, positions: &[usize], answer: &Answer) {
+        for &position in positions {
+            let outcome = match (&self.progress[position].state, answer) {
+                (State::Unsure(Some(error)), _) | (_, Answer::Unknown(error)) => {
+                    CommitOutcome::Failed(error.clone())
+                }
+                (_, Answer::Refused(outcome)) => outcome.clone(),
+                _ => CommitOutcome::Failed(unread(answer)),
+            };
+            self.settle(position, outcome);
+        }
+    }
+
+    fn not_answered(&mut self, positions: &[usize], answer: &Answer) {
+        for &position in positions {
+            self.progress[position].state = match answer {
+                Answer::Unknown(error) => State::Unsure(Some(error.clone())),
+                Answer::Refused(outcome) => State::Settled(outcome.clone()),
+                other => State::Settled(CommitOutcome::Failed(unread(other))),
+            };
+        }
+    }
+
+    fn settle(&mut self, position: usize, outcome: CommitOutcome) {
+        let is_committed = outcome == CommitOutcome::Committed;
+        self.progress[position].state = State::Settled(outcome);
+        if is_committed {
+            self.overtake(position);
+        }
+    }
+
+    /// Whoever still waits and expected an entity that this commit saved to be as before is too late.
+    fn overtake(&mut self, position: usize) {
+        let commits = self.commits;
+        for save in &commits[position].saves {
+            for (other, progress) in commits.iter().zip(&mut self.progress) {
+                let is_late = other
+                    .expected()
+                    .any(|(key, version)| *key == save.key && number(version) != Some(save.expected.next()));
+                if is_late && matches!(progress.state, State::Waiting | State::Alone) {
+                    progress.state = State::Settled(CommitOutcome::Conflict(save.key.clone()));
+                }
+            }
+        }
+    }
+}
+
+impl Item {
+    /// The commits whose item this is.
+    fn commits(&self) -> Vec<usize> {
+        match self {
+            Self::Claim { commit, .. } | Self::Save { commit, .. } | Self::Message { commit, .. } => {
+                vec![*commit]
+            }
+            Self::Check { commits, .. } => commits.clone(),
+        }
+    }
+}
+
+/// Which of two reasons decides: the claim's, then an entity's, then contention.
+fn weight(outcome: &CommitOutcome) -> u8 {
+    match outcome {
+        CommitOutcome::Conflict(_) => 3,
+        CommitOutcome::Contended(_) => 2,
+        CommitOutcome::Invalid(_) => 1,
+        CommitOutcome::Failed(_) => 0,
+        CommitOutcome::Committed
+        | CommitOutcome::Duplicate
+        | CommitOutcome::Mismatch
+        | CommitOutcome::Busy { .. }
+        | CommitOutcome::LeaseLost => 4,
+    }
+}
+
+fn number(version: Version) -> Option<u64> {
+    match version {
+        Version::At { version, .. } => Some(version),
+        Version::Absent | Version::Unversioned => None,
+    }
+}
+
+fn unread(answer: &Answer) -> LedgerError {
+    LedgerError(format!("the store gave an answer to another question: {answer:?}"))
+}
+
+/// What is sent at the same time.
+#[derive(Default)]
+struct Wave<'a> {
+    claims: HashSet<&'a ClaimKey>,
+    saved: HashSet<&'a EntityKey>,
+    read: HashMap<&'a EntityKey, Version>,
+    transactions: Vec<Load>,
+}
+
+/// What one transaction holds.
+struct Load {
+    commits: Vec<usize>,
+    items: usize,
+    bytes: usize,
+}
+
+impl<'a> Wave<'a> {
+    /// Whether a commit shares no item with any that is sent already. The same read of the same version may
+    /// be shared.
+    fn admits(&self, commit: &Commit) -> bool {
+        let is_new = |key: &EntityKey| !self.saved.contains(key);
+        commit.finished().all(|(claim, _)| !self.claims.contains(&claim.key))
+            && commit.saves.iter().all(|save| is_new(&save.key) && !self.read.contains_key(&save.key))
+            && commit.reads.iter().all(|read| {
+                is_new(&read.key) && self.read.get(&read.key).is_none_or(|version| *version == read.version)
+            })
+    }
+
+    fn touch(&mut self, commit: &'a Commit) {
+        self.claims.extend(commit.finished().map(|(claim, _)| &claim.key));
+        self.saved.extend(commit.saves.iter().map(|save| &save.key));
+        self.read.extend(commit.reads.iter().map(|read| (&read.key, read.version)));
+    }
+
+    fn pack(&mut self, position: usize, commit: &Commit) {
+        if !self.has_room_for(position, commit) {
+            let (items, bytes) = commit.size();
+            self.transactions.push(Load { commits: vec![position], items, bytes });
+        }
+    }
+
+    /// Adds a commit to a transaction that there is anyway, if it fits one.
+    fn has_room_for(&mut self, position: usize, commit: &Commit) -> bool {
+        let (items, bytes) = commit.size();
+        let fits = |load: &&mut Load| load.items + items <= MOST_ITEMS && load.bytes + bytes <= MOST_BYTES;
+        let Some(load) = self.transactions.iter_mut().find(fits) else { return false };
+        load.commits.push(position);
+        load.items += items;
+        load.bytes += bytes;
+        true
+    }
+}
+
+/// The claims, the checks, the saves and the messages of these commits.
+fn packed(commits: &[Commit], positions: &[usize]) -> Transaction {
+    let mut items = Vec::new();
+    for &position in positions {
+        let claims = commits[position].finished().enumerate();
+        items.extend(claims.map(|(finished, _)| Item::Claim { commit: position, finished }));
+    }
+    let mut checks: HashMap<&EntityKey, usize> = HashMap::new();
+    for &position in positions {
+        for (read, entity) in commits[position].reads.iter().enumerate() {
+            match checks.get(&entity.key).map(|&at| &mut items[at]) {
+                Some(Item::Check { commits, .. }) => commits.push(position),
+                _ => {
+                    checks.insert(&entity.key, items.len());
+                    items.push(Item::Check { commits: vec![position], read });
+                }
+            }
+        }
+    }
+    for &position in positions {
+        let saves = 0..commits[position].saves.len();
+        items.extend(saves.map(|save| Item::Save { commit: position, save }));
+    }
+    for &position in positions {
+        for (finished, (_, outgoing)) in commits[position].finished().enumerate() {
+            let messages = 0..outgoing.len();
+            items.extend(messages.map(|message| Item::Message { commit: position, finished, message }));
+        }
+    }
+    Transaction { items, commits: positions.into() }
+}

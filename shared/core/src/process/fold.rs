@@ -1,0 +1,146 @@
+//! Several records of a FIFO group as one commit: each is decided on what the ones before it decided, and all
+//! of it happens together or not at all.
+
+use super::{LaneId, MainPath, Prepared, Settled, Twin};
+use crate::{
+    Handler, Version,
+    effects::{MOST_BYTES, MOST_ITEMS},
+    entity::EntityKey,
+    identity::ClaimKey,
+    ledger::{Commit, CommitOutcome, Folded, Stored},
+};
+use futures_util::future::join_all;
+use std::collections::HashMap;
+
+/// Entities as the records before left them, not committed yet.
+#[derive(Debug, Default)]
+pub(crate) struct Staged(HashMap<EntityKey, Stored>);
+
+impl Staged {
+    pub(crate) fn get(&self, key: &EntityKey) -> Option<&Stored> {
+        self.0.get(key)
+    }
+
+    /// Takes over what a commit saves. One put writes all that the fold does to an entity: its version
+    /// counts up once, however many records changed it.
+    fn stage(&mut self, commit: &Commit) {
+        for save in &commit.saves {
+            let written = match self.0.get(&save.key) {
+                Some(Stored { version: Version::At { version, .. }, .. }) => *version,
+                _ => save.expected.next(),
+            };
+            let version = Version::At { version: written, sequence: save.sequence };
+            self.0.insert(save.key.clone(), Stored { version, data: save.data.clone() });
+        }
+    }
+}
+
+/// What became of an attempt to fold.
+pub(super) struct Folding {
+    /// How many records it took.
+    pub(super) tried: usize,
+    /// Whether all of that happened. If not, nothing did, as far as is known.
+    pub(super) is_committed: bool,
+}
+
+impl<H: Handler> MainPath<'_, H> {
+    /// Decides as many records as can be decided on each other, and commits them together.
+    ///
+    /// It ends before a record that fails, that was handled before, or that does not fit: that one is judged
+    /// by itself, on what is really there. A leased handler's work cannot be folded.
+    pub(super) async fn fold(
+        &self,
+        lane: LaneId,
+        group: &[Prepared<'_, H::Message>],
+        settled: &HashMap<ClaimKey, Twin>,
+    ) -> Folding {
+        let nothing = Folding { tried: 0, is_committed: false };
+        if group.len() < 2 || self.handler.holds_claim_while_running() {
+            return nothing;
+        }
+        let folding = async {
+            let fresh = self.fresh(lane, group, settled).await;
+            let (tried, commit) = self.decide_all(lane, &group[..fresh]).await;
+            let Some(commit) = commit.filter(|_| tried > 1) else { return Folding { tried, ..nothing } };
+            let Settled { outcome, .. } = self.requests.commit(lane, commit).await;
+            Folding { tried, is_committed: outcome == CommitOutcome::Committed }
+        };
+        self.in_time(folding).await.unwrap_or(nothing)
+    }
+
+    /// How many records from the first on could be read and were neither handled before nor are there twice.
+    async fn fresh(
+        &self,
+        lane: LaneId,
+        group: &[Prepared<'_, H::Message>],
+        settled: &HashMap<ClaimKey, Twin>,
+    ) -> usize {
+        let is_free = group.iter().enumerate().map(|(at, prepared)| async move {
+            let Ok(opened) = &prepared.opened else { return false };
+            let before = group[..at].iter().filter_map(|other| other.opened.as_ref().ok());
+            if settled.contains_key(&opened.key) || before.into_iter().any(|other| other.key == opened.key) {
+                return false;
+            }
+            let claim = self.claim(&prepared.record, opened);
+            prepared.record.attempt == 1 || self.recall(lane, &claim).await.is_none()
+        });
+        let is_free = join_all(is_free).await;
+        is_free.iter().take_while(|is_free| **is_free).count()
+    }
+
+    async fn decide_all(&self, lane: LaneId, group: &[Prepared<'_, H::Message>]) -> (usize, Option<Commit>) {
+        let mut staged = Staged::default();
+        let mut folded: Option<Commit> = None;
+        for (at, prepared) in group.iter().enumerate() {
+            let Ok(opened) = &prepared.opened else { return (at, folded) };
+            if self.is_ending() {
+                return (at, folded);
+            }
+            let claim = self.claim(&prepared.record, opened);
+            let Ok(commit) = self.decide(lane, opened, &claim, &staged).await else { return (at, folded) };
+            staged.stage(&commit);
+            folded = match folded {
+                None => Some(commit),
+                Some(before) if fits(&before, &commit) => Some(together(before, commit)),
+                Some(before) => return (at, Some(before)),
+            };
+        }
+        (group.len(), folded)
+    }
+}
+
+/// Whether two commits, the second decided on what the first did, can be one.
+fn fits(before: &Commit, after: &Commit) -> bool {
+    let ((items, bytes), (more_items, more_bytes)) = (before.size(), after.size());
+    let is_saved_before = |key: &EntityKey| before.saves.iter().any(|save| save.key == *key);
+    // What both saw in the ledger must have been the same.
+    let is_as_seen_before = |(key, version): (&EntityKey, Version)| {
+        is_saved_before(key) || before.reads.iter().all(|read| read.key != *key || read.version == version)
+    };
+    after.expected().all(is_as_seen_before)
+        && items + more_items <= MOST_ITEMS
+        && bytes + more_bytes <= MOST_BYTES
+}
+
+/// Two commits as one, the second decided on what the first did.
+fn together(before: Commit, after: Commit) -> Commit {
+    let Commit { mut folded, claim, mut reads, mut saves, outgoing } = before;
+    folded.push(Folded { claim, outgoing });
+    for read in after.reads {
+        let is_known = reads.iter().any(|known| known.key == read.key);
+        if !is_known && !saves.iter().any(|save| save.key == read.key) {
+            reads.push(read);
+        }
+    }
+    for save in after.saves {
+        reads.retain(|read| read.key != save.key);
+        match saves.iter_mut().find(|known| known.key == save.key) {
+            Some(known) => {
+                known.sequence = save.sequence;
+                known.data = save.data;
+            }
+            None => saves.push(save),
+        }
+    }
+    Commit { folded, claim: after.claim, reads, saves, outgoing: after.outgoing }
+}

@@ -1,0 +1,131 @@
+//! Which record to start next. Records are opened as late as that: a batch of ten thousand takes the memory
+//! of those that are under way.
+//!
+//! Records run at the same time, except those that must not: the records of a FIFO group are one lane, in
+//! order; and a second delivery of a message waits for the first and inherits its verdict.
+
+use super::{MainPath, Prepared, Record, Verdict, twin::Twin};
+use crate::{Handler, identity::ClaimKey};
+use futures_util::{FutureExt, future::BoxFuture};
+use std::collections::{HashMap, VecDeque};
+
+/// What runs in order, by itself.
+#[expect(clippy::large_enum_variant, reason = "it is moved once, into its future")]
+pub(super) enum Lane<'r, M> {
+    /// A record, and what became of an earlier delivery of it.
+    One(Prepared<'r, M>, Option<Twin>),
+    /// The records of a FIFO group.
+    Group(VecDeque<Prepared<'r, M>>),
+}
+
+/// What became of a lane.
+pub(super) struct Finished {
+    pub(super) verdicts: Vec<(usize, Verdict)>,
+    /// For deliveries of the same message that wait.
+    pub(super) twin: Option<(ClaimKey, Twin)>,
+}
+
+/// A message of which there may be more deliveries in the batch.
+enum Delivery<'r, M> {
+    UnderWay { waiting: VecDeque<Prepared<'r, M>> },
+    Settled(Twin),
+}
+
+pub(super) struct Intake<'r, 'a, H: Handler> {
+    path: &'r MainPath<'a, H>,
+    records: &'r [Record<'r>],
+    next: usize,
+    groups: HashMap<&'r str, Vec<usize>>,
+    deliveries: HashMap<ClaimKey, Delivery<'r, H::Message>>,
+    /// Second deliveries whose first is settled by now.
+    ready: VecDeque<(Prepared<'r, H::Message>, Twin)>,
+    verdicts: Vec<Option<Verdict>>,
+}
+
+impl<'r, 'a, H: Handler> Intake<'r, 'a, H> {
+    pub(super) fn new(path: &'r MainPath<'a, H>, records: &'r [Record<'r>]) -> Self {
+        let mut groups: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (position, record) in records.iter().enumerate() {
+            if let Some(group) = record.group {
+                groups.entry(group).or_default().push(position);
+            }
+        }
+        Self {
+            path,
+            records,
+            next: 0,
+            groups,
+            deliveries: HashMap::new(),
+            ready: VecDeque::new(),
+            verdicts: vec![None; records.len()],
+        }
+    }
+
+    /// One verdict a record, in their order. Nothing for a record that no lane answered for.
+    pub(super) fn verdicts(self) -> Vec<Option<Verdict>> {
+        self.verdicts
+    }
+
+    /// The next lane to run. There may be one again after another has finished.
+    pub(super) fn next(&mut self) -> Option<BoxFuture<'r, Finished>> {
+        let path = self.path;
+        self.next_lane().map(|lane| path.run(lane).boxed())
+    }
+
+    pub(super) fn finished(&mut self, finished: Finished) {
+        for (position, verdict) in finished.verdicts {
+            self.verdicts[position] = Some(verdict);
+        }
+        let Some((key, twin)) = finished.twin else { return };
+        let Some(delivery) = self.deliveries.get_mut(&key) else { return };
+        let next = match delivery {
+            Delivery::UnderWay { waiting } => waiting.pop_front(),
+            Delivery::Settled(_) => None,
+        };
+        match next {
+            Some(next) => self.ready.push_back((next, twin)),
+            None => *delivery = Delivery::Settled(twin),
+        }
+    }
+
+    fn next_lane(&mut self) -> Option<Lane<'r, H::Message>> {
+        if let Some((prepared, twin)) = self.ready.pop_front() {
+            return Some(Lane::One(prepared, Some(twin)));
+        }
+        while let Some(record) = self.records.get(self.next) {
+            let position = self.next;
+            self.next += 1;
+            if let Some(group) = record.group {
+                // The first record of a group brings all of it.
+                let Some(positions) = self.groups.remove(group) else { continue };
+                return Some(Lane::Group(positions.into_iter().map(|at| self.open(at)).collect()));
+            }
+            let prepared = self.open(position);
+            let Ok(opened) = &prepared.opened else { return Some(Lane::One(prepared, None)) };
+            match self.deliveries.get_mut(&opened.key) {
+                Some(Delivery::UnderWay { waiting }) => waiting.push_back(prepared),
+                Some(Delivery::Settled(twin)) => {
+                    let twin = twin.clone();
+                    self.deliver_later(&prepared);
+                    return Some(Lane::One(prepared, Some(twin)));
+                }
+                None => {
+                    self.deliver_later(&prepared);
+                    return Some(Lane::One(prepared, None));
+                }
+            }
+        }
+        None
+    }
+
+    fn open(&self, position: usize) -> Prepared<'r, H::Message> {
+        self.path.open(position, self.records[position])
+    }
+
+    /// Lets further deliveries of this message wait.
+    fn deliver_later(&mut self, prepared: &Prepared<'r, H::Message>) {
+        if let Ok(opened) = &prepared.opened {
+            self.deliveries.insert(opened.key.clone(), Delivery::UnderWay { waiting: VecDeque::new() });
+        }
+    }
+}

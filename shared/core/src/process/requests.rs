@@ -1,0 +1,301 @@
+//! The ledger as the records of a batch share it: what they ask for at about the same time is asked for
+//! together.
+//!
+//! A record that needs something of the ledger parks. What the parked ones need is sent when nothing that was
+//! started still runs, since whatever runs may soon need something, too; but nobody waits for others' company
+//! longer than [`PATIENCE`]. There are three phases: taking and recalling claims, loading, committing. A phase
+//! also waits, up to [`MOST_PATIENCE`], for answers of the phases before it, because those lead to more of its
+//! own.
+
+use crate::{
+    Timestamp,
+    backoff::Backoff,
+    effects::MOST_ITEMS,
+    entity::EntityKey,
+    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
+    ports::{Ports, Random, Time},
+};
+use futures_channel::oneshot;
+use futures_util::future::BoxFuture;
+use std::{
+    collections::{HashMap, HashSet},
+    mem,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tracing::info;
+
+/// How long a question waits for others to join it.
+const PATIENCE: Duration = Duration::from_millis(5);
+/// How long it waits where answers are on their way that will bring more of its kind.
+const MOST_PATIENCE: Duration = Duration::from_millis(50);
+
+/// The ledger, shared.
+pub(crate) struct Requests<'a> {
+    ledger: &'a dyn Ledger,
+    time: &'a dyn Time,
+    random: &'a dyn Random,
+    most_resends: u32,
+    state: Mutex<State>,
+}
+
+/// Who asks: a record, or a FIFO group.
+pub(crate) type Lane = usize;
+
+#[derive(Default)]
+struct State {
+    claims: Queue<Claim, ClaimOutcome>,
+    recalls: Queue<Claim, Result<Option<Obstacle>, LedgerError>>,
+    loads: Queue<EntityKey, Result<Option<Stored>, LedgerError>>,
+    commits: Queue<Commit, Settled>,
+    /// How many questions each lane waits for.
+    parked: HashMap<Lane, usize>,
+}
+
+/// What became of a commit.
+pub(crate) struct Settled {
+    pub(crate) outcome: CommitOutcome,
+    /// It is a conflict with a commit of this very batch, which happened.
+    pub(crate) is_overtaken: bool,
+}
+
+/// Questions of one kind.
+struct Queue<Question, Answer> {
+    waiting: Vec<(Question, oneshot::Sender<Answer>)>,
+    /// When the first of those that wait was asked.
+    since: Option<Timestamp>,
+    requests_on_their_way: usize,
+}
+
+impl<Question, Answer> Default for Queue<Question, Answer> {
+    fn default() -> Self {
+        Self { waiting: Vec::new(), since: None, requests_on_their_way: 0 }
+    }
+}
+
+impl<Question, Answer> Queue<Question, Answer> {
+    fn push(&mut self, question: Question, now: Timestamp) -> oneshot::Receiver<Answer> {
+        let (sender, receiver) = oneshot::channel();
+        self.since.get_or_insert(now);
+        self.waiting.push((question, sender));
+        receiver
+    }
+
+    /// What is to be sent now. Whoever gave up waiting is left out: a record that was handed back must not
+    /// be committed.
+    fn take(&mut self) -> (Vec<Question>, Vec<oneshot::Sender<Answer>>) {
+        self.since = None;
+        self.requests_on_their_way += 1;
+        mem::take(&mut self.waiting).into_iter().filter(|(_, sender)| !sender.is_canceled()).unzip()
+    }
+}
+
+/// The kinds of questions, in the order in which a record asks them.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Phase {
+    Claim,
+    Recall,
+    Load,
+    Commit,
+}
+
+/// What to do about what waits.
+#[derive(Debug)]
+pub(super) enum Due {
+    Now(Phase),
+    At(Timestamp),
+    /// Nothing waits.
+    Never,
+}
+
+/// While this lives, its lane counts as parked.
+struct Parked<'r, 'a> {
+    requests: &'r Requests<'a>,
+    lane: Lane,
+}
+
+impl Drop for Parked<'_, '_> {
+    fn drop(&mut self) {
+        let mut state = self.requests.state();
+        if let Some(count) = state.parked.get_mut(&self.lane) {
+            *count -= 1;
+            if *count == 0 {
+                state.parked.remove(&self.lane);
+            }
+        }
+    }
+}
+
+impl<'a> Requests<'a> {
+    pub(super) fn new(ports: Ports<'a>, most_resends: u32) -> Self {
+        let Ports { ledger, time, random, .. } = ports;
+        Self { ledger, time, random, most_resends, state: Mutex::default() }
+    }
+
+    /// Takes a claim.
+    pub(super) async fn claim(&self, lane: Lane, claim: Claim) -> ClaimOutcome {
+        let answer = self.ask(lane, |state| &mut state.claims, claim).await;
+        answer.unwrap_or_else(|| ClaimOutcome::Failed(silent()))
+    }
+
+    /// Looks at a claim without taking it.
+    pub(super) async fn recall(&self, lane: Lane, claim: Claim) -> Result<Option<Obstacle>, LedgerError> {
+        self.ask(lane, |state| &mut state.recalls, claim).await.unwrap_or_else(|| Err(silent()))
+    }
+
+    /// Loads an entity.
+    pub(crate) async fn load(&self, lane: Lane, key: EntityKey) -> Result<Option<Stored>, LedgerError> {
+        self.ask(lane, |state| &mut state.loads, key).await.unwrap_or_else(|| Err(silent()))
+    }
+
+    /// Commits, sending the same again while it only collides or is throttled.
+    pub(super) async fn commit(&self, lane: Lane, commit: Commit) -> Settled {
+        let answer = self.ask(lane, |state| &mut state.commits, commit).await;
+        answer.unwrap_or_else(|| Settled { outcome: CommitOutcome::Failed(silent()), is_overtaken: false })
+    }
+
+    /// Gives a claim back. Nobody waits for company with it: the next delivery may be on its way.
+    pub(super) async fn release(&self, claim: &Claim) -> Result<(), LedgerError> {
+        self.ledger.release(std::slice::from_ref(claim)).await
+    }
+
+    async fn ask<Question, Answer>(
+        &self,
+        lane: Lane,
+        queue: fn(&mut State) -> &mut Queue<Question, Answer>,
+        question: Question,
+    ) -> Option<Answer> {
+        let now = self.time.now();
+        let receiver = {
+            let mut state = self.state();
+            *state.parked.entry(lane).or_default() += 1;
+            queue(&mut state).push(question, now)
+        };
+        let _parked = Parked { requests: self, lane };
+        receiver.await.ok()
+    }
+
+    /// How many lanes wait for the ledger.
+    pub(super) fn parked(&self) -> usize {
+        self.state().parked.len()
+    }
+
+    /// What to send next, or when to ask again.
+    pub(super) fn due(&self, is_anybody_running: bool) -> Due {
+        let state = self.state();
+        let commit_items = state.commits.waiting.iter().map(|(commit, _)| commit.size().0).sum();
+        let phases = [
+            (
+                Phase::Claim,
+                state.claims.since,
+                state.claims.waiting.len(),
+                state.claims.requests_on_their_way,
+            ),
+            (
+                Phase::Recall,
+                state.recalls.since,
+                state.recalls.waiting.len(),
+                state.recalls.requests_on_their_way,
+            ),
+            (Phase::Load, state.loads.since, state.loads.waiting.len(), state.loads.requests_on_their_way),
+            (Phase::Commit, state.commits.since, commit_items, state.commits.requests_on_their_way),
+        ];
+        let now = self.time.now();
+        let mut soonest = None;
+        let mut leads_to_more = false;
+        for (phase, since, size, on_their_way) in phases {
+            if let Some(since) = since {
+                let patience = if leads_to_more { MOST_PATIENCE } else { PATIENCE };
+                let is_alone = !is_anybody_running && !leads_to_more;
+                let waited = super::between(since, now);
+                if is_alone || size >= MOST_ITEMS || waited >= patience {
+                    return Due::Now(phase);
+                }
+                let then = super::later(since, patience);
+                soonest = Some(soonest.map_or(then, |soonest: Timestamp| soonest.min(then)));
+            }
+            leads_to_more |= since.is_some() || on_their_way > 0;
+        }
+        soonest.map_or(Due::Never, Due::At)
+    }
+
+    /// Sends all that waits in a phase and hands out the answers.
+    pub(super) fn send(&self, phase: Phase) -> BoxFuture<'_, ()> {
+        match phase {
+            Phase::Claim => {
+                let (claims, senders) = self.state().claims.take();
+                Box::pin(async move {
+                    answer(senders, self.ledger.claim(&claims).await);
+                    self.state().claims.requests_on_their_way -= 1;
+                })
+            }
+            Phase::Recall => {
+                let (claims, senders) = self.state().recalls.take();
+                Box::pin(async move {
+                    answer(senders, self.ledger.recall(&claims).await);
+                    self.state().recalls.requests_on_their_way -= 1;
+                })
+            }
+            Phase::Load => {
+                let (keys, senders) = self.state().loads.take();
+                Box::pin(async move {
+                    answer(senders, self.ledger.load(&keys).await);
+                    self.state().loads.requests_on_their_way -= 1;
+                })
+            }
+            Phase::Commit => {
+                let (commits, senders) = self.state().commits.take();
+                Box::pin(async move {
+                    self.send_commits(commits, senders).await;
+                    self.state().commits.requests_on_their_way -= 1;
+                })
+            }
+        }
+    }
+
+    /// Those that collide or are throttled are sent again together: one by one they would be more load.
+    async fn send_commits(&self, mut commits: Vec<Commit>, mut senders: Vec<oneshot::Sender<Settled>>) {
+        let mut resends = 0;
+        while !commits.is_empty() {
+            let outcomes = self.ledger.commit(&commits).await;
+            let happened =
+                commits.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == CommitOutcome::Committed);
+            let saved = happened.flat_map(|(commit, _)| &commit.saves).map(|save| save.key.clone());
+            let saved: HashSet<EntityKey> = saved.collect();
+            let mut contended = Vec::new();
+            for ((commit, sender), outcome) in commits.into_iter().zip(senders).zip(outcomes) {
+                match outcome {
+                    CommitOutcome::Contended(reason) if resends < self.most_resends => {
+                        contended.push((commit, sender, reason));
+                    }
+                    outcome => {
+                        let is_overtaken =
+                            matches!(&outcome, CommitOutcome::Conflict(key) if saved.contains(key));
+                        _ = sender.send(Settled { outcome, is_overtaken });
+                    }
+                }
+            }
+            let Some((_, _, reason)) = contended.first() else { return };
+            resends += 1;
+            info!(%reason, resends, commits = contended.len(), "commits collided: sending them again");
+            self.time.sleep(Backoff::REQUEST.wait(resends, self.random)).await;
+            let still_wanted = contended.into_iter().filter(|(_, sender, _)| !sender.is_canceled());
+            (commits, senders) = still_wanted.map(|(commit, sender, _)| (commit, sender)).unzip();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Hands out answers in the order of the questions. Whoever gets none hears of it by its sender's end.
+fn answer<Answer>(senders: Vec<oneshot::Sender<Answer>>, answers: Vec<Answer>) {
+    for (sender, answer) in senders.into_iter().zip(answers) {
+        _ = sender.send(answer);
+    }
+}
+
+fn silent() -> LedgerError {
+    LedgerError("the ledger gave no answer for this record".into())
+}
