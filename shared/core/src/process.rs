@@ -228,7 +228,7 @@ impl<H: Handler> MainPath<'_, H> {
             if one_by_one == 0 && blocked.is_none() {
                 let folding = self.fold(lane, group.make_contiguous(), &settled).await;
                 let together = if folding.is_committed { folding.tried } else { 0 };
-                one_by_one = if folding.is_committed { 0 } else { folding.tried.max(1) };
+                one_by_one = folding.tried.max(1);
                 for prepared in group.drain(..together) {
                     self.span(&prepared).in_scope(|| verdict::log(&Verdict::Done));
                     let Prepared { position, record, .. } = prepared;
@@ -237,6 +237,10 @@ impl<H: Handler> MainPath<'_, H> {
                         identity.map(|(key, hash)| (key, Twin::after(None, hash, &record, &Verdict::Done))),
                     );
                     verdicts.push((position, Verdict::Done));
+                }
+                if folding.is_committed {
+                    one_by_one = 0;
+                    continue;
                 }
             }
             let Some(prepared) = group.pop_front() else { break };

@@ -17,6 +17,7 @@
 //! clock does not interfere. They are whole seconds: a ledger may round an expiry up to the next second and
 //! the end of a lease to the next millisecond.
 
+pub mod batches;
 pub mod commits;
 pub mod entities;
 pub mod fixtures;
@@ -115,6 +116,22 @@ macro_rules! ledger_conformance {
                 a_released_claim_cannot_be_finished,
                 a_finished_claim_is_not_released,
                 claims_of_a_batch_are_settled_one_by_one,
+            ]
+            batches: [
+                a_batch_of_commits_happens_whole,
+                a_duplicate_in_any_position_of_a_batch_is_its_own,
+                every_kind_of_outcome_has_its_place_in_one_batch,
+                the_same_message_twice_in_a_batch_happens_once,
+                of_two_that_save_one_entity_in_a_batch_one_is_a_conflict,
+                no_batch_has_a_write_skew,
+                what_many_read_and_nobody_saves_lets_all_of_them_through,
+                a_handler_that_decides_otherwise_the_second_time_has_one_of_its_decisions,
+                more_commits_than_one_request_holds_all_happen,
+                a_commit_of_a_hundred_items_happens_whole,
+                claims_without_effects_are_settled_one_by_one,
+                a_batch_is_leased_and_finished_one_by_one,
+                folded_work_happens_together_or_not_at_all,
+                recalling_many_claims_tells_each_ones_own,
             ]
             races: [
                 of_many_racing_commits_of_one_message_exactly_one_is_committed,

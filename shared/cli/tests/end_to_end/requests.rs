@@ -103,7 +103,8 @@ fn event_bus_rights(operation: &str, json: &Value, region: &str) -> Vec<Right> {
     buses.into_iter().map(|bus| right("events", operation, bus)).collect()
 }
 
-/// A transaction needs the right of each of its items ("Using IAM with DynamoDB transactions").
+/// A transaction needs the right of each of its items ("Using IAM with DynamoDB transactions"), a batch of
+/// statements that of each statement ("IAM security policies with PartiQL for DynamoDB").
 fn table_rights(operation: &str, json: &Value, region: &str) -> Vec<Right> {
     let on = |action: &str, table: &str| right("dynamodb", action, arn("dynamodb", region, "table", table));
     match operation {
@@ -120,6 +121,22 @@ fn table_rights(operation: &str, json: &Value, region: &str) -> Vec<Right> {
                         other => other,
                     };
                     on(action, item["TableName"].as_str().unwrap_or_default())
+                })
+                .collect()
+        }
+        "BatchExecuteStatement" => {
+            let statements = json["Statements"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let texts = statements.iter().filter_map(|statement| statement["Statement"].as_str());
+            texts
+                .map(|text| {
+                    let table = text.split('"').nth(1).unwrap_or_default();
+                    let verb = text.split_whitespace().next().unwrap_or_default();
+                    let action = match verb {
+                        "INSERT" => "PartiQLInsert",
+                        "UPDATE" => "PartiQLUpdate",
+                        other => other,
+                    };
+                    on(action, table)
                 })
                 .collect()
         }
