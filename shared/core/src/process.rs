@@ -7,6 +7,7 @@
 
 mod driver;
 mod fold;
+mod group;
 mod intake;
 mod requests;
 mod twin;
@@ -36,7 +37,6 @@ use intake::{Finished, Intake, Lane};
 use requests::Settled;
 use std::{
     any::Any,
-    collections::{HashMap, VecDeque},
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
@@ -156,14 +156,6 @@ enum Outcome {
     HandedBack { after: Duration, cause: RetryCause },
 }
 
-impl<M> Prepared<'_, M> {
-    /// What makes it the same message as another, if it could be read.
-    fn identity(&self) -> Option<(ClaimKey, PayloadHash)> {
-        let opened = self.opened.as_ref().ok()?;
-        Some((opened.key.clone(), opened.hash.clone()))
-    }
-}
-
 impl<H: Handler> MainPath<'_, H> {
     /// Opens a record. A message's own decoding and a handler's key are other people's code: a panic there
     /// is this record's failure, too.
@@ -206,68 +198,21 @@ impl<H: Handler> MainPath<'_, H> {
 
     /// Runs a record; a second delivery of a message inherits the first one's verdict.
     async fn run_one(&self, prepared: Prepared<'_, H::Message>, twin: Option<Twin>) -> Finished {
-        let Prepared { position, record, .. } = prepared;
-        let identity = prepared.identity();
-        let verdict = self.answer(position, prepared, twin.as_ref()).await;
-        let twin = identity.map(|(key, hash)| (key, Twin::after(twin, hash, &record, &verdict)));
+        let verdict = self.answer(prepared.position, &prepared, twin.as_ref()).await;
+        let Prepared { position, record, opened, .. } = prepared;
+        let settled = |opened: Opened<_>| (opened.key, Twin::after(twin, opened.hash, &record, &verdict));
+        let twin = opened.ok().map(settled);
         Finished { verdicts: vec![(position, verdict)], twin }
     }
 
-    /// Runs the records of a FIFO group, in order.
-    ///
-    /// The first record that must be delivered again takes all that follow it along; a rejected one lets the
-    /// group go on. As many as can are decided each on what the ones before it decided, and committed
-    /// together; the others run one by one.
-    async fn run_group(&self, mut group: VecDeque<Prepared<'_, H::Message>>) -> Finished {
-        let lane = group.front().map_or(0, |first| first.position);
-        let mut verdicts = Vec::with_capacity(group.len());
-        let mut settled: HashMap<ClaimKey, Twin> = HashMap::new();
-        let mut blocked: Option<Duration> = None;
-        let mut one_by_one = 0;
-        loop {
-            if one_by_one == 0 && blocked.is_none() {
-                let folding = self.fold(lane, group.make_contiguous(), &settled).await;
-                let together = if folding.is_committed { folding.tried } else { 0 };
-                one_by_one = folding.tried.max(1);
-                for prepared in group.drain(..together) {
-                    self.span(&prepared).in_scope(|| verdict::log(&Verdict::Done));
-                    let Prepared { position, record, .. } = prepared;
-                    let identity = prepared.identity();
-                    settled.extend(
-                        identity.map(|(key, hash)| (key, Twin::after(None, hash, &record, &Verdict::Done))),
-                    );
-                    verdicts.push((position, Verdict::Done));
-                }
-                if folding.is_committed {
-                    one_by_one = 0;
-                    continue;
-                }
-            }
-            let Some(prepared) = group.pop_front() else { break };
-            one_by_one = one_by_one.saturating_sub(1);
-            let Prepared { position, record, .. } = prepared;
-            let identity = prepared.identity();
-            let twin = identity.as_ref().and_then(|(key, _)| settled.remove(key));
-            let verdict = match blocked {
-                Some(after) => {
-                    let verdict = Verdict::Retry { after, cause: RetryCause::Behind };
-                    self.span(&prepared).in_scope(|| verdict::log(&verdict));
-                    verdict
-                }
-                None => self.answer(lane, prepared, twin.as_ref()).await,
-            };
-            if let Verdict::Retry { after, .. } = &verdict {
-                blocked.get_or_insert(*after);
-            }
-            settled.extend(identity.map(|(key, hash)| (key, Twin::after(twin, hash, &record, &verdict))));
-            verdicts.push((position, verdict));
-        }
-        Finished { verdicts, twin: None }
-    }
-
     /// Settles a record, and says so in the log.
-    async fn answer(&self, lane: LaneId, prepared: Prepared<'_, H::Message>, twin: Option<&Twin>) -> Verdict {
-        let span = self.span(&prepared);
+    async fn answer(
+        &self,
+        lane: LaneId,
+        prepared: &Prepared<'_, H::Message>,
+        twin: Option<&Twin>,
+    ) -> Verdict {
+        let span = self.span(prepared);
         let verdict = self.settle_in_time(lane, prepared, twin).instrument(span.clone()).await;
         span.in_scope(|| verdict::log(&verdict));
         verdict
@@ -297,7 +242,7 @@ impl<H: Handler> MainPath<'_, H> {
     async fn settle_in_time(
         &self,
         lane: LaneId,
-        prepared: Prepared<'_, H::Message>,
+        prepared: &Prepared<'_, H::Message>,
         twin: Option<&Twin>,
     ) -> Verdict {
         match self.in_time(self.settle(lane, prepared, twin)).await {
@@ -327,24 +272,33 @@ impl<H: Handler> MainPath<'_, H> {
     }
 
     /// Runs one record and decides what to tell its source.
-    async fn settle(&self, lane: LaneId, prepared: Prepared<'_, H::Message>, twin: Option<&Twin>) -> Verdict {
+    async fn settle(
+        &self,
+        lane: LaneId,
+        prepared: &Prepared<'_, H::Message>,
+        twin: Option<&Twin>,
+    ) -> Verdict {
         let Prepared { record, attributes, opened, .. } = prepared;
         let outcome = match opened {
-            Err(failure) => Outcome::Failed(failure),
-            Ok(opened) => match twin.map(|twin| twin.answer(&record, &opened.hash)) {
+            Err(failure) => return self.fail(record, attributes.as_deref(), failure).await,
+            Ok(opened) => match twin.map(|twin| twin.answer(record, &opened.hash)) {
                 Some(TwinAnswer::Verdict(verdict)) => return verdict,
                 Some(TwinAnswer::Mismatch) => Outcome::Failed(mismatch()),
-                Some(TwinAnswer::Run) | None => self.attempt(lane, &record, &opened).await,
+                Some(TwinAnswer::Run) | None => self.attempt(lane, record, opened).await,
             },
         };
-        let failure = match outcome {
-            Outcome::Done => return Verdict::Done,
-            Outcome::Duplicate => return Verdict::Duplicate,
-            Outcome::HandedBack { after, cause } => return Verdict::Retry { after, cause },
-            Outcome::Failed(failure) => failure,
-        };
+        match outcome {
+            Outcome::Done => Verdict::Done,
+            Outcome::Duplicate => Verdict::Duplicate,
+            Outcome::HandedBack { after, cause } => Verdict::Retry { after, cause },
+            Outcome::Failed(failure) => self.fail(record, attributes.as_deref(), &failure).await,
+        }
+    }
+
+    /// Dead-letters a record or has it delivered again.
+    async fn fail(&self, record: &Record<'_>, attributes: Option<&Attributes>, failure: &Failure) -> Verdict {
         if failure.kind == FailureKind::Reject || record.is_last_attempt {
-            return self.dead_letter(&record, attributes.as_deref(), &failure).await;
+            return self.dead_letter(record, attributes, failure).await;
         }
         let after =
             failure.after.unwrap_or_else(|| self.settings.redelivery.wait(record.attempt, self.ports.random));
