@@ -1,6 +1,19 @@
 //! The conformance suite against the DynamoDB ledger, and what is special to DynamoDB: all over the wire.
+//! The suite holds on a wire that works, and on wires that lose answers, throttle and collide.
 
 mod support;
 mod wire;
 
 throughline_testing::ledger_conformance!(support::fresh);
+
+mod where_first_answers_are_lost {
+    throughline_testing::ledger_conformance!(super::support::fresh_that_loses_first_answers);
+}
+
+mod where_first_attempts_are_throttled {
+    throughline_testing::ledger_conformance!(super::support::fresh_that_throttles);
+}
+
+mod where_transactions_collide {
+    throughline_testing::ledger_conformance!(super::support::fresh_where_transactions_collide);
+}

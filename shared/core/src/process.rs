@@ -343,6 +343,13 @@ impl<H: Handler> MainPath<'_, H> {
                     info!(%key, reruns, "an entity changed meanwhile: loading and deciding again");
                     self.ports.time.sleep(Backoff::REQUEST.wait(reruns, self.ports.random)).await;
                 }
+                // It may have happened, and then this is no reason to dead-letter it.
+                CommitOutcome::Failed(error) if record.is_last_attempt => {
+                    break match self.recall(lane, &claim).await {
+                        Some(Outcome::Duplicate) => Outcome::Done,
+                        _ => self.committed(CommitOutcome::Failed(error)),
+                    };
+                }
                 outcome => break self.committed(outcome),
             }
         };
@@ -427,8 +434,10 @@ impl<H: Handler> MainPath<'_, H> {
             CommitOutcome::Duplicate => Outcome::Duplicate,
             CommitOutcome::Mismatch => Outcome::Failed(mismatch()),
             CommitOutcome::Busy { until } => self.busy(until),
+            // Whoever took over may still finish the work: it is not for us to give it up.
             CommitOutcome::LeaseLost => {
-                retry(LedgerError("the lease ended before the work did".into()), "LeaseLost")
+                let after = self.settings.redelivery.wait(1, self.ports.random);
+                Outcome::HandedBack { after, cause: RetryCause::LeaseLost }
             }
             CommitOutcome::Conflict(key) => retry(
                 LedgerError(format!("{key} was changed by others each time it was loaded")),

@@ -169,7 +169,7 @@ pub(super) fn claim_of(commit: &Commit, finished: usize) -> (&Claim, &[Outgoing]
     }
 }
 
-fn refused_put(claim: &Claim, error: &SdkError<PutItemError>) -> Answer {
+pub(super) fn refused_put(claim: &Claim, error: &SdkError<PutItemError>) -> Answer {
     match error.as_service_error() {
         Some(PutItemError::ConditionalCheckFailedException(failed)) => {
             Answer::Items(vec![ItemAnswer::Claim(reasons::standing(claim, failed.item()))])

@@ -1,13 +1,14 @@
 //! Taking claims before their handlers run, and giving them back.
 
 use super::{
-    DynamoLedger, conditions, items,
+    DynamoLedger,
+    commit::refused_put,
+    conditions, items,
     layout::{self, Address},
-    reasons,
     statements::MOST_STATEMENTS,
 };
 use crate::describe;
-use aws_sdk_dynamodb::operation::{delete_item::DeleteItemError, put_item::PutItemError};
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use futures_util::future::join_all;
 use throughline_core::ledger::{
     Claim, ClaimOutcome, CommitOutcome, LedgerError, Standing,
@@ -68,14 +69,22 @@ impl DynamoLedger {
     }
 
     async fn take(&self, claim: &Claim) -> ClaimOutcome {
-        match self.put_claim(items::claim_item(claim, None), conditions::is_free(claim)).await {
-            Ok(()) => ClaimOutcome::Held,
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
-                    reasons::standing(claim, refusal.item()).on_refused_claim()
-                }
+        let Err(error) = self.put_claim(items::claim_item(claim, None), conditions::is_free(claim)).await
+        else {
+            return ClaimOutcome::Held;
+        };
+        match refused_put(claim, &error) {
+            Answer::Items(answers) => match answers.first() {
+                Some(ItemAnswer::Claim(standing)) => standing.on_refused_claim(),
                 _ => ClaimOutcome::Failed(LedgerError(describe(&error))),
             },
+            // It may have been taken: then it is ours.
+            Answer::Unknown(error) => match self.standings(&[claim]).await.as_deref() {
+                Ok([standing]) => standing.on_claim().unwrap_or(ClaimOutcome::Failed(error)),
+                _ => ClaimOutcome::Failed(error),
+            },
+            Answer::Refused(outcome) => failed(outcome),
+            Answer::Done | Answer::Standings(_) => ClaimOutcome::Failed(LedgerError(describe(&error))),
         }
     }
 

@@ -1,15 +1,21 @@
 //! A DynamoDB in this process, spoken to over HTTP; or the one that `THROUGHLINE_TEST_DYNAMODB` names, for
 //! instance a local cloud's `http://127.0.0.1:4566`.
 
+pub(crate) mod faults;
+
 use aws_sdk_dynamodb::{
     Client,
-    config::{BehaviorVersion, Credentials, Region},
+    config::{
+        BehaviorVersion, Credentials, Region,
+        retry::{RetryConfig, RetryPartition},
+    },
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
         ProjectionType, ScalarAttributeType,
     },
 };
-use std::collections::HashMap;
+use faults::{Fault, FaultyWire};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use throughline_aws::{
     DynamoLedger,
     ledger::{layout, outgoing_from_item},
@@ -32,16 +38,53 @@ pub(crate) struct LocalLedger {
 
 /// A fresh database with the ledger's table, its index, and the tables of the suite's own entities.
 pub(crate) async fn fresh() -> LocalLedger {
+    over(None).await
+}
+
+/// The same, where the first answer to every request of the ledger is lost.
+pub(crate) async fn fresh_that_loses_first_answers() -> LocalLedger {
+    over(Some(Fault::FirstAnswersLost)).await
+}
+
+/// The same, where every request of the ledger is throttled at first.
+pub(crate) async fn fresh_that_throttles() -> LocalLedger {
+    over(Some(Fault::FirstAttemptsThrottled)).await
+}
+
+/// The same, where no write of the ledger is ever answered.
+pub(crate) async fn fresh_that_answers_no_write() -> LocalLedger {
+    over(Some(Fault::AnswersToWritesLost)).await
+}
+
+/// The same, where every other transaction of the ledger collides.
+pub(crate) async fn fresh_where_transactions_collide() -> LocalLedger {
+    over(Some(Fault::TransactionsCollide)).await
+}
+
+async fn over(fault: Option<Fault>) -> LocalLedger {
     let endpoint = match std::env::var("THROUGHLINE_TEST_DYNAMODB") {
         Ok(endpoint) => endpoint,
         Err(_) => in_this_process().await,
     };
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::for_tests())
-        .endpoint_url(endpoint);
-    let client = Client::from_conf(config.build());
+    let config = || {
+        aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::for_tests())
+            .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
+            // Clients share a budget of retries otherwise, and so would the tests.
+            .retry_partition(RetryPartition::new(format!("{:016x}", fastrand::u64(..))))
+            .endpoint_url(&endpoint)
+    };
+    let client = Client::from_conf(config().build());
+    let faulty = match fault {
+        None => client.clone(),
+        Some(fault) => {
+            let inner = aws_smithy_http_client::Builder::new().build_http();
+            let wire = FaultyWire { inner, fault, transactions: Arc::default() };
+            Client::from_conf(config().http_client(wire).build())
+        }
+    };
     // Tests share a database that is not in this process: each has tables of its own there.
     let name = |what: &str| format!("conformance-{what}-{:016x}", fastrand::u64(..));
     let (table, stock_table, shelves_table) = (name("ledger"), name("stock"), name("shelves"));
@@ -49,7 +92,7 @@ pub(crate) async fn fresh() -> LocalLedger {
     create_table(&client, &stock_table, "sku", None).await;
     create_table(&client, &shelves_table, "place", Some("what")).await;
     let own_tables = [("stock".to_owned(), stock_table.clone()), ("shelves".to_owned(), shelves_table)];
-    let ledger = DynamoLedger::new(client.clone(), table.clone(), own_tables.into());
+    let ledger = DynamoLedger::new(faulty, table.clone(), own_tables.into());
     LocalLedger { ledger, client, table, stock_table }
 }
 

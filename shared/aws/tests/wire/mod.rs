@@ -1,6 +1,6 @@
 //! What is in the table, and what only DynamoDB refuses.
 
-use crate::support::{LocalLedger, fresh, text};
+use crate::support::{LocalLedger, fresh, fresh_that_answers_no_write, text};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 use std::{collections::HashMap, sync::Arc};
@@ -11,10 +11,14 @@ use throughline_aws::{
 use throughline_core::{
     Version,
     entity::EntityKey,
-    ledger::{Claim, Commit, CommitOutcome, Ledger as _, Save},
+    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger as _, Save},
 };
-use throughline_testing::conformance::fixtures::{
-    Shelf, Stock, account, after, bare, claim, command, commit, event, leased, load, opening, save, take,
+use throughline_testing::conformance::{
+    LedgerUnderTest as _,
+    fixtures::{
+        Shelf, Stock, account, after, bare, claim, command, commit, event, later, leased, load, opening,
+        save, take,
+    },
 };
 
 type Item = HashMap<String, AttributeValue>;
@@ -191,4 +195,76 @@ async fn an_entity_is_stored_as_native_attributes() {
     assert_eq!((number(&item, "balance"), number(&item, "_version"), number(&item, "_sequence")), (7, 1, 0));
     assert_eq!(item["tags"], AttributeValue::L(vec![AttributeValue::S("x".into())]));
     assert!(!item.contains_key(layout::EXPIRES_AT));
+}
+
+#[tokio::test]
+async fn a_commit_that_is_never_answered_is_found_by_its_claim() {
+    let ledger = fresh_that_answers_no_write().await;
+    let committed = CommitOutcome::Committed;
+    let one = [opening(claim("e-1"))];
+    assert_eq!(ledger.ledger.commit(&one).await, [committed.clone()], "a transaction");
+    let one = [bare(claim("e-2"))];
+    assert_eq!(ledger.ledger.commit(&one).await, [committed.clone()], "a put");
+    let three = ["e-3", "e-4", "e-5"].map(|id| bare(claim(id)));
+    assert_eq!(ledger.ledger.commit(&three).await, vec![committed; 3], "statements");
+    let again = three.map(|commit| bare(later(&commit.claim, 1)));
+    assert_eq!(ledger.ledger.commit(&again).await, vec![CommitOutcome::Duplicate; 3]);
+    assert_eq!(ledger.log().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_never_answered_is_found_by_its_token() {
+    let ledger = fresh_that_answers_no_write().await;
+    let claims = ["e-1", "e-2", "e-3"].map(leased);
+    assert_eq!(ledger.ledger.claim(&claims[..1]).await, [ClaimOutcome::Held]);
+    assert_eq!(ledger.ledger.claim(&claims).await, vec![ClaimOutcome::Held; 3]);
+    let others = claims.clone().map(|claim| later(&claim, 1));
+    assert_eq!(ledger.ledger.claim(&others).await, vec![ClaimOutcome::Busy { until: after(60) }; 3]);
+    let finished = claims.map(bare);
+    assert_eq!(ledger.ledger.commit(&finished).await, vec![CommitOutcome::Committed; 3]);
+}
+
+#[tokio::test]
+async fn what_is_not_known_is_not_called_done() {
+    let ledger = fresh_that_answers_no_write().await;
+    ledger.ledger.commit(&[opening(claim("e-1"))]).await;
+    // It is a conflict, and nobody says so.
+    let outcomes = ledger.ledger.commit(&[opening(claim("e-2"))]).await;
+    assert!(matches!(outcomes[..], [CommitOutcome::Failed(_)]), "{outcomes:?}");
+    assert_eq!(ledger.log().await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_item_that_cannot_be_written_fails_itself_alone_wherever_it_is() {
+    let ledger = fresh().await;
+    let too_large = json!({ "text": "x".repeat(500 * 1024) });
+    for position in 0..4 {
+        let commits: Vec<Commit> = (0..4)
+            .map(|n| {
+                let fields = if n == position { too_large.clone() } else { json!({ "balance": n }) };
+                let id = format!("a-{position}-{n}");
+                let saves = vec![save(account(&id), Version::Absent, &fields)];
+                Commit { saves, ..bare(claim(&format!("e-{position}-{n}"))) }
+            })
+            .collect();
+        for (n, outcome) in ledger.ledger.commit(&commits).await.into_iter().enumerate() {
+            let is_right = if n == position {
+                matches!(outcome, CommitOutcome::Invalid(_))
+            } else {
+                outcome == CommitOutcome::Committed
+            };
+            assert!(is_right, "{position}/{n}: {outcome:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_one_fails_itself_alone() {
+    let ledger = fresh().await;
+    commit(&ledger, &opening(claim("e-1"))).await;
+    let far_too_long = "x".repeat(5000);
+    let keys = [account("a-1"), account(&far_too_long), account("a-2")];
+    let loaded = ledger.ledger.load(&keys).await;
+    assert!(matches!(&loaded[0], Ok(Some(_))), "{loaded:?}");
+    assert!(loaded[1].is_err() && loaded[2] == Ok(None), "{loaded:?}");
 }

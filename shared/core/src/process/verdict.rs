@@ -38,6 +38,8 @@ pub enum RetryCause {
     },
     /// Another invocation is working on it.
     Busy,
+    /// Its lease ended before the work did, and another invocation took over.
+    LeaseLost,
     /// The invocation was about to end.
     Deadline,
     /// A record before it in its FIFO group has to be delivered again first.

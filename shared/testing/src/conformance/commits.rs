@@ -2,6 +2,7 @@
 
 use super::{
     LedgerUnderTest,
+    batches::commit_all,
     fixtures::{
         account, after, at, bare, claim, command, commit, event, fields, hash, later, load, logged_ids,
         opening, owner, save,
@@ -125,7 +126,7 @@ pub async fn one_failed_commit_of_a_batch_leaves_the_others_alone(ledger: &dyn L
         saves("e-3", "a-3", Version::Absent),
         bare(claim("e-4")),
     ];
-    let outcomes = ledger.ledger().commit(&batch).await;
+    let outcomes = commit_all(ledger, &batch).await;
     let expected = [
         CommitOutcome::Committed,
         CommitOutcome::Conflict(account("a-2")),
