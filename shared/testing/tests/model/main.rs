@@ -6,6 +6,7 @@
 //! Read [`rules`] for what the protocol demands, [`properties`] for what must never happen, and
 //! [`scenarios`] for the worlds. [`state`] is all there is at one moment; [`steps`], [`tasks`] and
 //! [`commits`] are what can happen next; [`ledger`] is what a ledger allows. [`search`] goes everywhere.
+//! [`against_memory_ledger`] holds the model's ledger to the real one.
 //!
 //! # The rules earn their place
 //!
@@ -68,6 +69,7 @@
 //! ```
 
 mod actions;
+mod against_memory_ledger;
 mod commits;
 mod ledger;
 mod properties;
