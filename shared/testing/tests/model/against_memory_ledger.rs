@@ -214,7 +214,7 @@ impl<'a> Pair<'a> {
 }
 
 async fn recall(memory: &MemoryLedger, claim: &port::Claim) -> Option<port::Obstacle> {
-    memory.recall(std::slice::from_ref(claim)).await.expect("the ledger answers").remove(0)
+    memory.recall(std::slice::from_ref(claim)).await.remove(0).expect("the ledger answers")
 }
 
 fn claim(attempt: &Attempt) -> port::Claim {
