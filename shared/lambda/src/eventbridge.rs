@@ -89,6 +89,9 @@ fn unanswered(cause: RetryCause) -> Unanswered {
     match cause {
         RetryCause::Failed { error_type, reason } => Unanswered::new(error_type, reason),
         RetryCause::Busy => Unanswered::new("Busy", "another invocation is working on this event"),
+        RetryCause::LeaseLost => {
+            Unanswered::new("LeaseLost", "another invocation took this event over when the lease ended")
+        }
         RetryCause::Deadline => Unanswered::new("Deadline", "the invocation was about to end"),
         RetryCause::Behind => Unanswered::new("Behind", "an event before it must be delivered first"),
         RetryCause::NotDeadLettered { reason } => Unanswered::new("NotDeadLettered", reason),

@@ -11,13 +11,14 @@ use aws_smithy_runtime_api::{
 };
 use serde_json::{Value, json};
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
+    None,
     /// Every request happens, and the answer to its first attempt is lost.
     FirstAnswersLost,
     /// Every request's first attempt is throttled.
@@ -35,6 +36,8 @@ pub(crate) struct FaultyWire {
     pub(crate) inner: SharedHttpClient,
     pub(crate) fault: Fault,
     pub(crate) transactions: Arc<AtomicUsize>,
+    /// What was asked for, in order.
+    pub(crate) operations: Arc<Mutex<Vec<String>>>,
 }
 
 impl HttpClient for FaultyWire {
@@ -47,6 +50,7 @@ impl HttpClient for FaultyWire {
             inner: self.inner.http_connector(settings, components),
             fault: self.fault,
             transactions: Arc::clone(&self.transactions),
+            operations: Arc::clone(&self.operations),
         })
     }
 }
@@ -56,6 +60,7 @@ struct FaultyConnection {
     inner: SharedHttpConnector,
     fault: Fault,
     transactions: Arc<AtomicUsize>,
+    operations: Arc<Mutex<Vec<String>>>,
 }
 
 /// What becomes of one request.
@@ -69,6 +74,7 @@ impl FaultyConnection {
     fn fate(&self, request: &HttpRequest) -> Fate {
         let header = |name: &str| request.headers().get(name).unwrap_or_default();
         let operation = header("x-amz-target").rsplit('.').next().unwrap_or_default();
+        self.operations.lock().expect("nobody panicked").push(operation.to_owned());
         let is_first = header("amz-sdk-request").contains("attempt=1");
         let is_write = ["TransactWriteItems", "PutItem", "BatchExecuteStatement"].contains(&operation);
         match self.fault {

@@ -15,7 +15,11 @@ use aws_sdk_dynamodb::{
     },
 };
 use faults::{Fault, FaultyWire};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use throughline_aws::{
     DynamoLedger,
     ledger::{layout, outgoing_from_item},
@@ -38,30 +42,31 @@ pub(crate) struct LocalLedger {
 
 /// A fresh database with the ledger's table, its index, and the tables of the suite's own entities.
 pub(crate) async fn fresh() -> LocalLedger {
-    over(None).await
+    counted(Fault::None).await.0
 }
 
 /// The same, where the first answer to every request of the ledger is lost.
 pub(crate) async fn fresh_that_loses_first_answers() -> LocalLedger {
-    over(Some(Fault::FirstAnswersLost)).await
+    counted(Fault::FirstAnswersLost).await.0
 }
 
 /// The same, where every request of the ledger is throttled at first.
 pub(crate) async fn fresh_that_throttles() -> LocalLedger {
-    over(Some(Fault::FirstAttemptsThrottled)).await
+    counted(Fault::FirstAttemptsThrottled).await.0
 }
 
 /// The same, where no write of the ledger is ever answered.
 pub(crate) async fn fresh_that_answers_no_write() -> LocalLedger {
-    over(Some(Fault::AnswersToWritesLost)).await
+    counted(Fault::AnswersToWritesLost).await.0
 }
 
 /// The same, where every other transaction of the ledger collides.
 pub(crate) async fn fresh_where_transactions_collide() -> LocalLedger {
-    over(Some(Fault::TransactionsCollide)).await
+    counted(Fault::TransactionsCollide).await.0
 }
 
-async fn over(fault: Option<Fault>) -> LocalLedger {
+/// A fresh database behind a wire with a fault, and the operations that are asked of it.
+pub(crate) async fn counted(fault: Fault) -> (LocalLedger, Arc<Mutex<Vec<String>>>) {
     let endpoint = match std::env::var("THROUGHLINE_TEST_DYNAMODB") {
         Ok(endpoint) => endpoint,
         Err(_) => in_this_process().await,
@@ -77,14 +82,14 @@ async fn over(fault: Option<Fault>) -> LocalLedger {
             .endpoint_url(&endpoint)
     };
     let client = Client::from_conf(config().build());
-    let faulty = match fault {
-        None => client.clone(),
-        Some(fault) => {
-            let inner = aws_smithy_http_client::Builder::new().build_http();
-            let wire = FaultyWire { inner, fault, transactions: Arc::default() };
-            Client::from_conf(config().http_client(wire).build())
-        }
+    let operations = Arc::default();
+    let wire = FaultyWire {
+        inner: aws_smithy_http_client::Builder::new().build_http(),
+        fault,
+        transactions: Arc::default(),
+        operations: Arc::clone(&operations),
     };
+    let faulty = Client::from_conf(config().http_client(wire).build());
     // Tests share a database that is not in this process: each has tables of its own there.
     let name = |what: &str| format!("conformance-{what}-{:016x}", fastrand::u64(..));
     let (table, stock_table, shelves_table) = (name("ledger"), name("stock"), name("shelves"));
@@ -93,7 +98,7 @@ async fn over(fault: Option<Fault>) -> LocalLedger {
     create_table(&client, &shelves_table, "place", Some("what")).await;
     let own_tables = [("stock".to_owned(), stock_table.clone()), ("shelves".to_owned(), shelves_table)];
     let ledger = DynamoLedger::new(faulty, table.clone(), own_tables.into());
-    LocalLedger { ledger, client, table, stock_table }
+    (LocalLedger { ledger, client, table, stock_table }, operations)
 }
 
 /// Starts a database that ends with the test; returns its endpoint.

@@ -200,13 +200,13 @@ async fn an_entity_is_stored_as_native_attributes() {
 #[tokio::test]
 async fn a_commit_that_is_never_answered_is_found_by_its_claim() {
     let ledger = fresh_that_answers_no_write().await;
-    let committed = CommitOutcome::Committed;
+    let committed = [CommitOutcome::Committed];
     let one = [opening(claim("e-1"))];
-    assert_eq!(ledger.ledger.commit(&one).await, [committed.clone()], "a transaction");
+    assert_eq!(ledger.ledger.commit(&one).await, committed, "a transaction");
     let one = [bare(claim("e-2"))];
-    assert_eq!(ledger.ledger.commit(&one).await, [committed.clone()], "a put");
+    assert_eq!(ledger.ledger.commit(&one).await, committed, "a put");
     let three = ["e-3", "e-4", "e-5"].map(|id| bare(claim(id)));
-    assert_eq!(ledger.ledger.commit(&three).await, vec![committed; 3], "statements");
+    assert_eq!(ledger.ledger.commit(&three).await, vec![CommitOutcome::Committed; 3], "statements");
     let again = three.map(|commit| bare(later(&commit.claim, 1)));
     assert_eq!(ledger.ledger.commit(&again).await, vec![CommitOutcome::Duplicate; 3]);
     assert_eq!(ledger.log().await.len(), 1);

@@ -1,6 +1,7 @@
-//! The conformance suite against the DynamoDB ledger, and what is special to DynamoDB: all over the wire.
+//! The DynamoDB ledger over the wire: the conformance suite, what a batch costs, and what is special to it.
 //! The suite holds on a wire that works, and on wires that lose answers, throttle and collide.
 
+mod requests;
 mod support;
 mod wire;
 
