@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use std::{future::Future, io, net::SocketAddr};
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::{JoinHandle, JoinSet},
 };
 
@@ -21,6 +22,7 @@ pub(crate) type Reply = io::Result<Response<Full<Bytes>>>;
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
+    open: watch::Receiver<usize>,
     task: JoinHandle<()>,
 }
 
@@ -32,12 +34,19 @@ impl Server {
     {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, answer));
-        Ok(Self { address, task })
+        let (count, open) = watch::channel(0);
+        let task = tokio::spawn(accept(listener, count, answer));
+        Ok(Self { address, open, task })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Waits until no connection is open: whatever was sent on them has been read by then.
+    pub(crate) async fn deserted(&self) {
+        // The task that counts lives as long as this value.
+        _ = self.open.clone().wait_for(|open| *open == 0).await;
     }
 }
 
@@ -47,7 +56,7 @@ impl Drop for Server {
     }
 }
 
-async fn accept<A, F>(listener: TcpListener, answer: A)
+async fn accept<A, F>(listener: TcpListener, open: watch::Sender<usize>, answer: A)
 where
     A: Fn(Request<Bytes>) -> F + Clone + Send + 'static,
     F: Future<Output = Reply> + Send + 'static,
@@ -58,6 +67,7 @@ where
             Ok((stream, _)) = listener.accept() => { connections.spawn(serve(stream, answer.clone())); }
             Some(_) = connections.join_next() => {}
         }
+        open.send_replace(connections.len());
     }
 }
 

@@ -61,7 +61,7 @@ struct Shared {
     forward: Client<HttpConnector, Full<Bytes>>,
     asks_for_capacity: AtomicBool,
     state: Mutex<State>,
-    /// How many requests are with a service.
+    /// How many requests are not done with.
     under_way: watch::Sender<usize>,
 }
 
@@ -97,7 +97,7 @@ impl Recorder {
             let shared = Arc::clone(&shared);
             move |request| {
                 // Of its own: what has reached us reaches the service, even if its sender is dead by then.
-                let answering = tokio::spawn(Arc::clone(&shared).answer(request));
+                let answering = tokio::spawn(Arc::clone(&shared).attend(request));
                 async move { answering.await.map_err(io::Error::other)? }
             }
         });
@@ -121,8 +121,10 @@ impl Recorder {
         self.shared.state().death.take().is_some()
     }
 
-    /// Waits until no request is with a service.
+    /// Waits until everything that functions have sent before they died has been done. Does not return while
+    /// a function lives that has sent anything.
     pub async fn quiet(&self) {
+        self.server.deserted().await;
         // The sender is in the same value: it is there.
         _ = self.shared.under_way.subscribe().wait_for(|count| *count == 0).await;
     }
@@ -164,7 +166,17 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn answer(self: Arc<Self>, request: Request<Bytes>) -> Reply {
+    /// Counts the request as under way from the moment it is there.
+    fn attend(self: Arc<Self>, request: Request<Bytes>) -> impl Future<Output = Reply> {
+        self.under_way.send_modify(|count| *count += 1);
+        async move {
+            let answer = self.answer(request).await;
+            self.under_way.send_modify(|count| *count -= 1);
+            answer
+        }
+    }
+
+    async fn answer(&self, request: Request<Bytes>) -> Reply {
         let operation = stands::operation(request.headers(), request.body());
         let (place, death) = self.write_down(operation.clone(), request.body().clone());
         if let Some((Moment::Before, victim)) = &death {
@@ -210,14 +222,8 @@ impl Shared {
         }
     }
 
+    /// Asks the service.
     async fn pass(&self, operation: &str, request: Request<Bytes>) -> io::Result<Response<Bytes>> {
-        self.under_way.send_modify(|count| *count += 1);
-        let answer = self.ask(operation, request).await;
-        self.under_way.send_modify(|count| *count -= 1);
-        answer
-    }
-
-    async fn ask(&self, operation: &str, request: Request<Bytes>) -> io::Result<Response<Bytes>> {
         let (mut head, mut body) = request.into_parts();
         if !stands::is_for_dynamodb(&head.headers) {
             let (status, content_type, body) = stands::answer(operation, &body);
