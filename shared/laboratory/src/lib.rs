@@ -20,6 +20,8 @@
 //! # }
 //! ```
 
+#![cfg(feature = "hosting")]
+
 pub mod batch;
 pub mod capacity;
 pub mod database;
