@@ -14,7 +14,7 @@ use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     process::{Child, Command},
     sync::{Notify, watch},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 
 /// How many of its last lines are kept.
@@ -49,12 +49,12 @@ impl Process {
         let mut child = command.spawn().map_err(|error| format!("{}: {error}", binary.display()))?;
         let id = child.id().ok_or("the process ended at once")?;
         let lines = Lines::default();
-        // They end when the process does.
-        tokio::spawn(lines.clone().read(child.stdout.take()));
-        tokio::spawn(lines.clone().read(child.stderr.take()));
+        let mut readers = JoinSet::new();
+        readers.spawn(lines.clone().read(child.stdout.take()));
+        readers.spawn(lines.clone().read(child.stderr.take()));
         let (ended, see_end) = watch::channel(None);
         let kill = Arc::new(Notify::new());
-        let watching = tokio::spawn(watch_over(child, Arc::clone(&kill), ended));
+        let watching = tokio::spawn(watch_over(child, readers, Arc::clone(&kill), ended));
         Ok(Self { id, started_at, life: Life { kill, ended: see_end }, lines, watching })
     }
 
@@ -115,7 +115,12 @@ impl Life {
     }
 }
 
-async fn watch_over(mut child: Child, kill: Arc<Notify>, ended: watch::Sender<Option<ExitStatus>>) {
+async fn watch_over(
+    mut child: Child,
+    mut readers: JoinSet<()>,
+    kill: Arc<Notify>,
+    ended: watch::Sender<Option<ExitStatus>>,
+) {
     let status = tokio::select! {
         status = child.wait() => status,
         () = kill.notified() => {
@@ -124,6 +129,8 @@ async fn watch_over(mut child: Child, kill: Arc<Notify>, ended: watch::Sender<Op
             child.wait().await
         }
     };
+    // Whoever sees the end finds every line.
+    while readers.join_next().await.is_some() {}
     ended.send_replace(status.ok());
 }
 
