@@ -64,7 +64,11 @@ where
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            Ok((stream, _)) = listener.accept() => { connections.spawn(serve(stream, answer.clone())); }
+            accepted = listener.accept() => {
+                if let Ok((stream, _)) = accepted {
+                    connections.spawn(serve(stream, answer.clone()));
+                }
+            }
             Some(_) = connections.join_next() => {}
         }
         open.send_replace(connections.len());

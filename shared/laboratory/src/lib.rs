@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+// Without it only the functions in src/bin are built.
 #![cfg(feature = "hosting")]
 
 pub mod batch;

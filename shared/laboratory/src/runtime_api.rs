@@ -39,7 +39,7 @@ struct Shared {
 struct Invocation {
     id: String,
     payload: Bytes,
-    deadline: SystemTime,
+    remaining: Duration,
 }
 
 /// What the process said about an invocation.
@@ -85,9 +85,8 @@ impl RuntimeApi {
             format!("00000000-0000-4000-8000-{:012}", self.shared.last_id.fetch_add(1, Ordering::Relaxed));
         let (answered, answer) = oneshot::channel();
         self.shared.running().insert(id.clone(), answered);
-        let deadline = SystemTime::now() + remaining;
         // The other end is in the same value: it is there.
-        _ = self.shared.to_do.send(Invocation { id, payload, deadline });
+        _ = self.shared.to_do.send(Invocation { id, payload, remaining });
         answer
     }
 }
@@ -128,8 +127,9 @@ async fn next(shared: &Shared) -> Reply {
     let Some(invocation) = shared.next.lock().await.recv().await else {
         return Err(std::io::Error::other("the Runtime API has ended"));
     };
-    let Invocation { id, payload, deadline } = invocation;
-    let deadline = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let Invocation { id, payload, remaining } = invocation;
+    // Its time begins when the process has it, however long the process took to start.
+    let deadline = (SystemTime::now() + remaining).duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let mut response = reply(200, JSON, payload)?;
     for (name, value) in [
         ("lambda-runtime-aws-request-id", id.as_str()),
