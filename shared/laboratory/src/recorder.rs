@@ -153,7 +153,7 @@ impl Recorder {
         self.shared.state().capacity
     }
 
-    /// Forgets every request and what they consumed.
+    /// Forgets every request and what they consumed. For when no request is under way.
     pub fn forget(&self) {
         let mut state = self.shared.state();
         state.calls.clear();
@@ -213,7 +213,6 @@ impl Shared {
     fn settle(&self, place: usize, answer: &Response<Bytes>) {
         let asked = self.asks_for_capacity.load(Ordering::Relaxed);
         let mut state = self.state();
-        // Whoever forgets while a request is under way forgets it, too.
         let Some(call) = state.calls.get_mut(place) else { return };
         call.status = Some(answer.status().as_u16());
         if asked {

@@ -18,12 +18,14 @@ const SAVE_EMIT: usize = 2;
 const TRANSACTION: usize = 3;
 const BY_HAND: usize = 4;
 
-const CONTESTANTS: [(&str, Contestant); 5] = [
+const CONTESTANTS: [(&str, Contestant); 6] = [
     ("Throughline, no effects", Contestant::framework("no-effects")),
     ("bare, one BatchExecuteStatement a batch", Contestant::bare("statement")),
     ("Throughline, one save and one event", Contestant::framework("save-emit")),
     ("bare, one TransactWriteItems a batch", Contestant::bare("transaction")),
     ("by hand, conditional put then update a record", Contestant::bare("by-hand")),
+    // What its logs cost. No goal is held against it: logs are on in every comparison.
+    ("Throughline, no effects, logs off", Contestant::framework("no-effects").without_logs()),
 ];
 
 /// A running contestant, and what it has used.

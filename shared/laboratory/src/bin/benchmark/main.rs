@@ -30,15 +30,21 @@ struct Contestant {
     binary: &'static str,
     /// The variable that picks what it does, and its value.
     choice: (&'static str, &'static str),
+    /// The framework's `THROUGHLINE_LOG`.
+    log: &'static str,
 }
 
 impl Contestant {
     const fn framework(handler: &'static str) -> Self {
-        Self { binary: "benchmark-framework", choice: ("BENCHMARK_HANDLER", handler) }
+        Self { binary: "benchmark-framework", choice: ("BENCHMARK_HANDLER", handler), log: "info" }
     }
 
     const fn bare(request: &'static str) -> Self {
-        Self { binary: "benchmark-bare", choice: ("BENCHMARK_REQUEST", request) }
+        Self { binary: "benchmark-bare", choice: ("BENCHMARK_REQUEST", request), log: "info" }
+    }
+
+    const fn without_logs(self) -> Self {
+        Self { log: "off", ..self }
     }
 
     fn settings(&self, laboratory: &Laboratory) -> Result<FunctionSettings, Trouble> {
@@ -46,7 +52,10 @@ impl Contestant {
             .ok_or("THROUGHLINE_FUNCTIONS must name the folder of the functions' binaries")?;
         let (name, value) = self.choice;
         let settings = laboratory.function("benchmark", PathBuf::from(folder).join(self.binary));
-        Ok(settings.with(name, value).with("THROUGHLINE_SOURCE", "benchmark"))
+        Ok(settings
+            .with(name, value)
+            .with("THROUGHLINE_SOURCE", "benchmark")
+            .with("THROUGHLINE_LOG", self.log))
     }
 
     async fn start(&self, laboratory: &Laboratory) -> Result<Function, Trouble> {
