@@ -128,7 +128,14 @@ impl Deployment {
         cargo.current_dir(self.project.root()).args(["build", "--locked", "--profile", &self.profile]);
         // The selection decides which features the dependencies get. This is the one scripts/setup builds
         // the command with: another would build the AWS SDK a second time.
-        cargo.args(["--workspace", "--exclude", "throughline-testing", "--bins"]);
+        cargo.args([
+            "--workspace",
+            "--exclude",
+            "throughline-testing",
+            "--exclude",
+            "throughline-laboratory",
+            "--bins",
+        ]);
         let status = cargo.status().map_err(file(Path::new("cargo")))?;
         if !status.success() {
             let output = "cargo says why above".into();
