@@ -13,7 +13,7 @@ use crate::{
     Attributes, Context, Envelope, Failure, Handler, Message, Timestamp,
     backoff::Backoff,
     dead_letter::DeadLetter,
-    decode::{self, DecodeError, Origin},
+    decode::{self, DecodeError, Decoded, Origin},
     effects,
     failure::FailureKind,
     identity::{ClaimKey, OwnerToken, PayloadHash},
@@ -193,8 +193,13 @@ impl<H: Handler> MainPath<'_, H> {
     /// is this record's failure, too.
     fn open<'r>(&self, position: usize, record: Record<'r>) -> Prepared<'r, H::Message> {
         let mut attributes = None;
-        let opened = catch_unwind(AssertUnwindSafe(|| self.read(&record, &mut attributes)))
-            .unwrap_or_else(|panic| Err(panicked(&*panic)));
+        let opened = catch_unwind(AssertUnwindSafe(|| self.read(&record, &mut attributes)));
+        let opened = opened.unwrap_or_else(|panic| {
+            let origin = Origin { message_id: record.message_id, source: record.source };
+            let envelope = || decode::open(record.body, H::Message::WIRE_FORM, origin).ok();
+            attributes = attributes.take().or_else(|| envelope().map(|envelope| envelope.attributes));
+            Err(panicked(&*panic))
+        });
         Prepared { position, record, attributes, opened }
     }
 
@@ -204,12 +209,15 @@ impl<H: Handler> MainPath<'_, H> {
         attributes: &mut Option<Attributes>,
     ) -> Result<Opened<H::Message>, Failure> {
         let origin = Origin { message_id: record.message_id, source: record.source };
-        let encoded = decode::open(record.body, H::Message::WIRE_FORM, origin).map_err(undecodable)?;
-        *attributes = Some(encoded.attributes.clone());
-        let data =
-            serde_json::from_str(encoded.data.get()).map_err(DecodeError::NotJson).map_err(undecodable)?;
-        let hash = PayloadHash::of(&encoded.attributes.message_type, &data);
-        let envelope: Envelope<H::Message> = decode::read(encoded).map_err(undecodable)?;
+        let Decoded { envelope, data_json } =
+            decode::decode::<H::Message>(record.body, origin).map_err(|undecoded| {
+                *attributes = undecoded.attributes.map(|attributes| *attributes);
+                undecodable(undecoded.error)
+            })?;
+        *attributes = Some(envelope.attributes.clone());
+        let hash = PayloadHash::of(&envelope.attributes.message_type, &data_json)
+            .map_err(DecodeError::NotJson)
+            .map_err(undecodable)?;
         let Attributes { source, id, .. } = &envelope.attributes;
         let key = match self.handler.key(&envelope.data) {
             Some(key) => ClaimKey::for_business_key(self.handler.name(), &key),
