@@ -1,6 +1,11 @@
 //! From a record's body to a typed envelope.
 //!
 //! A body may be a CloudEvent, an EventBridge event around one, or an SNS notification around either.
+//!
+//! [`decode`] is the whole way. The bodies that are sent most go it in one pass, which knows only how to
+//! succeed; for all others, and for everything that is wrong, [`open`] and [`read`] decide.
+
+mod one_pass;
 
 use crate::{
     Envelope, Message,
@@ -90,6 +95,53 @@ pub struct Origin<'a> {
     pub message_id: &'a str,
     /// The source, such as a queue's ARN.
     pub source: &'a str,
+}
+
+/// A message that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded<'a, M> {
+    /// The message in its envelope.
+    pub envelope: Envelope<M>,
+    /// The JSON that its data was read from, to be hashed.
+    pub data_json: Cow<'a, str>,
+}
+
+/// A body that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Undecodable {
+    /// What the envelope says, if it is only the data that is wrong.
+    pub attributes: Option<Box<Attributes>>,
+    /// What is wrong.
+    pub error: DecodeError,
+}
+
+/// Reads a body: its envelope and its data.
+///
+/// # Errors
+/// [`Undecodable`], with the envelope if that much could be read.
+pub fn decode<'a, M: Message>(body: &'a str, origin: Origin<'_>) -> Result<Decoded<'a, M>, Undecodable> {
+    if M::WIRE_FORM == WireForm::CloudEvent
+        && let Some(decoded) = one_pass::decode(body)
+    {
+        return Ok(decoded);
+    }
+    decode_step_by_step(body, origin)
+}
+
+fn decode_step_by_step<'a, M: Message>(
+    body: &str,
+    origin: Origin<'_>,
+) -> Result<Decoded<'a, M>, Undecodable> {
+    let Envelope { attributes, data } =
+        open(body, M::WIRE_FORM, origin).map_err(|error| Undecodable { attributes: None, error })?;
+    match M::decode(&attributes.message_type, attributes.schema_version, &data) {
+        Ok(message) => Ok(Decoded {
+            envelope: Envelope { attributes, data: message },
+            data_json: Cow::Owned(Box::<str>::from(data).into()),
+        }),
+        Err(error) => Err(Undecodable { attributes: Some(Box::new(attributes)), error: error.into() }),
+    }
 }
 
 /// Reads the envelope, leaving its data as JSON text.

@@ -11,7 +11,11 @@ use serde::{
     ser::SerializeMap,
 };
 use serde_json::{Value, value::RawValue};
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// The version of the specification this speaks.
 pub const SPEC_VERSION: &str = "1.0";
@@ -208,7 +212,12 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
         let (mut data, mut content_type) = (None, None::<String>);
         let mut correlation_id: Option<String> = None;
         let mut attributes = Attributes::new("", "", "");
+        let mut names = BTreeSet::new();
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            // Two readers could take two different messages from it.
+            if !names.insert(name.to_string()) {
+                return Err(de::Error::custom(format_args!("`{name}` is given twice")));
+            }
             match &*name {
                 "specversion" => spec_version = Some(map.next_value()?),
                 "id" => id = non_empty::<A>("id", map.next_value()?)?,
@@ -311,6 +320,8 @@ mod tests {
                 r#"{"specversion":"1.0","id":"1","source":"s","type":"t","datacontenttype":"text/xml"}"#,
                 "only JSON",
             ),
+            (r#"{"specversion":"1.0","id":"1","source":"s","id":"2","type":"t"}"#, "`id` is given twice"),
+            (r#"{"specversion":"1.0","id":"1","source":"s","type":"t","x":1,"x":1}"#, "`x` is given twice"),
             ("[]", "expected a CloudEvent"),
         ] {
             let error = read(text).unwrap_err().to_string();

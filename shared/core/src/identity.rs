@@ -2,8 +2,9 @@
 //! emitted messages. All but the owner token are functions of the input, so that running a handler
 //! twice can only produce the same ids.
 
+mod canonical;
+
 use crate::envelope::Attributes;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt::{self, Write as _};
 use uuid::Uuid;
@@ -27,12 +28,14 @@ impl ClaimKey {
     /// CloudEvents ids are unique within a source, so the key holds both. The source is length-prefixed:
     /// no two pairs of source and id can make the same key.
     pub fn for_event(handler: &str, source: &str, id: &str) -> Self {
-        Self::fit(handler, "event", &format!("{}:{source}:{id}", source.len()))
+        Self::fit(handler, "event", source.len() + id.len(), |key| {
+            _ = write!(key, "{}:{source}:{id}", source.len());
+        })
     }
 
     /// For a handler that names its own business key.
     pub fn for_business_key(handler: &str, key: &str) -> Self {
-        Self::fit(handler, "key", key)
+        Self::fit(handler, "key", key.len(), |text| text.push_str(key))
     }
 
     /// The key as text.
@@ -45,12 +48,19 @@ impl ClaimKey {
         Uuid::new_v5(&NAMESPACE, self.0.as_bytes()).to_string()
     }
 
-    fn fit(handler: &str, form: &str, identity: &str) -> Self {
-        let key = format!("claim#{handler}#{form}#{identity}");
+    /// `identity` writes about so many bytes.
+    fn fit(handler: &str, form: &str, about: usize, identity: impl FnOnce(&mut String)) -> Self {
+        let mut key = String::with_capacity("claim###00000:".len() + handler.len() + form.len() + about);
+        for part in ["claim#", handler, "#", form, "#"] {
+            key.push_str(part);
+        }
+        let identity_start = key.len();
+        identity(&mut key);
         if key.len() <= Self::LONGEST {
             return Self(key);
         }
-        Self(format!("claim#{handler}#{form}-sha256#{}", hex(&Sha256::digest(identity))))
+        let digest = Sha256::digest(&key[identity_start..]);
+        Self(format!("claim#{handler}#{form}-sha256#{digest:x}"))
     }
 }
 
@@ -63,76 +73,61 @@ impl fmt::Display for ClaimKey {
 /// The hash of a message's type and data, not of its bytes: white space and the order of members do not
 /// count. The same identity with another hash is another message pretending to be this one. Numbers count as
 /// JSON libraries read them: integers of up to 64 bits exactly, all others as floating-point numbers.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PayloadHash(String);
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct PayloadHash([u8; 32]);
 
 impl PayloadHash {
-    /// Hashes a type and its data.
+    /// Hashes a type and its data, which is JSON text.
     ///
     /// ```
     /// use throughline_core::identity::PayloadHash;
-    /// let one = PayloadHash::of("t", &serde_json::from_str(r#"{"a":1,"b":2}"#).unwrap());
-    /// let two = PayloadHash::of("t", &serde_json::from_str(r#"{ "b": 2, "a": 1 }"#).unwrap());
+    /// let one = PayloadHash::of("t", r#"{"a":1,"b":2}"#)?;
+    /// let two = PayloadHash::of("t", r#"{ "b": 2, "a": 1 }"#)?;
     /// assert_eq!(one, two);
+    /// # Ok::<(), serde_json::Error>(())
     /// ```
-    pub fn of(message_type: &str, data: &Value) -> Self {
-        let mut text = String::new();
-        canonical(data, &mut text);
+    ///
+    /// # Errors
+    /// When the data is no JSON, or JSON that is not read: a number beyond the range of `f64`, half a
+    /// surrogate pair, more than 127 levels of nesting.
+    pub fn of(message_type: &str, data: &str) -> Result<Self, serde_json::Error> {
         let mut hash = Sha256::new();
         hash.update(message_type.len().to_be_bytes());
         hash.update(message_type);
-        hash.update(text);
-        Self(hex(&hash.finalize()[..16]))
+        hash.update(canonical::canonical(data)?);
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(hash.finalize()) {
+            pair[0] = HEX_DIGITS[usize::from(byte >> 4)];
+            pair[1] = HEX_DIGITS[usize::from(byte & 0xf)];
+        }
+        Ok(Self(digits))
     }
 
-    /// A hash read back from a ledger.
-    pub fn from_text(text: impl Into<String>) -> Self {
-        Self(text.into())
+    /// A hash read back from a ledger: 32 hexadecimal digits. Nothing else is one.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let digits: [u8; 32] = text.as_bytes().try_into().ok()?;
+        digits.iter().all(|digit| HEX_DIGITS.contains(digit)).then_some(Self(digits))
     }
 
     /// The hash as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
-/// JSON with members sorted by name and no white space. Sorts by itself: whether `Value`'s own map
-/// sorts depends on a feature that any crate in a build can switch.
-fn canonical(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_by_key(|(name, _)| *name);
-            out.push('{');
-            for (at, (name, value)) in members.into_iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                _ = write!(out, "{}:", Value::from(name.as_str()));
-                canonical(value, out);
-            }
-            out.push('}');
-        }
-        Value::Array(values) => {
-            out.push('[');
-            for (at, value) in values.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                canonical(value, out);
-            }
-            out.push(']');
-        }
-        scalar => _ = write!(out, "{scalar}"),
+impl fmt::Display for PayloadHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        _ = write!(text, "{byte:02x}");
-        text
-    })
+impl fmt::Debug for PayloadHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PayloadHash").field(&self.as_str()).finish()
+    }
 }
+
+const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Proof of who holds a claim: random for every attempt, so that a process which was believed dead can
 /// never pass for its successor.
@@ -172,8 +167,10 @@ pub fn emitted_id(
     subject: Option<&str>,
     ordinal: usize,
 ) -> String {
-    let mut name = String::new();
-    for part in [&parent.source, &parent.id, handler, message_type, subject.unwrap_or_default()] {
+    let parts = [&parent.source, &parent.id, handler, message_type, subject.unwrap_or_default()];
+    let mut name =
+        String::with_capacity(parts.iter().map(|part| part.len() + "000:;".len()).sum::<usize>() + 4);
+    for part in parts {
         _ = write!(name, "{}:{part};", part.len());
     }
     _ = write!(name, "{ordinal}");
@@ -200,10 +197,31 @@ mod tests {
 
     #[test]
     fn the_payload_hash_sees_type_and_value_but_not_layout() {
-        let hash = |name, text: &str| PayloadHash::of(name, &serde_json::from_str(text).unwrap());
+        let hash = |name, text: &str| PayloadHash::of(name, text).unwrap();
         assert_eq!(hash("t", r#"{"a":[1,{"c":1,"b":2}]}"#), hash("t", r#"{"a":[1,{"b":2,"c":1}]}"#));
         assert_ne!(hash("t", r#"{"a":[1,2]}"#), hash("t", r#"{"a":[2,1]}"#));
         assert_ne!(hash("t", "{}"), hash("u", "{}"));
+    }
+
+    #[test]
+    fn a_payload_hash_is_read_back_from_its_text_and_from_no_other() {
+        let hash = PayloadHash::of("t", "null").unwrap();
+        assert_eq!(PayloadHash::from_text(hash.as_str()), Some(hash.clone()));
+        assert_eq!(hash.to_string().len(), 32);
+        for other in ["", "0123", &hash.as_str().to_uppercase(), &format!("{hash}0")] {
+            assert_eq!(PayloadHash::from_text(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn claim_keys_and_payload_hashes_are_fixed_for_ever() {
+        let hash = PayloadHash::of("t", r#"{"b":[1,2.50,"ä\n"],"a":null}"#).unwrap();
+        assert_eq!(hash.as_str(), "f8495ca87708a30d2c85aaaefdda29dc");
+        assert_eq!(ClaimKey::for_business_key("h", "k").as_str(), "claim#h#key#k");
+        assert_eq!(
+            ClaimKey::for_event("h", "s", &"x".repeat(1020)).as_str(),
+            "claim#h#event-sha256#e8be73f541651aedfac10679a158f024a2d2efdc3e3d211312f3206d6a71a537"
+        );
     }
 
     #[test]

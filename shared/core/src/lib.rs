@@ -21,6 +21,9 @@ pub mod message;
 pub mod ports;
 pub mod process;
 pub mod relay;
+pub mod sqs_batch;
+
+mod scanner;
 
 pub use context::Context;
 pub use effects::{Effects, IntoEffects};
@@ -47,6 +50,6 @@ pub mod prelude {
 /// What the macros of this crate expand to. Not part of the interface.
 #[doc(hidden)]
 pub mod __macro {
-    pub use crate::message::{decode_data, encode_data, versions};
+    pub use crate::message::{decode_data, decode_first, encode_data, versions};
     pub use serde_json::value::RawValue;
 }

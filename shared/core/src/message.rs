@@ -129,6 +129,14 @@ pub trait Message: Debug + Clone + Send + Sync + Sized + 'static {
     /// # Errors
     /// [`DataError`] says whether the type, the version or the shape is wrong.
     fn decode(name: &str, version: u16, data: &RawValue) -> Result<Self, DataError>;
+    /// Reads the data that a text begins with, and says how long that is; nothing if
+    /// [`decode`](Self::decode) would fail. The macros' way to read data without first looking for its end.
+    #[doc(hidden)]
+    fn decode_first(name: &str, version: u16, text: &str) -> Option<(Self, usize)> {
+        let mut values = serde_json::Deserializer::from_str(text).into_iter();
+        let data: &RawValue = values.next()?.ok()?;
+        Some((Self::decode(name, version, data).ok()?, values.byte_offset()))
+    }
 }
 
 /// A fact: something that happened, in the past tense, told to whoever cares.
@@ -224,6 +232,13 @@ pub fn encode_data<T: Serialize>(data: &T) -> Result<Box<RawValue>, serde_json::
 #[doc(hidden)]
 pub fn decode_data<T: DeserializeOwned>(name: &str, data: &RawValue) -> Result<T, DataError> {
     serde_json::from_str(data.get()).map_err(|source| DataError::Malformed { name: name.into(), source })
+}
+
+#[doc(hidden)]
+pub fn decode_first<T: DeserializeOwned>(text: &str) -> Option<(T, usize)> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter();
+    let data = values.next()?.ok()?;
+    Some((data, values.byte_offset()))
 }
 
 /// The versions a catalogue may name. Constants rather than a function that reads the text, so that the
@@ -356,6 +371,12 @@ macro_rules! __catalogue {
                     }
                     Err($crate::message::DataError::not_in(Self::CATALOGUE, name, version))
                 }
+                fn decode_first(name: &str, version: u16, text: &str) -> Option<(Self, usize)> {
+                    if name == Self::CATALOGUE[0].name && version == Self::CATALOGUE[0].version {
+                        return $crate::__macro::decode_first(text);
+                    }
+                    None
+                }
             }
         )+
 
@@ -384,6 +405,16 @@ macro_rules! __catalogue {
                     }
                 )+
                 Err($crate::message::DataError::not_in(Self::CATALOGUE, name, version))
+            }
+            fn decode_first(name: &str, version: u16, text: &str) -> Option<(Self, usize)> {
+                $(
+                    let entry = <$payload as $crate::Message>::CATALOGUE[0];
+                    if name == entry.name && version == entry.version {
+                        let (payload, length) = $crate::__macro::decode_first(text)?;
+                        return Some((Self::$variant(payload), length));
+                    }
+                )+
+                None
             }
         }
     };

@@ -21,7 +21,7 @@ use crate::{
     Attributes, Context, Envelope, Failure, Handler, Message, Timestamp,
     backoff::Backoff,
     dead_letter::DeadLetter,
-    decode::{self, DecodeError, Origin},
+    decode::{self, DecodeError, Decoded, Origin},
     effects,
     failure::FailureKind,
     identity::{ClaimKey, OwnerToken, PayloadHash},
@@ -161,8 +161,14 @@ impl<H: Handler> MainPath<'_, H> {
     /// is this record's failure, too.
     fn open<'r>(&self, position: usize, record: Record<'r>) -> Prepared<'r, H::Message> {
         let mut attributes = None;
-        let opened = catch_unwind(AssertUnwindSafe(|| self.read(&record, &mut attributes)))
-            .unwrap_or_else(|panic| Err(panicked(&*panic)));
+        let opened = catch_unwind(AssertUnwindSafe(|| self.read(&record, &mut attributes)));
+        let opened = opened.unwrap_or_else(|panic| {
+            let origin = Origin { message_id: record.message_id, source: record.source };
+            let envelope = || decode::open(record.body, H::Message::WIRE_FORM, origin).ok();
+            attributes =
+                attributes.take().or_else(|| envelope().map(|envelope| Arc::new(envelope.attributes)));
+            Err(panicked(&*panic))
+        });
         Prepared { position, record, attributes, opened }
     }
 
@@ -172,15 +178,17 @@ impl<H: Handler> MainPath<'_, H> {
         kept: &mut Option<Arc<Attributes>>,
     ) -> Result<Opened<H::Message>, Failure> {
         let origin = Origin { message_id: record.message_id, source: record.source };
-        let encoded = decode::open(record.body, H::Message::WIRE_FORM, origin).map_err(undecodable)?;
-        let attributes = Arc::new(encoded.attributes);
+        let Decoded { envelope, data_json } =
+            decode::decode::<H::Message>(record.body, origin).map_err(|undecoded| {
+                *kept = undecoded.attributes.map(|attributes| Arc::new(*attributes));
+                undecodable(undecoded.error)
+            })?;
+        let Envelope { attributes, data } = envelope;
+        let attributes = Arc::new(attributes);
         *kept = Some(Arc::clone(&attributes));
-        let value =
-            serde_json::from_str(encoded.data.get()).map_err(DecodeError::NotJson).map_err(undecodable)?;
-        let hash = PayloadHash::of(&attributes.message_type, &value);
-        let Attributes { message_type, schema_version, .. } = &*attributes;
-        let data = H::Message::decode(message_type, *schema_version, &encoded.data)
-            .map_err(|error| undecodable(error.into()))?;
+        let hash = PayloadHash::of(&attributes.message_type, &data_json)
+            .map_err(DecodeError::NotJson)
+            .map_err(undecodable)?;
         let Attributes { source, id, .. } = &*attributes;
         let key = match self.handler.key(&data) {
             Some(key) => ClaimKey::for_business_key(self.handler.name(), &key),

@@ -1,14 +1,14 @@
 //! The SQS trigger: standard and FIFO queues, with partial batch responses.
 
 use crate::{Environment, Invocation, Trigger, Unanswered, backend::Backend};
-use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 use throughline_aws::visibility::VisibilityChange;
 use throughline_core::{
     Handler, Record, Timestamp, Verdict,
     ports::Ports,
     process::{self, process},
+    sqs_batch::{SqsBatch, SqsMessage},
 };
 use tracing::warn;
 
@@ -89,43 +89,12 @@ fn most_receives(environment: &mut Environment) -> u32 {
 /// How long setting the back-off may take: less than the margin that is kept before the invocation's end.
 const VISIBILITY_PATIENCE: Duration = Duration::from_millis(400);
 
-/// A batch, as Lambda delivers it. Only what is needed, borrowed from the payload where it can be.
-#[derive(Debug, Deserialize)]
-pub struct Batch<'a> {
-    #[serde(borrow, rename = "Records")]
-    records: Vec<Delivered<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Delivered<'a> {
-    #[serde(borrow)]
-    message_id: Cow<'a, str>,
-    #[serde(borrow)]
-    receipt_handle: Cow<'a, str>,
-    #[serde(borrow)]
-    body: Cow<'a, str>,
-    #[serde(borrow, rename = "eventSourceARN")]
-    event_source_arn: Cow<'a, str>,
-    #[serde(borrow)]
-    attributes: SystemAttributes<'a>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct SystemAttributes<'a> {
-    #[serde(borrow)]
-    approximate_receive_count: Cow<'a, str>,
-    #[serde(default)]
-    message_group_id: Option<String>,
-}
-
 /// Reads a batch.
 ///
 /// # Errors
 /// If the payload is no SQS event: then the function is wired to something else.
-pub fn read(payload: &str) -> Result<Batch<'_>, Unanswered> {
-    serde_json::from_str(payload).map_err(|error| {
+pub fn read(payload: &str) -> Result<SqsBatch<'_>, Unanswered> {
+    SqsBatch::read(payload).map_err(|error| {
         let message =
             format!("this function is fed by an SQS queue, but the payload is no SQS event: {error}");
         Unanswered::new("NotAnSqsEvent", message)
@@ -182,7 +151,7 @@ pub async fn answer<H: Handler>(
     settings: &process::Settings,
     most_receives: u32,
     deadline: Option<Timestamp>,
-    batch: &Batch<'_>,
+    batch: &SqsBatch<'_>,
 ) -> Answer {
     let records: Vec<Record<'_>> = batch
         .records
@@ -217,7 +186,7 @@ pub async fn answer<H: Handler>(
 }
 
 /// Standard queues may carry group ids, too ("fair queues"); only a FIFO queue promises order.
-fn fifo_group<'a>(message: &'a Delivered<'_>) -> Option<&'a str> {
+fn fifo_group<'a>(message: &'a SqsMessage<'_>) -> Option<&'a str> {
     let group = message.attributes.message_group_id.as_deref()?;
     message.event_source_arn.ends_with(".fifo").then_some(group)
 }

@@ -118,7 +118,7 @@ pub fn owner() -> OwnerToken {
 
 /// The hash of a payload.
 pub fn hash(payload: &str) -> PayloadHash {
-    PayloadHash::of("thing.happened", &Value::from(payload))
+    PayloadHash::of("thing.happened", &Value::from(payload).to_string()).expect("text has a hash")
 }
 
 /// A commit of the claim and nothing else.

@@ -1,0 +1,152 @@
+//! Reads a CloudEvent, or an EventBridge event around one, and its typed data in one pass.
+//!
+//! It takes what is plainly right: attributes of the standard's types, each given once, `type` before
+//! `data`. At anything else it gives up, and the reader that takes one step after the other judges the body
+//! from its beginning. What both take, they take alike: a property test holds them to it.
+
+use super::Decoded;
+use crate::{
+    Envelope, Message,
+    envelope::{Attributes, SPEC_VERSION},
+    scanner::Scanner,
+};
+use std::borrow::Cow;
+
+pub(super) fn decode<M: Message>(body: &str) -> Option<Decoded<'_, M>> {
+    event_bridge(body).or_else(|| bare(body))
+}
+
+fn bare<M: Message>(body: &str) -> Option<Decoded<'_, M>> {
+    let mut scanner = Scanner::new(body);
+    let mut envelope = Reader::<M>::default();
+    scanner.object(|scanner, name| envelope.member(scanner, name))?;
+    scanner.end()?;
+    // They tell other forms of a body.
+    let tells = ["detail", "detail-type", "replay-name", "Message", "Type"];
+    let is_sure = envelope.attributes.extensions.keys().all(|name| !tells.contains(&&**name));
+    is_sure.then(|| envelope.finish())?
+}
+
+fn event_bridge<M: Message>(body: &str) -> Option<Decoded<'_, M>> {
+    let (mut detail, mut detail_type, mut replay_name) = (None, None, None);
+    let (mut id, mut source, mut time) = (None, None, None);
+    let mut scanner = Scanner::new(body);
+    scanner.object(|scanner, name| match name {
+        "detail" => once(&mut detail, read_detail(scanner)?),
+        "detail-type" => once(&mut detail_type, scanner.string()?),
+        "replay-name" => once(&mut replay_name, scanner.string()?),
+        "id" => once(&mut id, scanner.skip()?),
+        "source" => once(&mut source, scanner.skip()?),
+        "time" => once(&mut time, scanner.skip()?),
+        "specversion" | "Message" | "Type" => None,
+        _ => scanner.skip(),
+    })?;
+    scanner.end()?;
+    let mut decoded: Decoded<'_, M> = detail?;
+    if let Some(name) = replay_name {
+        decoded.envelope.attributes.replay_name = Some(name.into_owned());
+    }
+    Some(decoded)
+}
+
+fn read_detail<'a, M: Message>(scanner: &mut Scanner<'a>) -> Option<Decoded<'a, M>> {
+    let mut envelope = Reader::<M>::default();
+    scanner.object(|scanner, name| envelope.member(scanner, name))?;
+    envelope.finish()
+}
+
+/// What of an envelope was read.
+struct Reader<'a, M> {
+    attributes: Attributes,
+    data: Option<(M, &'a str)>,
+    has_spec_version: bool,
+    has_content_type: bool,
+    /// What `data` was read as, if nothing else is said.
+    schema_version: Option<u16>,
+    correlation_id: Option<String>,
+}
+
+impl<M> Default for Reader<'_, M> {
+    fn default() -> Self {
+        Self {
+            attributes: Attributes::new("", "", ""),
+            data: None,
+            has_spec_version: false,
+            has_content_type: false,
+            schema_version: None,
+            correlation_id: None,
+        }
+    }
+}
+
+impl<'a, M: Message> Reader<'a, M> {
+    fn member(&mut self, scanner: &mut Scanner<'a>, name: &str) -> Option<()> {
+        let attributes = &mut self.attributes;
+        match name {
+            "specversion" => first(&mut self.has_spec_version, scanner.string()? == SPEC_VERSION),
+            "datacontenttype" => first(&mut self.has_content_type, scanner.string()? == "application/json"),
+            "id" => fill(&mut attributes.id, scanner),
+            "source" => fill(&mut attributes.source, scanner),
+            "type" => fill(&mut attributes.message_type, scanner),
+            "subject" => text(&mut attributes.subject, scanner),
+            "dataschema" => text(&mut attributes.data_schema, scanner),
+            "aggregatetype" => text(&mut attributes.aggregate_type, scanner),
+            "correlationid" => text(&mut self.correlation_id, scanner),
+            "causationid" => text(&mut attributes.causation_id, scanner),
+            "traceparent" => text(&mut attributes.trace_parent, scanner),
+            "actor" => text(&mut attributes.actor, scanner),
+            "replayname" => text(&mut attributes.replay_name, scanner),
+            "time" => once(&mut attributes.time, scanner.string()?.parse().ok()?),
+            "sequence" => once(&mut attributes.sequence, sequence(&scanner.string()?)?),
+            // It comes too late if the data was read as another version.
+            "schemaversion" if self.data.is_some() => None,
+            "schemaversion" => once(&mut self.schema_version, scanner.value()?),
+            "data" if self.data.is_some() || attributes.message_type.is_empty() => None,
+            "data" => {
+                let (name, version) = (&attributes.message_type, self.schema_version.unwrap_or(1));
+                once(&mut self.data, scanner.first(|text| M::decode_first(name, version, text))?)
+            }
+            "data_base64" => None,
+            _ => attributes.extensions.insert(name.to_owned(), scanner.value()?).is_none().then_some(()),
+        }
+    }
+
+    fn finish(self) -> Option<Decoded<'a, M>> {
+        let Self { mut attributes, data, has_spec_version, schema_version, correlation_id, .. } = self;
+        let (data, data_json) = data?;
+        // The type is there: the data was read by it.
+        if !has_spec_version || attributes.id.is_empty() || attributes.source.is_empty() {
+            return None;
+        }
+        attributes.schema_version = schema_version.unwrap_or(1);
+        attributes.correlation_id = correlation_id.unwrap_or_else(|| attributes.id.clone());
+        Some(Decoded { envelope: Envelope { attributes, data }, data_json: Cow::Borrowed(data_json) })
+    }
+}
+
+fn once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
+    slot.replace(value).is_none().then_some(())
+}
+
+fn first(was_there: &mut bool, is_right: bool) -> Option<()> {
+    (!std::mem::replace(was_there, true) && is_right).then_some(())
+}
+
+fn text(slot: &mut Option<String>, scanner: &mut Scanner<'_>) -> Option<()> {
+    once(slot, scanner.string()?.into_owned())
+}
+
+/// Fills an attribute that must not be empty.
+fn fill(slot: &mut String, scanner: &mut Scanner<'_>) -> Option<()> {
+    let is_first = slot.is_empty();
+    *slot = scanner.string()?.into_owned();
+    (is_first && !slot.is_empty()).then_some(())
+}
+
+fn sequence(digits: &str) -> Option<u64> {
+    let is_ours = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_ours.then(|| digits.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests;
