@@ -38,6 +38,13 @@ impl Writer {
         serde_json::to_writer(&mut self.text, &value).map_err(E::custom)
     }
 
+    /// A string that stands in the JSON text without any escape needs none here.
+    fn plain(&mut self, value: &str) {
+        self.text.push(b'"');
+        self.text.extend_from_slice(value.as_bytes());
+        self.text.push(b'"');
+    }
+
     /// Puts the members from `first` on in order and forgets them.
     fn close_object(&mut self, first: usize) {
         let Self { text, members, names, sorted } = self;
@@ -110,6 +117,11 @@ impl<'de> Visitor<'de> for AnyValue<'_> {
         self.0.scalar(value)
     }
 
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<(), E> {
+        self.0.plain(value);
+        Ok(())
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<(), A::Error> {
         self.0.text.push(b'[');
         let start = self.0.text.len();
@@ -155,7 +167,22 @@ impl<'de> DeserializeSeed<'de> for Name<'_> {
     }
 }
 
-impl Visitor<'_> for Name<'_> {
+impl Name<'_> {
+    fn write<E: Error>(self, name: &str, write: impl FnOnce(&mut Writer) -> Result<(), E>) -> Result<(), E> {
+        let Self { writer, first } = self;
+        if writer.members.len() > first {
+            writer.text.push(b',');
+        }
+        let (start, name_start) = (writer.text.len(), writer.names.len());
+        write(writer)?;
+        writer.text.push(b':');
+        writer.names.push_str(name);
+        writer.members.push(Member { name: name_start..writer.names.len(), text: start..start });
+        Ok(())
+    }
+}
+
+impl<'de> Visitor<'de> for Name<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -163,15 +190,13 @@ impl Visitor<'_> for Name<'_> {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<(), E> {
-        let Self { writer, first } = self;
-        if writer.members.len() > first {
-            writer.text.push(b',');
-        }
-        let (start, name_start) = (writer.text.len(), writer.names.len());
-        writer.scalar(name)?;
-        writer.text.push(b':');
-        writer.names.push_str(name);
-        writer.members.push(Member { name: name_start..writer.names.len(), text: start..start });
-        Ok(())
+        self.write(name, |writer| writer.scalar(name))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<(), E> {
+        self.write(name, |writer| {
+            writer.plain(name);
+            Ok(())
+        })
     }
 }
