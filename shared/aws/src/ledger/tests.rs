@@ -244,3 +244,107 @@ fn a_logical_name_is_found_however_its_setting_was_spelt() {
     }
     assert_eq!(by_logical_name(&names, "orders"), None);
 }
+
+/// Three commits of two items each: their claims, their saves.
+fn three_commits() -> Vec<Commit> {
+    let one = |n: usize| {
+        let saves = vec![save(account(&format!("a-{n}")), Version::Absent, &json!({ "balance": n }))];
+        Commit { saves, ..bare(claim(&format!("e-{n}"))) }
+    };
+    (0..3).map(one).collect()
+}
+
+#[tokio::test]
+async fn a_reason_in_any_position_of_a_batch_harms_its_own_commit_alone() {
+    for (code, wanted) in [
+        ("TransactionConflict", "Contended"),
+        ("ThrottlingError", "Contended"),
+        ("ValidationError", "Invalid"),
+    ] {
+        for position in 0..6 {
+            let codes: Vec<&str> = (0..6).map(|at| if at == position { code } else { "None" }).collect();
+            let fake = Fake::new([cancelled(&codes), (200, json!({}))]);
+            let outcomes = ledger(&fake).commit(&three_commits()).await;
+            for (n, outcome) in outcomes.iter().enumerate() {
+                let wanted = if n == position % 3 { wanted } else { "Committed" };
+                assert!(format!("{outcome:?}").starts_with(wanted), "{code} at {position}: {outcomes:?}");
+            }
+            let sent = fake.requests();
+            let sizes: Vec<usize> =
+                sent.iter().map(|request| request["TransactItems"].as_array().unwrap().len()).collect();
+            assert_eq!(sizes, [6, 4], "{code} at {position}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_fails_in_any_position_is_its_own_alone() {
+    let commits: Vec<Commit> = (0..3).map(|n| bare(claim(&format!("e-{n}")))).collect();
+    for (code, wanted) in [
+        ("ThrottlingError", "Contended"),
+        ("RequestLimitExceeded", "Contended"),
+        ("TransactionConflict", "Contended"),
+        ("ValidationError", "Invalid"),
+        ("AccessDenied", "Failed"),
+        ("InternalServerError", "Failed"),
+    ] {
+        for position in 0..3 {
+            let answer = |at: usize| {
+                if at == position {
+                    json!({ "Error": { "Code": code, "Message": "why" } })
+                } else {
+                    json!({})
+                }
+            };
+            let fake = Fake::new([(200, json!({ "Responses": [answer(0), answer(1), answer(2)] }))]);
+            let outcomes = ledger(&fake).commit(&commits).await;
+            for (n, outcome) in outcomes.iter().enumerate() {
+                let wanted = if n == position { wanted } else { "Committed" };
+                assert!(format!("{outcome:?}").starts_with(wanted), "{code} at {position}: {outcomes:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_got_no_answer_is_not_called_done() {
+    let commits: Vec<Commit> = (0..3).map(|n| bare(claim(&format!("e-{n}")))).collect();
+    let fake = Fake::new([(200, json!({ "Responses": [{}] }))]);
+    let outcomes = ledger(&fake).commit(&commits).await;
+    assert_eq!(outcomes[0], CommitOutcome::Committed);
+    assert!(outcomes[1..].iter().all(|outcome| matches!(outcome, CommitOutcome::Failed(_))), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn a_batch_that_is_refused_whole_is_tried_one_by_one_only_if_that_can_help() {
+    let refusal = error("ValidationException", "Item size has exceeded the maximum allowed size");
+    let fake = Fake::new([refusal.clone(), (200, json!({})), refusal, (200, json!({}))]);
+    let outcomes = ledger(&fake).commit(&three_commits()).await;
+    let committed = outcomes.iter().filter(|outcome| **outcome == CommitOutcome::Committed).count();
+    let invalid = outcomes.iter().filter(|outcome| matches!(outcome, CommitOutcome::Invalid(_))).count();
+    assert_eq!((committed, invalid), (2, 1), "{outcomes:?}");
+    let fake = Fake::new([error("AccessDeniedException", "not yours")]);
+    let outcomes = ledger(&fake).commit(&three_commits()).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, CommitOutcome::Failed(_))), "{outcomes:?}");
+    assert_eq!(fake.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn statements_say_what_the_put_of_the_same_claim_says() {
+    let (one, two) = (bare(claim("e-1")), bare(claim("e-2")));
+    let fake = Fake::new([(200, json!({ "Responses": [{}, {}] })), (200, json!({}))]);
+    ledger(&fake).commit(&[one.clone(), two]).await;
+    ledger(&fake).commit(&[one]).await;
+    let requests = fake.requests();
+    let (statement, put) = (&requests[0]["Statements"][0], &requests[1]["Item"]);
+    let text = statement["Statement"].as_str().unwrap();
+    let names = text.split_once('{').unwrap().1.trim_end_matches('}').split(',');
+    let names: Vec<&str> = names.map(|name| name.trim_end_matches(":?").trim_matches('\'')).collect();
+    let values = statement["Parameters"].as_array().unwrap();
+    assert_eq!((names.len(), values.len()), (put.as_object().unwrap().len(), names.len()));
+    for (name, value) in names.into_iter().zip(values) {
+        if name != layout::FINISHED_AT {
+            assert_eq!(*value, put[name], "{name}");
+        }
+    }
+}
