@@ -1,7 +1,11 @@
 //! The SDK's clients: one configuration a process, each client built when it is first needed.
 
-use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, timeout::TimeoutConfig};
+mod connections;
+mod function;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::config::Credentials;
+use futures_util::future::BoxFuture;
 use std::{sync::OnceLock, time::Duration};
 use tokio::sync::OnceCell;
 
@@ -9,12 +13,13 @@ use tokio::sync::OnceCell;
 /// while the function was frozen would otherwise be waited for until the invocation ends.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
+/// How long connecting may take: as long as the SDK lets it by itself.
+const CONNECT: Duration = Duration::from_millis(3100);
+
 /// The SDK's clients, from one configuration.
 ///
-/// Nothing is read and nothing is built until it is asked for. In Lambda the region and the credentials
-/// come from the environment, so building a client makes no network call. `AWS_ENDPOINT_URL` is honoured.
-/// Every request's user agent names the function (`app/<name>`). One attempt at a request takes at most five
-/// seconds.
+/// Nothing is read and nothing is built until it is asked for. `AWS_ENDPOINT_URL` is honoured. One attempt at a
+/// request takes at most five seconds.
 ///
 /// ```no_run
 /// # async fn example() {
@@ -22,8 +27,10 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 /// let tables = clients.dynamodb().await.list_tables().send().await;
 /// # }
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Clients {
+    /// A pointer, so that a function carries nothing of a loader that it does not use.
+    load: fn() -> BoxFuture<'static, SdkConfig>,
     config: OnceCell<SdkConfig>,
     dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
     eventbridge: OnceLock<aws_sdk_eventbridge::Client>,
@@ -31,14 +38,36 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// From the environment, when it is first needed.
+    /// As AWS's own tools are configured: from the environment, profile files, and the host's role.
     pub fn new() -> Self {
-        Self::default()
+        Self::loaded_by(|| Box::pin(aws_config::load_defaults(BehaviorVersion::latest())))
+    }
+
+    /// As Lambda configures a function: from the environment alone, so that building a client makes no network
+    /// call. Every request's user agent names the function (`app/<name>`). All clients share their connections
+    /// and the trusted certificates, which are read with the configuration.
+    ///
+    /// Read are the region, the role's credentials, `AWS_ENDPOINT_URL` (and a service's own),
+    /// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`, `AWS_MAX_ATTEMPTS`, `AWS_RETRY_MODE`, `AWS_USE_FIPS_ENDPOINT`,
+    /// `AWS_USE_DUALSTACK_ENDPOINT` and `AWS_ACCOUNT_ID_ENDPOINT_MODE`. To run a function elsewhere with a
+    /// profile's credentials: `eval "$(aws configure export-credentials --format env)"`.
+    pub fn of_function() -> Self {
+        Self::loaded_by(|| Box::pin(std::future::ready(function::configuration())))
+    }
+
+    fn loaded_by(load: fn() -> BoxFuture<'static, SdkConfig>) -> Self {
+        Self {
+            load,
+            config: OnceCell::new(),
+            dynamodb: OnceLock::new(),
+            eventbridge: OnceLock::new(),
+            sqs: OnceLock::new(),
+        }
     }
 
     /// From a configuration that exists already.
     pub fn from_config(config: SdkConfig) -> Self {
-        Self { config: OnceCell::new_with(Some(config)), ..Self::default() }
+        Self { config: OnceCell::new_with(Some(config)), ..Self::new() }
     }
 
     /// For a cloud on this machine: every service at one endpoint, with credentials that mean nothing.
@@ -55,7 +84,7 @@ impl Clients {
 
     /// The configuration, for clients of other services.
     pub async fn config(&self) -> &SdkConfig {
-        self.config.get_or_init(load).await
+        self.config.get_or_init(self.load).await
     }
 
     /// DynamoDB.
@@ -88,15 +117,12 @@ impl Clients {
 }
 
 fn attempt_timeout() -> TimeoutConfig {
-    TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build()
+    TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build()
 }
 
-async fn load() -> SdkConfig {
-    let loader = aws_config::defaults(BehaviorVersion::latest());
-    let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok();
-    match function.and_then(|name| AppName::new(name).ok()) {
-        Some(name) => loader.app_name(name).load().await,
-        None => loader.load().await,
+impl Default for Clients {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

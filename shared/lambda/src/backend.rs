@@ -1,14 +1,20 @@
 //! The ports on AWS: built when the first invocation needs them, once a process.
 
 use crate::{Environment, system::System};
+use futures_util::future::BoxFuture;
 use std::{collections::BTreeMap, fmt, sync::LazyLock};
 use throughline_aws::{
     AwsPublisher, Clients, DynamoLedger, SqsDeadLetters, Visibility, visibility::VisibilityChange,
 };
-use throughline_core::{BoxError, ports::Ports, relay::RelayPorts};
+use throughline_core::{
+    BoxError,
+    dead_letter::{DeadLetter, DeadLetters},
+    ports::Ports,
+    relay::RelayPorts,
+};
 use tokio::sync::OnceCell;
 
-static CLIENTS: LazyLock<Clients> = LazyLock::new(Clients::new);
+static CLIENTS: LazyLock<Clients> = LazyLock::new(Clients::of_function);
 
 /// The SDK's clients of this process. A function's own adapters build theirs from the same configuration:
 ///
@@ -25,8 +31,8 @@ pub fn clients() -> &'static Clients {
 pub(crate) struct Backend {
     table: String,
     own_tables: BTreeMap<String, String>,
-    dead_letter_queue_url: String,
-    built: OnceCell<(DynamoLedger, SqsDeadLetters)>,
+    dead_letters: LazyDeadLetters,
+    ledger: OnceCell<DynamoLedger>,
 }
 
 impl Backend {
@@ -35,23 +41,18 @@ impl Backend {
         Self {
             table: environment.required("THROUGHLINE_TABLE", "the name of the ledger's DynamoDB table"),
             own_tables: environment.family("THROUGHLINE_TABLE_", own_tables, meaning),
-            dead_letter_queue_url: dead_letter_queue_url(environment),
-            built: OnceCell::new(),
+            dead_letters: LazyDeadLetters::configure(environment),
+            ledger: OnceCell::new(),
         }
     }
 
     pub(crate) async fn ports(&self) -> Ports<'_> {
-        let (ledger, dead_letters) = self.built.get_or_init(|| self.build()).await;
-        Ports { ledger, dead_letters, time: &System, random: &System }
+        let ledger = self.ledger.get_or_init(|| self.build()).await;
+        Ports { ledger, dead_letters: &self.dead_letters, time: &System, random: &System }
     }
 
-    async fn build(&self) -> (DynamoLedger, SqsDeadLetters) {
-        let dynamodb = clients().dynamodb().await.clone();
-        let sqs = clients().sqs().await.clone();
-        (
-            DynamoLedger::new(dynamodb, &self.table, self.own_tables.clone()),
-            SqsDeadLetters::new(sqs, &self.dead_letter_queue_url),
-        )
+    async fn build(&self) -> DynamoLedger {
+        DynamoLedger::new(clients().dynamodb().await.clone(), &self.table, self.own_tables.clone())
     }
 
     /// Sets how long SQS waits before it delivers messages again.
@@ -74,8 +75,8 @@ impl fmt::Debug for Backend {
 pub(crate) struct Relay {
     bus: String,
     queues: BTreeMap<String, String>,
-    dead_letter_queue_url: String,
-    built: OnceCell<(AwsPublisher, SqsDeadLetters)>,
+    dead_letters: LazyDeadLetters,
+    publisher: OnceCell<AwsPublisher>,
 }
 
 impl Relay {
@@ -85,23 +86,20 @@ impl Relay {
             bus: environment
                 .required("THROUGHLINE_EVENT_BUS", "the name of the bus that events are published on"),
             queues: environment.family("THROUGHLINE_COMMAND_QUEUE_", command_queues, meaning),
-            dead_letter_queue_url: dead_letter_queue_url(environment),
-            built: OnceCell::new(),
+            dead_letters: LazyDeadLetters::configure(environment),
+            publisher: OnceCell::new(),
         }
     }
 
     pub(crate) async fn ports(&self) -> RelayPorts<'_> {
-        let (publisher, dead_letters) = self.built.get_or_init(|| self.build()).await;
-        RelayPorts { publisher, dead_letters, time: &System }
+        let publisher = self.publisher.get_or_init(|| self.build()).await;
+        RelayPorts { publisher, dead_letters: &self.dead_letters, time: &System }
     }
 
-    async fn build(&self) -> (AwsPublisher, SqsDeadLetters) {
+    async fn build(&self) -> AwsPublisher {
         let eventbridge = clients().eventbridge().await.clone();
         let sqs = clients().sqs().await.clone();
-        (
-            AwsPublisher::new(eventbridge, sqs.clone(), &self.bus, self.queues.clone()),
-            SqsDeadLetters::new(sqs, &self.dead_letter_queue_url),
-        )
+        AwsPublisher::new(eventbridge, sqs, &self.bus, self.queues.clone())
     }
 }
 
@@ -111,7 +109,29 @@ impl fmt::Debug for Relay {
     }
 }
 
-fn dead_letter_queue_url(environment: &mut Environment) -> String {
-    environment
-        .required("THROUGHLINE_DEAD_LETTER_QUEUE_URL", "the URL of the queue that rejected messages go to")
+/// The dead-letter queue. Most functions never meet it: its client is built when the first letter is sent.
+struct LazyDeadLetters {
+    queue_url: String,
+    queue: OnceCell<SqsDeadLetters>,
+}
+
+impl LazyDeadLetters {
+    fn configure(environment: &mut Environment) -> Self {
+        let meaning = "the URL of the queue that rejected messages go to";
+        Self {
+            queue_url: environment.required("THROUGHLINE_DEAD_LETTER_QUEUE_URL", meaning),
+            queue: OnceCell::new(),
+        }
+    }
+
+    async fn queue(&self) -> &SqsDeadLetters {
+        let build = async || SqsDeadLetters::new(clients().sqs().await.clone(), &self.queue_url);
+        self.queue.get_or_init(build).await
+    }
+}
+
+impl DeadLetters for LazyDeadLetters {
+    fn send<'a>(&'a self, letter: &'a DeadLetter) -> BoxFuture<'a, Result<(), BoxError>> {
+        Box::pin(async move { self.queue().await.send(letter).await })
+    }
 }

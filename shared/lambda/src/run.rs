@@ -1,9 +1,19 @@
 //! [`run`]: reads the settings, starts the logs, answers Lambda.
 
-use crate::{Environment, SettingsError, logs};
-use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use serde_json::value::RawValue;
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use crate::{Environment, SettingsError, backend, logs};
+use bytes::Bytes;
+use lambda_runtime::{
+    Diagnostic, LambdaEvent, LambdaInvocation, Runtime, layers::TracingLayer, service_fn,
+    tower::util::MapRequestLayer,
+};
+use serde::de::IgnoredAny;
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 use throughline_core::Timestamp;
 use tracing::error;
 
@@ -147,25 +157,64 @@ pub async fn run_with<T: Trigger>(build: impl FnOnce(&mut Environment) -> T) -> 
         error!(%error, "the function cannot start");
         return Err(Error::Settings(error));
     }
-    let ready = Arc::new(ready);
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
-        let ready = Arc::clone(&ready);
-        async move {
+    // Here, and not at the first invocation: Lambda starts a function with more of a processor than it has
+    // memory for later.
+    backend::clients().config().await;
+    let (ready, payload) = (Arc::new(ready), Payload::default());
+    let incoming = payload.clone();
+    let function = service_fn(move |event: LambdaEvent<IgnoredAny>| {
+        // Now: the next invocation may come before this one's future runs.
+        answer::<T>(Arc::clone(&ready), payload.take(), event.context)
+    });
+    Runtime::new(function)
+        .layer(MapRequestLayer::new(move |invocation| incoming.keep(invocation)))
+        .layer(TracingLayer::new())
+        .run()
+        .await
+        .map_err(Error::Runtime)
+}
+
+async fn answer<T: Trigger>(
+    ready: Arc<T::Ready>,
+    payload: Bytes,
+    context: lambda_runtime::Context,
+) -> Result<serde_json::Value, Unanswered> {
+    let answer = match str::from_utf8(&payload) {
+        Ok(payload) => {
             let invocation = Invocation {
-                payload: event.payload.get(),
-                deadline: believable(event.context.deadline, Timestamp::now()),
-                request_id: &event.context.request_id,
-                function_arn: &event.context.invoked_function_arn,
+                payload,
+                deadline: believable(context.deadline, Timestamp::now()),
+                request_id: &context.request_id,
+                function_arn: &context.invoked_function_arn,
             };
-            let answer = T::respond(&ready, invocation).await;
-            if let Err(Unanswered { error_type, message }) = &answer {
-                error!(error_type, message, "the invocation failed");
-            }
-            answer
+            T::respond(&ready, invocation).await
         }
-    }))
-    .await
-    .map_err(Error::Runtime)
+        Err(error) => Err(Unanswered::new("NotText", format!("the payload is no text: {error}"))),
+    };
+    if let Err(Unanswered { error_type, message }) = &answer {
+        error!(error_type, message, "the invocation failed");
+    }
+    answer
+}
+
+/// The payload of the invocation to answer. The runtime would read it into a value of its own, and the
+/// trigger would read that again: it is kept from the runtime, which finds a `null` in its place.
+#[derive(Debug, Clone, Default)]
+struct Payload(Arc<Mutex<Bytes>>);
+
+impl Payload {
+    fn keep(&self, mut invocation: LambdaInvocation) -> LambdaInvocation {
+        *self.bytes() = mem::replace(&mut invocation.body, Bytes::from_static(b"null"));
+        invocation
+    }
+
+    fn take(&self) -> Bytes {
+        mem::take(&mut self.bytes())
+    }
+
+    fn bytes(&self) -> MutexGuard<'_, Bytes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A deadline that an invocation can have. Some local runtimes always say an instant in 1970: then the

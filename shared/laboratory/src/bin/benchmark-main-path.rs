@@ -114,7 +114,7 @@ async fn main() -> Result<(), BoxError> {
     let mut arguments = std::env::args().skip(1);
     let records: usize = arguments.next().ok_or("say how many records")?.parse()?;
     if arguments.next().as_deref() == Some("logs") {
-        let layer = JsonLines { write: |line: &str| _ = std::hint::black_box(line.len()) };
+        let layer = JsonLines { write: |line: &[u8]| _ = std::hint::black_box(line.len()) };
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))?;
     }
     let handler = handler_fn("ignore", ignore);
