@@ -60,7 +60,8 @@ impl ClaimKey {
             return Self(key);
         }
         let digest = Sha256::digest(&key[identity_start..]);
-        Self(format!("claim#{handler}#{form}-sha256#{digest:x}"))
+        let digits: String = digest.iter().flat_map(|byte| hex_digits(*byte)).map(char::from).collect();
+        Self(format!("claim#{handler}#{form}-sha256#{digits}"))
     }
 }
 
@@ -97,8 +98,7 @@ impl PayloadHash {
         hash.update(canonical::canonical(data)?);
         let mut digits = [0; 32];
         for (pair, byte) in digits.chunks_exact_mut(2).zip(hash.finalize()) {
-            pair[0] = HEX_DIGITS[usize::from(byte >> 4)];
-            pair[1] = HEX_DIGITS[usize::from(byte & 0xf)];
+            pair.copy_from_slice(&hex_digits(byte));
         }
         Ok(Self(digits))
     }
@@ -128,6 +128,10 @@ impl fmt::Debug for PayloadHash {
 }
 
 const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+fn hex_digits(byte: u8) -> [u8; 2] {
+    [HEX_DIGITS[usize::from(byte >> 4)], HEX_DIGITS[usize::from(byte & 0xf)]]
+}
 
 /// Proof of who holds a claim: random for every attempt, so that a process which was believed dead can
 /// never pass for its successor.

@@ -29,29 +29,31 @@ const NOTHING: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionChec
 impl DynamoLedger {
     pub(super) async fn commit_all(&self, commits: &[Commit]) -> Vec<CommitOutcome> {
         let mut settling = Settling::new(commits);
+        let finished_at = Timestamp::now().to_string();
         loop {
             let requests = settling.requests();
             if requests.is_empty() {
                 return settling.outcomes();
             }
-            let answers = join_all(requests.iter().map(|request| self.ask(request, commits))).await;
+            let answers =
+                join_all(requests.iter().map(|request| self.ask(request, commits, &finished_at))).await;
             for (request, answer) in requests.iter().zip(answers) {
                 settling.answer(request, answer);
             }
         }
     }
 
-    async fn ask(&self, request: &Request, commits: &[Commit]) -> Answer {
+    async fn ask(&self, request: &Request, commits: &[Commit], finished_at: &str) -> Answer {
         match request {
-            Request::Transaction(transaction) => self.transact(transaction, commits).await,
+            Request::Transaction(transaction) => self.transact(transaction, commits, finished_at).await,
             Request::Statements(positions) => {
                 let claims: Vec<&Claim> =
                     positions.iter().map(|&position| &commits[position].claim).collect();
-                self.finish_by_statements(&claims).await
+                self.finish_by_statements(&claims, finished_at).await
             }
             Request::Claim(position) => {
                 let claim = &commits[*position].claim;
-                let item = items::claim_item(claim, Some(Timestamp::now()));
+                let item = items::claim_item(claim, Some(finished_at));
                 match self.put_claim(item, conditions::may_finish(claim)).await {
                     Ok(()) => Answer::Done,
                     Err(error) => refused_put(claim, &error),
@@ -68,11 +70,11 @@ impl DynamoLedger {
         }
     }
 
-    async fn transact(&self, transaction: &Transaction, commits: &[Commit]) -> Answer {
-        let writes = transaction.items.iter().map(|item| self.write(item, commits));
+    async fn transact(&self, transaction: &Transaction, commits: &[Commit], finished_at: &str) -> Answer {
+        let writes = transaction.items.iter().map(|item| self.write(item, commits, finished_at));
         let writes = match writes.collect::<Result<Vec<_>, CommitOutcome>>() {
             Ok(writes) => writes,
-            Err(outcome) => return self.unwritable(transaction, commits, outcome),
+            Err(outcome) => return self.unwritable(transaction, commits, finished_at, outcome),
         };
         // The SDK draws the ClientRequestToken at random for each call here, before its first attempt, and
         // keeps it for its retries (a test holds it to that): a retry whose first attempt happened is
@@ -91,8 +93,14 @@ impl DynamoLedger {
     }
 
     /// Says for which of the items the transaction could not be written down: no other commit's fault.
-    fn unwritable(&self, transaction: &Transaction, commits: &[Commit], whole: CommitOutcome) -> Answer {
-        let answers = transaction.items.iter().map(|item| match self.write(item, commits) {
+    fn unwritable(
+        &self,
+        transaction: &Transaction,
+        commits: &[Commit],
+        finished_at: &str,
+        whole: CommitOutcome,
+    ) -> Answer {
+        let answers = transaction.items.iter().map(|item| match self.write(item, commits, finished_at) {
             Ok(_) => ItemAnswer::Fine,
             Err(outcome) => ItemAnswer::Failed(outcome),
         });
@@ -103,11 +111,16 @@ impl DynamoLedger {
         Answer::Items(answers)
     }
 
-    fn write(&self, item: &settling::Item, commits: &[Commit]) -> Result<TransactWriteItem, CommitOutcome> {
+    fn write(
+        &self,
+        item: &settling::Item,
+        commits: &[Commit],
+        finished_at: &str,
+    ) -> Result<TransactWriteItem, CommitOutcome> {
         match *item {
             settling::Item::Claim { commit, finished } => {
                 let claim = claim_of(&commits[commit], finished).0;
-                let item = items::claim_item(claim, Some(Timestamp::now()));
+                let item = items::claim_item(claim, Some(finished_at));
                 put(&self.table, item, Some(conditions::may_finish(claim)), ALL_OLD)
             }
             settling::Item::Check { commits: ref readers, read } => {
@@ -151,7 +164,7 @@ impl DynamoLedger {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item))
-            .condition_expression(&condition.expression)
+            .condition_expression(condition.expression)
             .set_expression_attribute_names(condition.names())
             .set_expression_attribute_values(condition.values())
             .return_values_on_condition_check_failure(ALL_OLD)
@@ -224,7 +237,7 @@ fn check(address: &Address, condition: &Condition) -> Result<TransactWriteItem, 
     let check = ConditionCheck::builder()
         .table_name(&address.table)
         .set_key(Some(items::key_of(address)))
-        .condition_expression(&condition.expression)
+        .condition_expression(condition.expression)
         .set_expression_attribute_names(condition.names())
         .set_expression_attribute_values(condition.values())
         .return_values_on_condition_check_failure(NOTHING)

@@ -11,14 +11,14 @@ use throughline_core::{Version, entity::VERSION_ATTRIBUTE, ledger::Claim};
 /// A condition and what its placeholders stand for.
 #[derive(Debug, Default)]
 pub(super) struct Condition {
-    pub(super) expression: String,
+    pub(super) expression: &'static str,
     names: HashMap<String, String>,
     values: HashMap<String, AttributeValue>,
 }
 
 impl Condition {
-    pub(super) fn new(expression: &str) -> Self {
-        Self { expression: expression.to_owned(), ..Self::default() }
+    fn new(expression: &'static str) -> Self {
+        Self { expression, ..Self::default() }
     }
 
     pub(super) fn name(mut self, placeholder: &str, name: &str) -> Self {
@@ -42,20 +42,15 @@ impl Condition {
 }
 
 /// Nobody has the claim: there is none, or it has expired, or its lease has ended. DynamoDB removes what
-/// has expired late, so the condition compares times itself.
+/// has expired late, so the condition compares times itself. A finished claim has no end of a lease.
 pub(super) fn is_free(claim: &Claim) -> Condition {
-    Condition::new(
-        "attribute_not_exists(#pk) OR #expires_at <= :now_seconds \
-         OR (#state = :leased AND #leased_until <= :now_millis)",
-    )
-    .name("#pk", layout::PARTITION_KEY)
-    .name("#expires_at", layout::EXPIRES_AT)
-    .name("#state", layout::CLAIM_STATE)
-    .name("#leased_until", layout::LEASED_UNTIL)
-    .value(":leased", items::text(layout::LEASED))
-    .value(":now_seconds", items::number(claim.now.as_second()))
-    .value(":now_millis", items::number(claim.now.as_millisecond()))
+    Condition::new(IS_FREE)
+        .value(":seconds", items::number(claim.now.as_second()))
+        .value(":millis", items::number(claim.now.as_millisecond()))
 }
+
+/// These names need no placeholders: DynamoDB reserves none of them.
+const IS_FREE: &str = "attribute_not_exists(pk) OR expires_at <= :seconds OR leased_until_ms <= :millis";
 
 /// We hold the claim: by the token, never by an attempt's number, so that a process believed dead cannot
 /// pass for its successor.
@@ -87,5 +82,5 @@ pub(super) fn may_finish(claim: &Claim) -> Condition {
 
 /// Nothing is there. In an event store, which is only ever added to.
 pub(super) fn is_new() -> Condition {
-    Condition::new("attribute_not_exists(#pk)").name("#pk", layout::PARTITION_KEY)
+    Condition::new("attribute_not_exists(pk)")
 }

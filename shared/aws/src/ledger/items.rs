@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Value};
 use std::{collections::HashMap, hash::BuildHasher};
 use throughline_core::{
-    Timestamp, Version,
+    Version,
     entity::{SEQUENCE_ATTRIBUTE, VERSION_ATTRIBUTE},
     envelope::EncodedEnvelope,
     ledger::{Claim, Outgoing, Save, Stored},
@@ -39,36 +39,46 @@ pub(crate) fn key_of(address: &Address) -> Item {
     keys.map(|(name, value)| (name.clone(), text(value))).collect()
 }
 
-/// A claim: held if nothing is said about its end, else finished.
-pub(crate) fn claim_item(claim: &Claim, finished_at: Option<Timestamp>) -> Item {
+/// A claim: held if nothing is said about its end, else finished then.
+pub(crate) fn claim_item(claim: &Claim, finished_at: Option<&str>) -> Item {
+    claim_attributes(claim, finished_at).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The attributes of a claim, always in the same order.
+pub(crate) fn claim_attributes(
+    claim: &Claim,
+    finished_at: Option<&str>,
+) -> Vec<(&'static str, AttributeValue)> {
     let message = &claim.message;
-    let mut item = Item::from([
-        (layout::PARTITION_KEY.into(), text(claim.key.as_str())),
-        (layout::SORT_KEY.into(), text(layout::CLAIM)),
-        (layout::OWNER.into(), text(claim.owner.as_str())),
-        (layout::PAYLOAD_HASH.into(), text(claim.hash.as_str())),
-        (layout::HANDLER.into(), text(claim.handler)),
-        (layout::EVENT_ID.into(), text(&message.id)),
-        (layout::EVENT_SOURCE.into(), text(&message.source)),
-        (layout::EVENT_TYPE.into(), text(&message.message_type)),
-        (layout::ATTEMPT.into(), number(claim.attempt)),
-        (layout::STARTED_AT.into(), text(claim.now.to_string())),
-        (layout::OCCURRED_AT.into(), text(layout::sortable_text(claim.now))),
-        (layout::EXPIRES_AT.into(), number(layout::expiry_seconds(claim.expires_at))),
+    let mut attributes = Vec::with_capacity(16);
+    attributes.extend([
+        (layout::PARTITION_KEY, text(claim.key.as_str())),
+        (layout::SORT_KEY, text(layout::CLAIM)),
+        (layout::OWNER, text(claim.owner.as_str())),
+        (layout::PAYLOAD_HASH, text(claim.hash.as_str())),
+        (layout::HANDLER, text(claim.handler)),
+        (layout::EVENT_ID, text(&message.id)),
+        (layout::EVENT_SOURCE, text(&message.source)),
+        (layout::EVENT_TYPE, text(&message.message_type)),
+        (layout::ATTEMPT, number(claim.attempt)),
+        (layout::OCCURRED_AT, text(layout::sortable_text(claim.now))),
+        (layout::EXPIRES_AT, number(layout::expiry_seconds(claim.expires_at))),
     ]);
-    put_text(&mut item, layout::SUBJECT, message.subject.as_deref());
-    put_text(&mut item, layout::CAUSATION_ID, message.causation_id.as_deref());
-    put_correlation(&mut item, &message.correlation_id);
-    let state = if let Some(finished_at) = finished_at {
-        item.insert(layout::FINISHED_AT.into(), text(finished_at.to_string()));
-        layout::DONE
-    } else {
-        let until = claim.leased_until.unwrap_or(claim.now);
-        item.insert(layout::LEASED_UNTIL.into(), number(layout::lease_millis(until)));
-        layout::LEASED
-    };
-    item.insert(layout::CLAIM_STATE.into(), text(state));
-    item
+    attributes.extend(message.subject.as_ref().map(|subject| (layout::SUBJECT, text(subject))));
+    attributes.extend(message.causation_id.as_ref().map(|id| (layout::CAUSATION_ID, text(id))));
+    if fits_an_index(&message.correlation_id) {
+        attributes.push((layout::CORRELATION_ID, text(&message.correlation_id)));
+    }
+    attributes.extend(match finished_at {
+        Some(finished_at) => {
+            [(layout::FINISHED_AT, text(finished_at)), (layout::CLAIM_STATE, text(layout::DONE))]
+        }
+        None => {
+            let until = layout::lease_millis(claim.leased_until.unwrap_or(claim.now));
+            [(layout::LEASED_UNTIL, number(until)), (layout::CLAIM_STATE, text(layout::LEASED))]
+        }
+    });
+    attributes
 }
 
 /// A message for the log.
@@ -87,8 +97,12 @@ pub(crate) fn message_item(claim: &Claim, ordinal: usize, outgoing: &Outgoing) -
         (layout::HANDLER.into(), text(claim.handler)),
         (layout::OCCURRED_AT.into(), text(layout::sortable_text(occurred_at))),
     ]);
-    put_text(&mut item, layout::CAUSATION_ID, attributes.causation_id.as_deref());
-    put_correlation(&mut item, &attributes.correlation_id);
+    if let Some(causation_id) = &attributes.causation_id {
+        item.insert(layout::CAUSATION_ID.into(), text(causation_id));
+    }
+    if fits_an_index(&attributes.correlation_id) {
+        item.insert(layout::CORRELATION_ID.into(), text(&attributes.correlation_id));
+    }
     // The event store of an aggregate keeps its events for ever.
     if layout::aggregate_of(outgoing).is_none() {
         item.insert(layout::EXPIRES_AT.into(), number(layout::expiry_seconds(claim.expires_at)));
@@ -96,18 +110,10 @@ pub(crate) fn message_item(claim: &Claim, ordinal: usize, outgoing: &Outgoing) -
     Ok(item)
 }
 
-fn put_text(item: &mut Item, name: &str, value: Option<&str>) {
-    if let Some(value) = value {
-        item.insert(name.into(), text(value));
-    }
-}
-
 /// Another program's correlation id may be a text that no index key can be: then the item is not indexed,
 /// and its commit still happens.
-fn put_correlation(item: &mut Item, correlation_id: &str) {
-    if (1..=LONGEST_INDEX_KEY).contains(&correlation_id.len()) {
-        item.insert(layout::CORRELATION_ID.into(), text(correlation_id));
-    }
+fn fits_an_index(correlation_id: &str) -> bool {
+    (1..=LONGEST_INDEX_KEY).contains(&correlation_id.len())
 }
 
 /// An entity's item: its data as native attributes, its keys and its version.

@@ -28,7 +28,8 @@ pub const EXPIRES_AT: &str = "expires_at";
 pub const CORRELATION_INDEX: &str = "by-correlation";
 /// The index's partition key.
 pub const CORRELATION_ID: &str = "correlationid";
-/// The index's sort key: RFC 3339 with nine decimals, so that text sorts as time.
+/// The index's sort key: RFC 3339 with nine decimals, so that text sorts as time. Of a claim, when the attempt
+/// began.
 pub const OCCURRED_AT: &str = "occurred_at";
 
 /// The sort key of a claim.
@@ -66,8 +67,6 @@ pub const SUBJECT: &str = "subject";
 pub const CAUSATION_ID: &str = "causationid";
 /// Which delivery it was.
 pub const ATTEMPT: &str = "attempt";
-/// When the attempt began: RFC 3339.
-pub const STARTED_AT: &str = "started_at";
 /// When the work was committed: RFC 3339.
 pub const FINISHED_AT: &str = "finished_at";
 

@@ -100,7 +100,7 @@ impl DynamoLedger {
             .delete_item()
             .table_name(&address.table)
             .set_key(Some(items::key_of(&address)))
-            .condition_expression(&condition.expression)
+            .condition_expression(condition.expression)
             .set_expression_attribute_names(condition.names())
             .set_expression_attribute_values(condition.values())
             .send()

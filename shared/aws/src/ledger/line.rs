@@ -144,7 +144,7 @@ fn recorded_claim(item: &Item) -> RecordedClaim {
         causation_id: text_of(item, layout::CAUSATION_ID).map(Into::into),
         attempt: number_of(item, layout::ATTEMPT).unwrap_or_default(),
         state: if is_done { ClaimState::Done } else { ClaimState::Leased { until: until() } },
-        started_at: time_of(item, layout::STARTED_AT),
+        started_at: time_of(item, layout::OCCURRED_AT),
         finished_at: time_of(item, layout::FINISHED_AT),
     }
 }

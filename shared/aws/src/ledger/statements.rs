@@ -6,15 +6,10 @@ use super::{
     commit::{ALL_OLD, refused},
     items, layout, reasons,
 };
-use aws_sdk_dynamodb::types::{
-    AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum, BatchStatementRequest,
-};
-use throughline_core::{
-    Timestamp,
-    ledger::{
-        Claim, CommitOutcome, LedgerError,
-        settling::{Answer, ItemAnswer},
-    },
+use aws_sdk_dynamodb::types::{BatchStatementError, BatchStatementErrorCodeEnum, BatchStatementRequest};
+use throughline_core::ledger::{
+    Claim, CommitOutcome, LedgerError,
+    settling::{Answer, ItemAnswer},
 };
 
 /// The most statements one request may hold.
@@ -22,26 +17,29 @@ pub(super) const MOST_STATEMENTS: usize = 25;
 
 impl DynamoLedger {
     /// Finishes claims that have no other effects.
-    pub(super) async fn finish_by_statements(&self, claims: &[&Claim]) -> Answer {
-        let finished_at = Timestamp::now();
-        self.execute(claims, |claim| match claim.leased_until {
+    pub(super) async fn finish_by_statements(&self, claims: &[&Claim], finished_at: &str) -> Answer {
+        let mut insert = Insert::default();
+        let statements = claims.iter().map(|claim| match claim.leased_until {
             Some(_) => self.finish_held(claim, finished_at),
-            None => self.insert(claim, Some(finished_at)),
-        })
-        .await
+            None => insert.of(&self.table, claim, Some(finished_at)),
+        });
+        let statements = statements.collect();
+        self.execute(claims, statements).await
     }
 
     /// Takes claims of which there are none yet.
     pub(super) async fn hold_by_statements(&self, claims: &[&Claim]) -> Answer {
-        self.execute(claims, |claim| self.insert(claim, None)).await
+        let mut insert = Insert::default();
+        let statements = claims.iter().map(|claim| insert.of(&self.table, claim, None)).collect();
+        self.execute(claims, statements).await
     }
 
     async fn execute(
         &self,
         claims: &[&Claim],
-        statement: impl Fn(&Claim) -> Result<BatchStatementRequest, LedgerError>,
+        statements: Result<Vec<BatchStatementRequest>, LedgerError>,
     ) -> Answer {
-        let statements = match claims.iter().map(|claim| statement(claim)).collect::<Result<Vec<_>, _>>() {
+        let statements = match statements {
             Ok(statements) => statements,
             Err(error) => return Answer::Refused(CommitOutcome::Failed(error)),
         };
@@ -59,23 +57,8 @@ impl DynamoLedger {
         }
     }
 
-    fn insert(
-        &self,
-        claim: &Claim,
-        finished_at: Option<Timestamp>,
-    ) -> Result<BatchStatementRequest, LedgerError> {
-        let item = items::claim_item(claim, finished_at);
-        let members: Vec<String> = item.keys().map(|name| format!("'{name}':?")).collect();
-        let statement = format!("INSERT INTO \"{}\" VALUE {{{}}}", self.table, members.join(","));
-        build(statement, item.into_values().collect())
-    }
-
     /// The statement's form of [`conditions::is_held_by_us`](super::conditions::is_held_by_us).
-    fn finish_held(
-        &self,
-        claim: &Claim,
-        finished_at: Timestamp,
-    ) -> Result<BatchStatementRequest, LedgerError> {
+    fn finish_held(&self, claim: &Claim, finished_at: &str) -> Result<BatchStatementRequest, LedgerError> {
         let statement = format!(
             "UPDATE \"{}\" SET \"{}\"=? SET \"{}\"=? REMOVE \"{}\" WHERE \"{}\"=? AND \"{}\"=? AND \"{}\"=? AND \"{}\"=?",
             self.table,
@@ -87,26 +70,50 @@ impl DynamoLedger {
             layout::OWNER,
             layout::CLAIM_STATE,
         );
-        let finished_at = finished_at.to_string();
         let values = [
             layout::DONE,
-            &finished_at,
+            finished_at,
             claim.key.as_str(),
             layout::CLAIM,
             claim.owner.as_str(),
             layout::LEASED,
         ];
-        build(statement, values.into_iter().map(items::text).collect())
+        BatchStatementRequest::builder()
+            .statement(statement)
+            .set_parameters(Some(values.into_iter().map(items::text).collect()))
+            .return_values_on_condition_check_failure(ALL_OLD)
+            .build()
+            .map_err(|error| LedgerError(error.to_string()))
     }
 }
 
-fn build(statement: String, values: Vec<AttributeValue>) -> Result<BatchStatementRequest, LedgerError> {
-    BatchStatementRequest::builder()
-        .statement(statement)
-        .set_parameters(Some(values))
-        .return_values_on_condition_check_failure(ALL_OLD)
-        .build()
-        .map_err(|error| LedgerError(error.to_string()))
+/// The text of an `INSERT`. Claims of one batch mostly have the same attributes, and so the same text.
+#[derive(Default)]
+struct Insert {
+    names: Vec<&'static str>,
+    text: String,
+}
+
+impl Insert {
+    fn of(
+        &mut self,
+        table: &str,
+        claim: &Claim,
+        finished_at: Option<&str>,
+    ) -> Result<BatchStatementRequest, LedgerError> {
+        let (names, values): (Vec<_>, Vec<_>) =
+            items::claim_attributes(claim, finished_at).into_iter().unzip();
+        if names != self.names {
+            let members: Vec<String> = names.iter().map(|name| format!("'{name}':?")).collect();
+            self.text = format!("INSERT INTO \"{table}\" VALUE {{{}}}", members.join(","));
+            self.names = names;
+        }
+        BatchStatementRequest::builder()
+            .statement(&self.text)
+            .set_parameters(Some(values))
+            .build()
+            .map_err(|error| LedgerError(error.to_string()))
+    }
 }
 
 fn refused_statement(claim: &Claim, error: &BatchStatementError) -> ItemAnswer {

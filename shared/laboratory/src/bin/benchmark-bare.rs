@@ -5,7 +5,9 @@ use aws_config::BehaviorVersion;
 use aws_lambda_events::sqs::SqsEvent;
 use aws_sdk_dynamodb::{
     Client,
-    types::{AttributeValue, BatchStatementRequest, Put, TransactWriteItem},
+    types::{
+        AttributeValue, BatchStatementRequest, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    },
 };
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
@@ -95,11 +97,20 @@ impl Function {
         }
     }
 
-    /// Ten claims, entities and events in one `TransactWriteItems`.
+    /// Ten claims, entities and events in one `TransactWriteItems`, under the framework's conditions.
     async fn one_transaction(&self, messages: &[Message]) -> Result<(), Error> {
         let mut writes = Vec::with_capacity(3 * messages.len());
         for message in messages {
-            for item in [claim(message), entity(message), event(message)?] {
+            let put = Put::builder().table_name(&self.table).set_item(Some(claim(message)));
+            let put = put
+                .condition_expression(
+                    "attribute_not_exists(pk) OR expires_at <= :seconds OR leased_until_ms <= :millis",
+                )
+                .expression_attribute_values(":seconds", number(EXPIRES_AT))
+                .expression_attribute_values(":millis", number(EXPIRES_AT * 1000))
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            writes.push(TransactWriteItem::builder().put(put.build()?).build());
+            for item in [entity(message), event(message)?] {
                 let put = Put::builder().table_name(&self.table).set_item(Some(item));
                 let put = put.condition_expression("attribute_not_exists(pk)").build()?;
                 writes.push(TransactWriteItem::builder().put(put).build());
@@ -167,7 +178,6 @@ fn claim(message: &Message) -> Item {
         ("subject", text(&message.subject)),
         ("correlationid", text(&message.correlationid)),
         ("attempt", number(1)),
-        ("started_at", text(TIME)),
         ("occurred_at", text(TIME)),
         ("finished_at", text(TIME)),
         ("expires_at", number(EXPIRES_AT)),
