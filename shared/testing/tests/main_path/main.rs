@@ -3,6 +3,7 @@
 mod bank;
 mod groups;
 mod isolation;
+mod patience;
 mod together;
 
 use bank::{Account, AccountEvent, BalanceChanged, Behaviour, Book, Deposited, World, body, deposit};
