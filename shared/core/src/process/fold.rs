@@ -112,10 +112,12 @@ impl<H: Handler> MainPath<'_, H> {
 /// Whether two commits, the second decided on what the first did, can be one.
 fn fits(before: &Commit, after: &Commit) -> bool {
     let ((items, bytes), (more_items, more_bytes)) = (before.size(), after.size());
-    let is_saved_before = |key: &EntityKey| before.saves.iter().any(|save| save.key == *key);
-    // What both saw in the ledger must have been the same.
-    let is_as_seen_before = |(key, version): (&EntityKey, Version)| {
-        is_saved_before(key) || before.reads.iter().all(|read| read.key != *key || read.version == version)
+    let saved_before = |key: &EntityKey| before.saves.iter().find(|save| save.key == *key);
+    // What both saw in the ledger must have been the same, and what the first saved the second must have seen
+    // as it left it: it may have saved it without looking.
+    let is_as_seen_before = |(key, version): (&EntityKey, Version)| match saved_before(key) {
+        Some(save) => version == Version::At { version: save.expected.next(), sequence: save.sequence },
+        None => before.reads.iter().all(|read| read.key != *key || read.version == version),
     };
     after.expected().all(is_as_seen_before)
         && items + more_items <= MOST_ITEMS

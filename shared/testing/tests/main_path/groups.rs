@@ -197,3 +197,30 @@ async fn a_group_runs_each_handler_once_when_nothing_is_in_its_way() {
     queue.deliver(&handler, 1, &deposits(&[Behaviour::Works; 10])).await;
     assert_eq!(handler.runs.load(Ordering::SeqCst), 10);
 }
+
+/// Creates an account without looking whether there is one.
+#[derive(Debug, Clone)]
+struct Create;
+
+impl Handler for Create {
+    const NAME: &'static str = "create";
+    type Message = Deposited;
+    type Emits = Never;
+
+    async fn handle(&self, deposit: Envelope<Deposited>, _: &Context<'_>) -> Result<Effects, Failure> {
+        let Deposited { account: id, amount: balance, .. } = deposit.data;
+        Ok(Effects::none().save(Versioned::new(Account { id, balance })))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_record_created_the_next_does_not_overwrite_unseen() {
+    let queue = Queue::new();
+    let bodies = [1, 2].map(|amount| body(&format!("e-{amount}"), deposit("a", amount, Behaviour::Works)));
+    let (verdicts, _) = queue.deliver(&Create, 1, &bodies).await;
+    assert_eq!((&verdicts[0], queue.balance("a")), (&Verdict::Done, 1));
+    let Verdict::Retry { cause: RetryCause::Failed { error_type, .. }, .. } = &verdicts[1] else {
+        panic!("{verdicts:?}");
+    };
+    assert_eq!(error_type, "VersionConflict");
+}
