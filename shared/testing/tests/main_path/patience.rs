@@ -1,6 +1,6 @@
 //! Slow neighbours: nobody waits for another record longer than it helps.
 
-use crate::bank::{Account, Behaviour, Deposited, World, body, deposit};
+use crate::bank::{Account, Behaviour, Book, Deposited, World, body, deposit};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 use throughline_core::{
@@ -44,8 +44,8 @@ impl Ledger for Stuck {
     }
 }
 
-fn record(body: &str) -> Record<'_> {
-    Record { message_id: "m", source: "queue", body, attempt: 1, is_last_attempt: false, group: None }
+fn record<'a>(body: &'a str, group: Option<&'a str>) -> Record<'a> {
+    Record { message_id: "m", source: "queue", body, attempt: 1, is_last_attempt: false, group }
 }
 
 /// Saves an account it has not looked at, after as many milliseconds as are deposited. One that is "stuck" it
@@ -76,9 +76,53 @@ async fn loads_that_are_never_answered_keep_no_other_from_its_commit() {
     // The second load is sent while the commit waits for what the first may lead to.
     let bodies = [("stuck", 1), ("a", 10), ("stuck", 20)]
         .map(|(account, after)| body(&format!("e-{after}"), deposit(account, after, Behaviour::Works)));
-    let records: Vec<Record<'_>> = bodies.iter().map(|body| record(body)).collect();
+    let records: Vec<Record<'_>> = bodies.iter().map(|body| record(body, None)).collect();
     let deadline = world.time.now() + Duration::from_secs(10);
     let verdicts = process(&Opens, ports, &Settings::new("bank"), Some(deadline), &records).await;
     let late = Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline };
     assert_eq!(verdicts, [late.clone(), Verdict::Done, late]);
+}
+
+/// Works this long on each record.
+#[derive(Debug, Clone)]
+struct Takes(Duration);
+
+impl Handler for Takes {
+    const NAME: &'static str = "takes";
+    type Message = Deposited;
+    type Emits = Never;
+
+    async fn handle(&self, _: Envelope<Deposited>, _: &Context<'_>) -> Result<Effects, Failure> {
+        tokio::time::sleep(self.0).await;
+        Ok(Effects::none())
+    }
+}
+
+async fn deliver_group<H: Handler>(handler: &H, bodies: &[String], time_left: Duration) -> Vec<Verdict> {
+    let world = World::new();
+    let records: Vec<Record<'_>> = bodies.iter().map(|body| record(body, Some("g"))).collect();
+    let deadline = world.time.now() + time_left;
+    process(handler, world.ports(), &Settings::new("bank"), Some(deadline), &records).await
+}
+
+fn works(number: usize) -> String {
+    body(&format!("e-{number}"), deposit("a", 1, Behaviour::Works))
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_group_too_slow_for_one_invocation_as_much_is_done_as_there_is_time_for() {
+    let bodies: Vec<String> = (0..6).map(works).collect();
+    let verdicts = deliver_group(&Takes(Duration::from_secs(20)), &bodies, Duration::from_secs(90)).await;
+    let done = verdicts.iter().take_while(|verdict| **verdict == Verdict::Done).count();
+    assert!(done >= 3, "three of 20 s fit into 90 s at least: {verdicts:?}");
+    assert!(verdicts[done..].iter().all(Verdict::is_retry), "{verdicts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_record_of_a_group_does_not_undo_those_before_it() {
+    let mut bodies: Vec<String> = (0..3).map(works).collect();
+    bodies.push(body("slow", deposit("a", 1, Behaviour::TakesAnHour)));
+    let verdicts = deliver_group(&Book::default(), &bodies, Duration::from_secs(30)).await;
+    assert_eq!(verdicts[..3], vec![Verdict::Done; 3]);
+    assert_eq!(verdicts[3], Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline });
 }
