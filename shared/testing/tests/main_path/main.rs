@@ -3,6 +3,7 @@
 mod bank;
 mod groups;
 mod isolation;
+mod outcomes;
 mod patience;
 mod together;
 
