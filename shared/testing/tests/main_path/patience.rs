@@ -2,7 +2,7 @@
 
 use crate::bank::{Account, Behaviour, Book, Deposited, World, body, deposit};
 use futures_util::future::BoxFuture;
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 use throughline_core::{
     Record, Verdict,
     entity::EntityKey,
@@ -11,7 +11,7 @@ use throughline_core::{
     prelude::*,
     process::{RetryCause, Settings, process},
 };
-use throughline_testing::MemoryLedger;
+use throughline_testing::{CountingLedger, MemoryLedger, counting::Call};
 
 /// A ledger that never answers who asks for the account "stuck".
 struct Stuck(MemoryLedger);
@@ -102,7 +102,9 @@ async fn deliver_group<H: Handler>(handler: &H, bodies: &[String], time_left: Du
     let world = World::new();
     let records: Vec<Record<'_>> = bodies.iter().map(|body| record(body, Some("g"))).collect();
     let deadline = world.time.now() + time_left;
-    process(handler, world.ports(), &Settings::new("bank"), Some(deadline), &records).await
+    let verdicts = process(handler, world.ports(), &Settings::new("bank"), Some(deadline), &records).await;
+    assert!(world.time.now() < deadline, "there must be time left to answer");
+    verdicts
 }
 
 fn works(number: usize) -> String {
@@ -125,4 +127,25 @@ async fn a_slow_record_of_a_group_does_not_undo_those_before_it() {
     let verdicts = deliver_group(&Book::default(), &bodies, Duration::from_secs(30)).await;
     assert_eq!(verdicts[..3], vec![Verdict::Done; 3]);
     assert_eq!(verdicts[3], Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline });
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_record_of_a_group_is_started_when_the_deadline_is_near() {
+    let bodies: Vec<String> = (0..3).map(works).collect();
+    let handler = Book::default();
+    let verdicts = deliver_group(&handler, &bodies, Duration::from_millis(400)).await;
+    assert!(verdicts.iter().all(Verdict::is_retry), "{verdicts:?}");
+    assert_eq!(handler.runs.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn commits_that_are_ready_at_about_the_same_time_go_together_though_others_still_run() {
+    let world = World::new();
+    let ledger = CountingLedger::new(MemoryLedger::default());
+    let ports = Ports { ledger: &ledger, ..world.ports() };
+    let bodies = [1, 4, 60_000]
+        .map(|after| body(&format!("e-{after}"), deposit(&format!("a-{after}"), after, Behaviour::Works)));
+    let records: Vec<Record<'_>> = bodies.iter().map(|body| record(body, None)).collect();
+    process(&Opens, ports, &Settings::new("bank"), None, &records).await;
+    assert_eq!(ledger.take_calls(), [Call::Commit(2), Call::Commit(1)]);
 }
