@@ -266,8 +266,13 @@ impl<H: Handler> MainPath<'_, H> {
 
     /// Waits for something no longer than until shortly before the end of the invocation.
     async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.within(self.time_left(), work).await
+    }
+
+    /// Waits for something no longer than this, if there is a limit.
+    async fn within<T>(&self, limit: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
         let ending = async {
-            match self.time_left() {
+            match limit {
                 Some(left) => self.ports.time.sleep(left).await,
                 None => std::future::pending().await,
             }

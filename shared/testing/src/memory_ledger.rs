@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 use throughline_core::{
@@ -83,6 +83,10 @@ impl State {
     }
 
     fn commit(&mut self, commit: &Commit) -> CommitOutcome {
+        if let Some(what) = named_twice(commit) {
+            let why = format!("{what} is named twice: a transaction may hold an item once");
+            return CommitOutcome::Invalid(LedgerError(why));
+        }
         let refused = commit.finished().find_map(|(claim, _)| self.standing(claim).on_commit(claim));
         if let Some(outcome) = refused {
             return outcome;
@@ -102,6 +106,14 @@ impl State {
         }
         CommitOutcome::Committed
     }
+}
+
+/// What DynamoDB would refuse.
+fn named_twice(commit: &Commit) -> Option<String> {
+    let claims = commit.finished().map(|(claim, _)| claim.key.to_string());
+    let entities = commit.expected().map(|(key, _)| format!("{key:?}"));
+    let mut names = HashSet::new();
+    claims.chain(entities).find(|name| !names.insert(name.clone()))
 }
 
 impl Held {

@@ -57,19 +57,7 @@ impl<H: Handler> Driver<'_, '_, '_, H> {
                 Poll::Pending => {}
             }
             // Each lane has gone as far as it can by itself.
-            let is_anybody_running = self.running.len() > self.requests.parked();
-            match self.requests.due(is_anybody_running) {
-                Due::Now(phase) => {
-                    self.patience = None;
-                    self.sending.push(self.requests.send(phase));
-                }
-                Due::At(then) if self.patience.as_ref().is_none_or(|(known, _)| *known != then) => {
-                    let wait = super::between(self.time.now(), then);
-                    self.patience = Some((then, self.time.sleep(wait)));
-                }
-                Due::At(_) => {}
-                Due::Never => self.patience = None,
-            }
+            self.send();
             let has_answers = matches!(self.sending.poll_next_unpin(context), Poll::Ready(Some(())));
             let is_out_of_patience =
                 self.patience.as_mut().is_some_and(|(_, patience)| patience.poll_unpin(context).is_ready());
@@ -77,6 +65,27 @@ impl<H: Handler> Driver<'_, '_, '_, H> {
                 self.patience = None;
             } else if !has_answers {
                 return Poll::Pending;
+            }
+        }
+    }
+
+    /// Sends all that is due. What is left waits for company, and no longer than its patience lasts.
+    fn send(&mut self) {
+        let is_anybody_running = self.running.len() > self.requests.parked();
+        loop {
+            match self.requests.due(is_anybody_running) {
+                Due::Now(phase) => self.sending.push(self.requests.send(phase)),
+                Due::At(then) => {
+                    if self.patience.as_ref().is_none_or(|(known, _)| *known != then) {
+                        let wait = super::between(self.time.now(), then);
+                        self.patience = Some((then, self.time.sleep(wait)));
+                    }
+                    return;
+                }
+                Due::Never => {
+                    self.patience = None;
+                    return;
+                }
             }
         }
     }

@@ -10,7 +10,10 @@ use crate::{
     ledger::{Commit, CommitOutcome, Folded, Stored},
 };
 use futures_util::future::join_all;
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
+
+/// How long what is decided waits for the decisions of the records that follow.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Entities as the records before left them, not committed yet.
 #[derive(Debug, Default)]
@@ -36,6 +39,7 @@ impl Staged {
 }
 
 /// What became of an attempt to fold.
+#[derive(Clone, Copy)]
 pub(super) struct Folding {
     /// How many records it took.
     pub(super) tried: usize,
@@ -46,8 +50,8 @@ pub(super) struct Folding {
 impl<H: Handler> MainPath<'_, H> {
     /// Decides as many records as can be decided on each other, and commits them together.
     ///
-    /// It ends before a record that fails, that was handled before, or that does not fit: that one is judged
-    /// by itself, on what is really there. A leased handler's work cannot be folded.
+    /// It ends before a record that fails, that was handled before, that takes long, or that does not fit: that
+    /// one is judged by itself, on what is really there. A leased handler's work cannot be folded.
     pub(super) async fn fold(
         &self,
         lane: LaneId,
@@ -61,7 +65,7 @@ impl<H: Handler> MainPath<'_, H> {
         let folding = async {
             let fresh = self.fresh(lane, group, settled).await;
             let (tried, commit) = self.decide_all(lane, &group[..fresh]).await;
-            let Some(commit) = commit.filter(|_| tried > 1) else { return Folding { tried, ..nothing } };
+            let Some(commit) = commit else { return nothing };
             let Settled { outcome, .. } = self.requests.commit(lane, commit).await;
             Folding { tried, is_committed: outcome == CommitOutcome::Committed }
         };
@@ -91,13 +95,18 @@ impl<H: Handler> MainPath<'_, H> {
     async fn decide_all(&self, lane: LaneId, group: &[Prepared<'_, H::Message>]) -> (usize, Option<Commit>) {
         let mut staged = Staged::default();
         let mut folded: Option<Commit> = None;
+        // The first has all the time there is; with its decision there is something to lose.
+        let mut until = None;
         for (at, prepared) in group.iter().enumerate() {
             let Ok(opened) = &prepared.opened else { return (at, folded) };
             if self.is_ending() {
                 return (at, folded);
             }
             let claim = self.claim(&prepared.record, opened);
-            let Ok(commit) = self.decide(lane, opened, &claim, &staged).await else { return (at, folded) };
+            let deciding = self.decide(lane, opened, &claim, &staged);
+            let left = until.map(|until| super::between(self.ports.time.now(), until));
+            let Some(Ok(commit)) = self.within(left, deciding).await else { return (at, folded) };
+            until.get_or_insert_with(|| super::later(self.ports.time.now(), self.patience()));
             staged.stage(&commit);
             folded = match folded {
                 None => Some(commit),
@@ -107,15 +116,22 @@ impl<H: Handler> MainPath<'_, H> {
         }
         (group.len(), folded)
     }
+
+    /// Time must be left to commit.
+    fn patience(&self) -> Duration {
+        self.time_left().map_or(PATIENCE, |left| PATIENCE.min(left / 2))
+    }
 }
 
 /// Whether two commits, the second decided on what the first did, can be one.
 fn fits(before: &Commit, after: &Commit) -> bool {
     let ((items, bytes), (more_items, more_bytes)) = (before.size(), after.size());
-    let is_saved_before = |key: &EntityKey| before.saves.iter().any(|save| save.key == *key);
-    // What both saw in the ledger must have been the same.
-    let is_as_seen_before = |(key, version): (&EntityKey, Version)| {
-        is_saved_before(key) || before.reads.iter().all(|read| read.key != *key || read.version == version)
+    let saved_before = |key: &EntityKey| before.saves.iter().find(|save| save.key == *key);
+    // What both saw in the ledger must have been the same, and what the first saved the second must have seen
+    // as it left it: it may have saved it without looking.
+    let is_as_seen_before = |(key, version): (&EntityKey, Version)| match saved_before(key) {
+        Some(save) => version == Version::At { version: save.expected.next(), sequence: save.sequence },
+        None => before.reads.iter().all(|read| read.key != *key || read.version == version),
     };
     after.expected().all(is_as_seen_before)
         && items + more_items <= MOST_ITEMS

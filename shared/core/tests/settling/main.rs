@@ -7,7 +7,7 @@ use store::Store;
 use throughline_core::{
     Version,
     ledger::{
-        Commit, CommitOutcome, LedgerError, Standing,
+        Commit, CommitOutcome, Folded, LedgerError, Standing,
         settling::{Answer, Item, ItemAnswer, Request, Settling, Transaction},
     },
 };
@@ -339,4 +339,68 @@ fn a_later_version_of_an_entity_is_not_overtaken() {
         settling.answer(&request, Answer::Done);
     }
     assert_eq!(settling.outcomes(), vec![CommitOutcome::Committed; 2]);
+}
+
+#[test]
+fn a_claim_that_cannot_be_written_spoils_no_other() {
+    let commits = ["e-1", "e-2"].map(|id| bare(claim(id)));
+    let mut settling = Settling::new(&commits);
+    let request = only(settling.requests());
+    let invalid = CommitOutcome::Invalid(LedgerError("an attribute is empty".into()));
+    settling.answer(&request, Answer::Refused(invalid.clone()));
+    assert_eq!(settling.requests(), [Request::Claim(0), Request::Claim(1)]);
+    settling.answer(&Request::Claim(0), Answer::Refused(invalid.clone()));
+    settling.answer(&Request::Claim(1), Answer::Done);
+    assert_eq!(settling.outcomes(), [invalid, CommitOutcome::Committed]);
+}
+
+#[test]
+fn a_statement_without_an_answer_is_not_called_done() {
+    let commits = ["e-1", "e-2"].map(|id| bare(claim(id)));
+    let mut settling = Settling::new(&commits);
+    let request = only(settling.requests());
+    settling.answer(&request, Answer::Items(vec![ItemAnswer::Fine]));
+    let outcomes = settling.outcomes();
+    assert!(matches!(outcomes[..], [CommitOutcome::Committed, CommitOutcome::Failed(_)]), "{outcomes:?}");
+}
+
+#[test]
+fn an_item_is_never_in_one_transaction_twice() {
+    let reading_at = |message: &str, version| Commit {
+        reads: vec![read(account("rate"), version)],
+        ..saving(message, message)
+    };
+    let of_one_message = [saving("e-1", "a-1"), saving("e-1", "a-2")];
+    let of_two_readers = [reading_at("e-1", at(1)), reading_at("e-2", at(2))];
+    for commits in [of_one_message, of_two_readers] {
+        let request = only(Settling::new(&commits).requests());
+        let items = &transaction(&request).items;
+        assert!(items.iter().all(|item| !matches!(item, Item::Claim { commit: 1, .. })), "{items:?}");
+    }
+}
+
+#[test]
+fn what_is_read_counts_towards_what_a_transaction_holds() {
+    let commits: Vec<Commit> =
+        (0..51).map(|n| reading(&format!("e-{n}"), &format!("r-{n}"), &format!("a-{n}"))).collect();
+    let requests = Settling::new(&commits).requests();
+    let sizes: Vec<usize> = requests.iter().map(|request| transaction(request).items.len()).collect();
+    assert_eq!(sizes, [99, 54]);
+}
+
+#[test]
+fn who_turns_out_to_have_been_committed_overtakes_like_any_other() {
+    let commits = [saving("e-1", "a-1"), saving("e-2", "a-1")];
+    let mut settling = Settling::new(&commits);
+    cancel(&mut settling, |item| claim_of(0)(item).then_some(ItemAnswer::Claim(Standing::OursFinished)));
+    assert!(settling.requests().is_empty(), "nobody has to be asked");
+    assert_eq!(settling.outcomes(), [CommitOutcome::Committed, CommitOutcome::Conflict(account("a-1"))]);
+}
+
+#[test]
+fn folded_claims_without_effects_are_a_transaction() {
+    let folded = vec![Folded { claim: claim("e-1"), outgoing: Vec::new() }];
+    let commits = [Commit { folded, ..bare(claim("e-2")) }];
+    let request = only(Settling::new(&commits).requests());
+    assert_eq!(transaction(&request).items.len(), 2);
 }

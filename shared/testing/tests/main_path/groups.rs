@@ -183,11 +183,14 @@ async fn a_group_that_does_not_fit_one_transaction_is_committed_in_several() {
 #[tokio::test(start_paused = true)]
 async fn leased_records_of_a_group_run_one_by_one() {
     let queue = Queue::new();
-    let handler = leased(Book::default());
-    let (verdicts, calls) = queue.deliver(&handler, 1, &deposits(&[Behaviour::Works; 3])).await;
+    let handler = Book::default();
+    let handler_runs = std::sync::Arc::clone(&handler.runs);
+    let (verdicts, calls) = queue.deliver(&leased(handler), 1, &deposits(&[Behaviour::Works; 3])).await;
     assert_eq!(verdicts, vec![Verdict::Done; 3]);
     assert_eq!(calls.iter().filter(|call| matches!(call, Call::Claim(1))).count(), 3, "{calls:?}");
     assert_eq!(queue.balance("a"), 3);
+    let runs = handler_runs.load(Ordering::SeqCst);
+    assert_eq!(runs, 3, "none may touch the outside world without its claim");
 }
 
 #[tokio::test(start_paused = true)]
@@ -196,4 +199,85 @@ async fn a_group_runs_each_handler_once_when_nothing_is_in_its_way() {
     let handler = Book::default();
     queue.deliver(&handler, 1, &deposits(&[Behaviour::Works; 10])).await;
     assert_eq!(handler.runs.load(Ordering::SeqCst), 10);
+}
+
+/// Creates an account without looking whether there is one.
+#[derive(Debug, Clone)]
+struct Create;
+
+impl Handler for Create {
+    const NAME: &'static str = "create";
+    type Message = Deposited;
+    type Emits = Never;
+
+    async fn handle(&self, deposit: Envelope<Deposited>, _: &Context<'_>) -> Result<Effects, Failure> {
+        let Deposited { account: id, amount: balance, .. } = deposit.data;
+        Ok(Effects::none().save(Versioned::new(Account { id, balance })))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_record_created_the_next_does_not_overwrite_unseen() {
+    let queue = Queue::new();
+    let bodies = [1, 2].map(|amount| body(&format!("e-{amount}"), deposit("a", amount, Behaviour::Works)));
+    let (verdicts, _) = queue.deliver(&Create, 1, &bodies).await;
+    assert_eq!((&verdicts[0], queue.balance("a")), (&Verdict::Done, 1));
+    let Verdict::Retry { cause: RetryCause::Failed { error_type, .. }, .. } = &verdicts[1] else {
+        panic!("{verdicts:?}");
+    };
+    assert_eq!(error_type, "VersionConflict");
+}
+
+/// Adds to "x"; to every other account it adds what is in "x". Its `meddler` changes "x" once, when it has been
+/// loaded for the first time.
+#[derive(Debug, Clone)]
+struct Follow<'a> {
+    meddler: &'a std::sync::Mutex<Option<&'a MemoryLedger>>,
+}
+
+impl Handler for Follow<'static> {
+    const NAME: &'static str = "follow";
+    type Message = Deposited;
+    type Emits = Never;
+
+    async fn handle(&self, deposit: Envelope<Deposited>, context: &Context<'_>) -> Result<Effects, Failure> {
+        let Deposited { account: id, amount, .. } = deposit.data;
+        let x = context.load::<Account>("x").await?;
+        if let Some(ledger) = self.meddler.lock().unwrap().take() {
+            let version = throughline_core::Version::At { version: 5, sequence: 0 };
+            ledger.seed(&Account { id: "x".into(), balance: 100 }, version);
+        }
+        let in_x = x.as_ref().map_or(0, |x| x.value.balance);
+        let own = if id == "x" { x } else { context.load::<Account>(&id).await? };
+        let own = own.unwrap_or_else(|| Versioned::new(Account { id: id.clone(), balance: 0 }));
+        let add = if id == "x" { amount } else { in_x };
+        Ok(Effects::none().save(own.map(|old| Account { balance: old.balance + add, ..old })))
+    }
+}
+
+fn to_accounts(accounts: &[&str]) -> Vec<String> {
+    let numbered = accounts.iter().enumerate();
+    numbered.map(|(number, to)| body(&format!("e-{number}"), deposit(to, 1, Behaviour::Works))).collect()
+}
+
+fn meddling(with: Option<&'static MemoryLedger>) -> Follow<'static> {
+    Follow { meddler: Box::leak(Box::new(std::sync::Mutex::new(with))) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_record_read_and_the_next_saves_is_in_the_commit_once() {
+    let queue = Queue::new();
+    let (verdicts, calls) = queue.deliver(&meddling(None), 1, &to_accounts(&["y", "x", "z"])).await;
+    assert_eq!(verdicts, vec![Verdict::Done; 3]);
+    assert_eq!(calls.iter().filter(|call| matches!(call, Commit(_))).count(), 1, "{calls:?}");
+    assert_eq!(["x", "y", "z"].map(|account| queue.balance(account)), [1, 0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_that_saw_an_entity_differently_are_not_committed_on_what_the_last_one_saw() {
+    let queue: &'static Queue = Box::leak(Box::new(Queue::new()));
+    let handler = meddling(Some(queue.ledger.inner()));
+    let (verdicts, _) = queue.deliver(&handler, 1, &to_accounts(&["y", "x"])).await;
+    assert_eq!(verdicts, vec![Verdict::Done; 2]);
+    assert_eq!(["x", "y"].map(|account| queue.balance(account)), [101, 100], "write skew");
 }

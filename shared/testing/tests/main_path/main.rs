@@ -3,15 +3,17 @@
 mod bank;
 mod groups;
 mod isolation;
+mod outcomes;
+mod patience;
 mod together;
 
 use bank::{Account, AccountEvent, BalanceChanged, Behaviour, Book, Deposited, World, body, deposit};
 use std::{sync::atomic::Ordering, time::Duration};
 use throughline_core::{
-    Verdict,
+    Record, Verdict,
     ports::{Ports, Time as _},
     prelude::*,
-    process::{RetryCause, Settings},
+    process::{RetryCause, Settings, process},
 };
 use throughline_testing::{
     MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime,
@@ -47,6 +49,43 @@ async fn the_same_event_twice_in_one_batch_inherits_a_retry() {
     let same = body("e-1", deposit("a", 5, Behaviour::AlwaysFails));
     let verdicts = world.deliver(&Book::default(), None, &[same.clone(), same]).await;
     assert!(verdicts.iter().all(Verdict::is_retry));
+}
+
+#[tokio::test(start_paused = true)]
+async fn finished_work_stays_finished_for_every_twin_that_follows() {
+    let world = World::new();
+    let handler = Book::default();
+    let bodies = [5, 6, 5].map(|amount| body("e-1", deposit("a", amount, Behaviour::Works)));
+    let verdicts = world.deliver(&handler, None, &bodies).await;
+    assert_eq!((&verdicts[0], &verdicts[2]), (&Verdict::Done, &Verdict::Duplicate));
+    assert!(matches!(verdicts[1], Verdict::Rejected { .. }), "{verdicts:?}");
+    assert_eq!(handler.runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_rejected_event_twice_in_one_batch_is_dead_lettered_once() {
+    let world = World::new();
+    let same = body("e-1", deposit("a", 5, Behaviour::Rejects));
+    let verdicts = world.deliver(&Book::default(), None, &[same.clone(), same]).await;
+    assert!(verdicts.iter().all(|verdict| matches!(verdict, Verdict::Rejected { .. })), "{verdicts:?}");
+    assert_eq!(world.dead_letters.letters().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_used_up_its_attempts_gives_up_for_itself_alone() {
+    let world = World::new();
+    let body = body("e-1", deposit("a", 5, Behaviour::AlwaysFails));
+    let record = |is_last_attempt| Record {
+        message_id: "m",
+        source: "queue",
+        body: &body,
+        attempt: 1,
+        is_last_attempt,
+        group: None,
+    };
+    let records = [record(true), record(false)];
+    let verdicts = process(&Book::default(), world.ports(), &Settings::new("bank"), None, &records).await;
+    assert!(matches!(verdicts[..], [Verdict::Rejected { .. }, Verdict::Retry { .. }]), "{verdicts:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -313,6 +352,44 @@ async fn effects_beyond_a_limit_are_rejected_with_the_handler_and_the_number() {
         .when(deposit("a", 1, Behaviour::Works))
         .await
         .then_rejected("bloats");
+}
+
+#[derive(Debug, Clone)]
+struct LooksAround;
+
+impl Handler for LooksAround {
+    const NAME: &'static str = "looks-around";
+    type Message = Deposited;
+    type Emits = Never;
+
+    async fn handle(&self, _: Envelope<Deposited>, context: &Context<'_>) -> Result<Effects, Failure> {
+        for number in 0..100 {
+            context.load::<Account>(&number.to_string()).await?;
+        }
+        Ok(Effects::none())
+    }
+}
+
+async fn fills_up(_: Envelope<Deposited>) -> Result<Effects<AccountEvent>, Failure> {
+    let event = BalanceChanged { account: "x".repeat(100 * 1024), balance: 0 };
+    Ok((0..30).fold(Effects::none(), |effects, _| effects.emit(event.clone())))
+}
+
+async fn saves_twice(_: Envelope<Deposited>) -> Result<Effects, Failure> {
+    let account = || Versioned::new(Account { id: "a".into(), balance: 0 });
+    Ok(Effects::none().save(account()).save(account()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_all_that_is_sent_together_and_each_entity_once_count_towards_the_limits() {
+    let deposit = || deposit("a", 1, Behaviour::Works);
+    let read = scenario(LooksAround).when(deposit()).await;
+    read.then_rejected("101 items in one transaction");
+    scenario(handler_fn("fills-up", fills_up))
+        .when(deposit())
+        .await
+        .then_rejected("bytes in one transaction");
+    scenario(handler_fn("saves-twice", saves_twice)).when(deposit()).await.then_rejected("account `a` twice");
 }
 
 #[tokio::test(start_paused = true)]
