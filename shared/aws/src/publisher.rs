@@ -13,8 +13,8 @@ use futures_util::{
 };
 use std::collections::BTreeMap;
 use throughline_core::{
-    effects::MOST_MESSAGE_BYTES,
     ledger::{Destination, Outgoing},
+    limits::MOST_MESSAGE_BYTES,
     relay::{Delivery, MOST_ENTRIES, Publisher},
 };
 

@@ -12,10 +12,11 @@ mod standing;
 pub use standing::{Recorded, Standing};
 
 use crate::{
-    Attributes, Timestamp, effects,
+    Attributes, Timestamp,
     entity::{EntityKey, Version},
     envelope::EncodedEnvelope,
     identity::{ClaimKey, OwnerToken, PayloadHash},
+    limits,
 };
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -159,6 +160,14 @@ impl Commit {
         folded.chain(std::iter::once((&self.claim, self.outgoing.as_slice())))
     }
 
+    /// Of these claims, the one at a position, with what is sent because of it. Past the end it is the last.
+    pub fn finished_at(&self, position: usize) -> (&Claim, &[Outgoing]) {
+        match self.folded.get(position) {
+            Some(folded) => (&folded.claim, &folded.outgoing),
+            None => (&self.claim, &self.outgoing),
+        }
+    }
+
     /// Every entity that must be what it was, with what it was.
     pub fn expected(&self) -> impl Iterator<Item = (&EntityKey, Version)> {
         let reads = self.reads.iter().map(|read| (&read.key, read.version));
@@ -169,10 +178,10 @@ impl Commit {
     pub fn size(&self) -> (usize, usize) {
         let messages: usize = self.finished().map(|(_, outgoing)| outgoing.len()).sum();
         let items = self.finished().count() + self.reads.len() + self.saves.len() + messages;
-        let saved: usize = self.saves.iter().map(|save| effects::json_bytes(&save.data)).sum();
+        let saved: usize = self.saves.iter().map(|save| limits::json_bytes(&save.data)).sum();
         let sent = self.finished().flat_map(|(_, outgoing)| outgoing);
-        let sent: usize = sent.map(|message| effects::envelope_bytes(&message.envelope)).sum();
-        (items, saved + sent + items * effects::ITEM_OVERHEAD_BYTES)
+        let sent: usize = sent.map(|message| limits::envelope_bytes(&message.envelope)).sum();
+        (items, saved + sent + items * limits::ITEM_OVERHEAD_BYTES)
     }
 
     /// Whether it writes nothing but its claim.

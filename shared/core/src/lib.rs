@@ -17,6 +17,7 @@ pub mod failure;
 pub mod handler;
 pub mod identity;
 pub mod ledger;
+pub mod limits;
 pub mod message;
 pub mod ports;
 pub mod process;

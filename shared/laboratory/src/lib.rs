@@ -24,6 +24,7 @@
 #![cfg(feature = "hosting")]
 
 pub mod batch;
+pub mod call;
 pub mod capacity;
 pub mod database;
 pub mod function;
@@ -35,11 +36,12 @@ mod runtime_api;
 mod stands;
 
 pub use batch::sqs_event;
+pub use call::Call;
 pub use capacity::Capacity;
 pub use database::Database;
 pub use function::{Answer, Function, FunctionSettings, Unanswered};
 pub use laboratory::Laboratory;
-pub use recorder::{Call, Moment, Recorder};
+pub use recorder::{Moment, Recorder};
 
 /// Something that the laboratory could not do.
 pub type Trouble = Box<dyn std::error::Error + Send + Sync>;

@@ -2,7 +2,7 @@
 //! DynamoDB what each consumed.
 
 use crate::{
-    Capacity, Function, Trouble, capacity,
+    Call, Capacity, Function, Trouble, capacity,
     http::{Reply, Server, reply},
     process::Life,
     stands,
@@ -42,17 +42,6 @@ pub enum Moment {
     Before,
     /// The service has done what it was asked; the function never hears of it.
     After,
-}
-
-/// A request, as the recorder saw it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
-    /// Such as `TransactWriteItems` or `Publish`.
-    pub operation: String,
-    /// Its body, whatever protocol it is in.
-    pub body: Bytes,
-    /// What the service answered; nothing if it never heard of it.
-    pub status: Option<u16>,
 }
 
 #[derive(Debug)]

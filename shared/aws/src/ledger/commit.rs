@@ -119,7 +119,7 @@ impl DynamoLedger {
     ) -> Result<TransactWriteItem, CommitOutcome> {
         match *item {
             settling::Item::Claim { commit, finished } => {
-                let claim = claim_of(&commits[commit], finished).0;
+                let claim = commits[commit].finished_at(finished).0;
                 let item = items::claim_item(claim, Some(finished_at));
                 put(&self.table, item, Some(conditions::may_finish(claim)), ALL_OLD)
             }
@@ -136,7 +136,7 @@ impl DynamoLedger {
                 put(&address.table, item, Some(conditions::is_at(&address, save.expected)), NOTHING)
             }
             settling::Item::Message { commit, finished, message } => {
-                let (claim, outgoing) = claim_of(&commits[commit], finished);
+                let (claim, outgoing) = commits[commit].finished_at(finished);
                 self.write_message(claim, message, &outgoing[message])
             }
         }
@@ -171,14 +171,6 @@ impl DynamoLedger {
             .send()
             .await
             .map(|_| ())
-    }
-}
-
-/// A claim that a commit finishes, and what is sent because of it.
-pub(super) fn claim_of(commit: &Commit, finished: usize) -> (&Claim, &[Outgoing]) {
-    match commit.folded.get(finished) {
-        Some(folded) => (&folded.claim, &folded.outgoing),
-        None => (&commit.claim, &commit.outgoing),
     }
 }
 

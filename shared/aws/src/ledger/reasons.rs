@@ -2,7 +2,6 @@
 
 use super::{
     Item,
-    commit::claim_of,
     items::{number_of, text_of},
     layout,
 };
@@ -51,11 +50,11 @@ pub(super) fn of_item(
     match *item {
         _ if code != CONDITION_FAILED => ItemAnswer::Failed(by_code(code, message)),
         settling::Item::Claim { commit, finished } => {
-            ItemAnswer::Claim(standing(claim_of(&commits[commit], finished).0, found))
+            ItemAnswer::Claim(standing(commits[commit].finished_at(finished).0, found))
         }
         settling::Item::Check { .. } | settling::Item::Save { .. } => ItemAnswer::Changed,
         settling::Item::Message { commit, finished, message } => {
-            let message = &claim_of(&commits[commit], finished).1[message];
+            let message = &commits[commit].finished_at(finished).1[message];
             ItemAnswer::Failed(CommitOutcome::Failed(occupied(message)))
         }
     }

@@ -16,9 +16,9 @@
 use super::{Commit, CommitOutcome, LedgerError, Standing};
 use crate::{
     Version,
-    effects::{MOST_BYTES, MOST_ITEMS},
     entity::EntityKey,
     identity::ClaimKey,
+    limits::{MOST_BYTES, MOST_ITEMS},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -277,8 +277,7 @@ impl<'a> Settling<'a> {
         match (answer, item) {
             (ItemAnswer::Fine, _) => None,
             (ItemAnswer::Claim(standing), Item::Claim { finished, .. }) => {
-                let (claim, _) = commit.finished().nth(*finished)?;
-                Some(standing.on_refused_commit(claim))
+                Some(standing.on_refused_commit(commit.finished_at(*finished).0))
             }
             (ItemAnswer::Changed, Item::Save { save, .. }) => {
                 Some(CommitOutcome::Conflict(commit.saves[*save].key.clone()))

@@ -4,10 +4,10 @@
 use super::{LaneId, MainPath, Prepared, Settled, Twin};
 use crate::{
     Handler, Version,
-    effects::{MOST_BYTES, MOST_ITEMS},
     entity::EntityKey,
     identity::ClaimKey,
     ledger::{Commit, CommitOutcome, Folded, Stored},
+    limits::{MOST_BYTES, MOST_ITEMS},
 };
 use futures_util::future::join_all;
 use std::{collections::HashMap, time::Duration};

@@ -10,9 +10,9 @@
 use crate::{
     Timestamp,
     backoff::Backoff,
-    effects::MOST_ITEMS,
     entity::EntityKey,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
+    limits::MOST_ITEMS,
     ports::{Ports, Random, Time},
 };
 use futures_channel::oneshot;
