@@ -25,8 +25,8 @@ type Found<'a> = HashMap<&'a Address, Result<Item, LedgerError>>;
 
 /// Why a request for several keys failed.
 enum Unfetched {
-    /// One of the keys cannot be one, and DynamoDB does not say which.
-    BadKey(LedgerError),
+    /// One of the keys cannot be one, or one of several tables cannot be read; DynamoDB does not say which.
+    OneOfThem(LedgerError),
     Failed(LedgerError),
 }
 
@@ -84,28 +84,32 @@ impl DynamoLedger {
         let failed = |error: LedgerError| addresses.iter().map(|&at| (at, Err(error.clone()))).collect();
         match self.get(addresses).await {
             Ok(found) => found.into_iter().map(|(address, item)| (address, Ok(item))).collect(),
-            Err(Unfetched::BadKey(_)) if addresses.len() > 1 => {
+            Err(Unfetched::OneOfThem(_)) if addresses.len() > 1 => {
                 let each = addresses.iter().map(|&address| async move {
                     match self.get(&[address]).await {
                         Ok(found) => found.into_iter().next().map(|(address, item)| (address, Ok(item))),
-                        Err(Unfetched::BadKey(error) | Unfetched::Failed(error)) => {
+                        Err(Unfetched::OneOfThem(error) | Unfetched::Failed(error)) => {
                             Some((address, Err(error)))
                         }
                     }
                 });
                 join_all(each).await.into_iter().flatten().collect()
             }
-            Err(Unfetched::BadKey(error) | Unfetched::Failed(error)) => failed(error),
+            Err(Unfetched::OneOfThem(error) | Unfetched::Failed(error)) => failed(error),
         }
     }
 
     async fn get<'a>(&self, addresses: &[&'a Address]) -> Result<Vec<(&'a Address, Item)>, Unfetched> {
+        let has_several_tables = addresses.windows(2).any(|pair| pair[0].table != pair[1].table);
         let mut wanted = request(addresses).map_err(Unfetched::Failed)?;
         let mut found = Vec::with_capacity(addresses.len());
         for ask in 1..=MOST_ASKS {
             let asked = self.client.batch_get_item().set_request_items(Some(wanted)).send().await;
             let answer = asked.map_err(|error| match commit::refused(&error) {
-                Answer::Refused(CommitOutcome::Invalid(error)) => Unfetched::BadKey(error),
+                Answer::Refused(CommitOutcome::Invalid(error)) => Unfetched::OneOfThem(error),
+                Answer::Refused(CommitOutcome::Failed(error)) if has_several_tables => {
+                    Unfetched::OneOfThem(error)
+                }
                 _ => Unfetched::Failed(LedgerError(crate::describe(&error))),
             })?;
             for (table, items) in answer.responses.unwrap_or_default() {

@@ -184,6 +184,39 @@ async fn keys_that_an_answer_left_out_are_asked_for_again_and_not_for_ever() {
 }
 
 #[tokio::test]
+async fn no_request_asks_for_more_keys_than_dynamodb_allows() {
+    let nothing = (200, json!({ "Responses": {}, "UnprocessedKeys": {} }));
+    let fake = Fake::new(vec![nothing; 2]);
+    let keys: Vec<_> = (0..101).map(|number| account(&format!("a-{number}"))).collect();
+    assert_eq!(ledger(&fake).load(&keys).await, vec![Ok(None); 101]);
+    let requests = fake.requests();
+    let asked = |at: usize| requests[at]["RequestItems"]["ledger"]["Keys"].as_array().unwrap().len();
+    assert_eq!((requests.len(), asked(0) + asked(1)), (2, 101));
+    assert!(asked(0) <= 100 && asked(1) <= 100);
+}
+
+#[tokio::test]
+async fn a_servers_own_failure_says_nothing_about_the_commit_and_its_claim_does() {
+    let commit = opening(claim("e-1"));
+    let failure = (500, json!({ "__type": "InternalServerError" }));
+    let finished = json!({
+        "pk": { "S": commit.claim.key.as_str() }, "sk": { "S": "claim" }, "state": { "S": "done" },
+        "owner": { "S": commit.claim.owner.as_str() }, "expires_at": { "N": "9999999999" },
+    });
+    let found = (200, json!({ "Responses": { "ledger": [finished] }, "UnprocessedKeys": {} }));
+    let answers = vec![failure.clone(), failure.clone(), failure, found];
+    assert_eq!(commit_one(answers, &commit).await.0, CommitOutcome::Committed);
+}
+
+#[tokio::test]
+async fn a_lease_that_cannot_be_written_spoils_no_other() {
+    let invalid = error("ValidationException", "One or more parameter values were invalid");
+    let fake = Fake::new([invalid.clone(), (200, json!({})), invalid]);
+    let taken = ledger(&fake).claim(&[leased("e-1"), leased("e-2")]).await;
+    assert!(matches!(taken[..], [ClaimOutcome::Held, ClaimOutcome::Failed(_)]), "{taken:?}");
+}
+
+#[tokio::test]
 async fn a_release_that_fails_says_so_and_one_that_comes_too_late_does_not() {
     let too_late = error("ConditionalCheckFailedException", "The conditional request failed");
     let fake = Fake::new([too_late]);

@@ -183,7 +183,11 @@ async fn what_is_wrong_with_the_settings_is_no_messages_fault() {
     let outcomes = over(&ledger.table).commit(&[Commit { saves, ..bare(claim("e-3")) }]).await;
     let [CommitOutcome::Failed(error)] = &outcomes[..] else { panic!("{outcomes:?}") };
     assert!(error.to_string().contains("THROUGHLINE_TABLE_STOCK"), "{error}");
-    assert_eq!(over(&ledger.table).load(&[stock]).await, [Err(error.clone())]);
+    assert_eq!(over(&ledger.table).load(std::slice::from_ref(&stock)).await, [Err(error.clone())]);
+    let saves = vec![save(stock, Version::Absent, &json!({ "amount": 1 }))];
+    let both = [Commit { saves, ..bare(claim("e-4")) }, opening(claim("e-5"))];
+    let outcomes = over(&ledger.table).commit(&both).await;
+    assert!(matches!(outcomes[..], [CommitOutcome::Failed(_), CommitOutcome::Committed]), "{outcomes:?}");
 }
 
 #[tokio::test]
@@ -267,4 +271,18 @@ async fn a_key_that_cannot_be_one_fails_itself_alone() {
     let loaded = ledger.ledger.load(&keys).await;
     assert!(matches!(&loaded[0], Ok(Some(_))), "{loaded:?}");
     assert!(loaded[1].is_err() && loaded[2] == Ok(None), "{loaded:?}");
+}
+
+#[tokio::test]
+async fn a_table_that_is_missing_fails_those_alone_who_need_it() {
+    let ledger = fresh().await;
+    let own_tables = [("stock".to_owned(), "no-such-table".to_owned())].into();
+    let half = DynamoLedger::new(ledger.client.clone(), &ledger.table, own_tables);
+    let stock = EntityKey::of::<Stock>("book");
+    let saves = vec![save(stock.clone(), Version::Absent, &json!({ "amount": 1 }))];
+    let commits = [opening(claim("e-1")), Commit { saves, ..bare(claim("e-2")) }];
+    let outcomes = half.commit(&commits).await;
+    assert!(matches!(outcomes[..], [CommitOutcome::Committed, CommitOutcome::Failed(_)]), "{outcomes:?}");
+    let loaded = half.load(&[account("a-1"), stock]).await;
+    assert!(matches!(loaded[..], [Ok(Some(_)), Err(_)]), "{loaded:?}");
 }

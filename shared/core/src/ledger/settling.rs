@@ -222,8 +222,11 @@ impl<'a> Settling<'a> {
                 }
             }
             Answer::Items(answers) => self.cancelled(transaction, &answers),
-            // One of them cannot be written as it is, and the store does not say which.
-            Answer::Refused(CommitOutcome::Invalid(_)) if transaction.commits.len() > 1 => {
+            // One of them cannot be written as it is, or needs a table that is not there or not ours to write,
+            // and the store does not say which.
+            Answer::Refused(CommitOutcome::Invalid(_) | CommitOutcome::Failed(_))
+                if transaction.commits.len() > 1 =>
+            {
                 for &position in &transaction.commits {
                     self.progress[position].state = State::Alone;
                 }

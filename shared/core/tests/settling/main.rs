@@ -212,16 +212,19 @@ fn of_several_reasons_the_claims_decides_then_an_entitys_then_contention() {
 #[test]
 fn a_commit_that_cannot_be_written_spoils_no_other() {
     let commits: Vec<Commit> = (0..3).map(|n| saving(&format!("e-{n}"), &format!("a-{n}"))).collect();
-    let mut settling = Settling::new(&commits);
-    let request = only(settling.requests());
     let invalid = CommitOutcome::Invalid(LedgerError("an attribute is empty".into()));
-    settling.answer(&request, Answer::Refused(invalid.clone()));
-    let alone = settling.requests();
-    assert_eq!(alone.len(), 3);
-    settling.answer(&alone[0], Answer::Done);
-    settling.answer(&alone[1], Answer::Refused(invalid.clone()));
-    settling.answer(&alone[2], Answer::Done);
-    assert_eq!(settling.outcomes(), [CommitOutcome::Committed, invalid, CommitOutcome::Committed]);
+    let failed = CommitOutcome::Failed(LedgerError("a table is missing".into()));
+    for refused in [invalid, failed] {
+        let mut settling = Settling::new(&commits);
+        let request = only(settling.requests());
+        settling.answer(&request, Answer::Refused(refused.clone()));
+        let alone = settling.requests();
+        assert_eq!(alone.len(), 3);
+        settling.answer(&alone[0], Answer::Done);
+        settling.answer(&alone[1], Answer::Refused(refused.clone()));
+        settling.answer(&alone[2], Answer::Done);
+        assert_eq!(settling.outcomes(), [CommitOutcome::Committed, refused, CommitOutcome::Committed]);
+    }
 }
 
 #[test]
