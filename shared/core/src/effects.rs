@@ -210,29 +210,28 @@ struct Sealing<'a> {
 
 impl Sealing<'_> {
     fn save(&mut self, save: EntitySave) -> Result<(), EffectsError> {
-        let what = save.key.to_string();
-        if self.saves.iter().any(|other| other.key == save.key) {
-            return Err(EffectsError::SavedTwice { handler: self.claim.handler.to_owned(), entity: what });
+        let EntitySave { key, expected, data } = save;
+        let what = || key.to_string();
+        if self.saves.iter().any(|other| other.key == key) {
+            return Err(EffectsError::SavedTwice { handler: self.claim.handler.to_owned(), entity: what() });
         }
-        let data = match save.data {
+        let data = match data {
             Ok(Value::Object(data)) => data,
-            Ok(_) => return Err(self.unwritable(what, "an entity must be a struct or a map in JSON".into())),
-            Err(why) => return Err(self.unwritable(what, why)),
+            Ok(_) => {
+                return Err(self.unwritable(what(), "an entity must be a struct or a map in JSON".into()));
+            }
+            Err(why) => return Err(self.unwritable(what(), why)),
         };
-        save.key.check(&data).map_err(|why| self.unwritable(what.clone(), why))?;
+        key.check(&data).map_err(|why| self.unwritable(what(), why))?;
         self.weigh(what, json_bytes(&data) + ITEM_OVERHEAD_BYTES, MOST_ITEM_BYTES)?;
-        self.saves.push(Save {
-            key: save.key,
-            sequence: save.expected.sequence(),
-            expected: save.expected,
-            data,
-        });
+        self.saves.push(Save { key, sequence: expected.sequence(), expected, data });
         Ok(())
     }
 
     fn event<E: Event>(&mut self, event: &E) -> Result<(), EffectsError> {
-        let what = event.message_type().to_string();
-        let data = event.encode().map_err(|error: EncodeError| self.unwritable(what, error.to_string()))?;
+        let data = event.encode().map_err(|error: EncodeError| {
+            self.unwritable(event.message_type().to_string(), error.to_string())
+        })?;
         let MessageType { name, version } = event.message_type();
         let mut attributes = self.attributes(name, version, event.subject());
         attributes.aggregate_type = E::AGGREGATE_TYPE.map(Into::into);
@@ -269,10 +268,10 @@ impl Sealing<'_> {
     }
 
     fn push(&mut self, destination: Destination, envelope: EncodedEnvelope) -> Result<(), EffectsError> {
-        let what = format!("{} {}", envelope.attributes.message_type, envelope.attributes.id);
+        let what = || format!("{} {}", envelope.attributes.message_type, envelope.attributes.id);
         if envelope.attributes.subject.as_deref() == Some("") {
             return Err(
-                self.unwritable(what, "its subject is empty, which CloudEvents does not allow".into())
+                self.unwritable(what(), "its subject is empty, which CloudEvents does not allow".into())
             );
         }
         self.weigh(what, envelope_bytes(&envelope) + ITEM_OVERHEAD_BYTES, MOST_MESSAGE_BYTES)?;
@@ -280,9 +279,15 @@ impl Sealing<'_> {
         Ok(())
     }
 
-    fn weigh(&mut self, what: String, found: usize, most: usize) -> Result<(), EffectsError> {
+    fn weigh(
+        &mut self,
+        what: impl FnOnce() -> String,
+        found: usize,
+        most: usize,
+    ) -> Result<(), EffectsError> {
         if found > most {
-            return Err(EffectsError::TooLarge { handler: self.claim.handler.to_owned(), what, found, most });
+            let handler = self.claim.handler.to_owned();
+            return Err(EffectsError::TooLarge { handler, what: what(), found, most });
         }
         self.bytes += found;
         Ok(())

@@ -50,7 +50,8 @@ use twin::{Twin, TwinAnswer};
 pub struct Settings {
     /// The CloudEvents `source` of everything the handler emits.
     pub source: String,
-    /// How many records run at the same time.
+    /// How many records run at the same time. Those that wait for the ledger do not count, unless their handler
+    /// is leased.
     pub concurrency: usize,
     /// How long before the end of the invocation the last record may be started or still be running;
     /// what is left then is handed back.

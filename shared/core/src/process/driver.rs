@@ -24,6 +24,7 @@ pub(super) async fn drive<'r, 'a, H: Handler>(path: &'r MainPath<'a, H>, intake:
         requests: &path.requests,
         time: path.ports.time,
         concurrency: path.settings.concurrency.max(1),
+        is_leased: path.handler.holds_claim_while_running(),
         running: FuturesUnordered::new(),
         sending: FuturesUnordered::new(),
         patience: None,
@@ -36,6 +37,7 @@ struct Driver<'d, 'r, 'a, H: Handler> {
     requests: &'d Requests<'a>,
     time: &'a dyn Time,
     concurrency: usize,
+    is_leased: bool,
     running: FuturesUnordered<BoxFuture<'r, Finished>>,
     sending: FuturesUnordered<BoxFuture<'d, ()>>,
     /// Until when whatever waits goes on waiting for company.
@@ -93,7 +95,10 @@ impl<H: Handler> Driver<'_, '_, '_, H> {
     /// Starts lanes as long as there is room. Whether any was.
     fn start(&mut self) -> bool {
         let mut has_started = false;
-        let mut active = self.running.len().saturating_sub(self.requests.parked());
+        // Whoever waits for a lease will soon work outside, and whoever has worked outside is not done yet: of
+        // leased records all count.
+        let parked = if self.is_leased { 0 } else { self.requests.parked() };
+        let mut active = self.running.len().saturating_sub(parked);
         while self.running.len() < MOST_TOGETHER
             && active < self.concurrency
             && let Some(lane) = self.intake.next()

@@ -146,6 +146,17 @@ async fn no_more_handlers_run_at_a_time_than_the_settings_say() {
     assert!(calls.len() <= 5, "what is finished waits for the others of its time: {calls:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn no_more_leased_handlers_run_at_a_time_than_the_settings_say() {
+    let counted =
+        Counted { settings: Settings { concurrency: 2, ..Settings::new("bank") }, ..Counted::new() };
+    let gauge = Gauge::default();
+    let (verdicts, calls) = counted.deliver(&leased(gauge.clone()), &to_accounts(0..10)).await;
+    assert_eq!(verdicts, vec![Verdict::Done; 10]);
+    assert_eq!(*gauge.most.lock().unwrap(), 2);
+    assert_eq!(calls[..2], [Claim(2), Commit(2)], "no lease is taken before its record can run");
+}
+
 /// Works for a second, and watches how many do at the same time.
 #[derive(Debug, Clone, Default)]
 struct Gauge {
