@@ -75,7 +75,7 @@ impl<H: Handler> Driver<'_, '_, '_, H> {
     fn send(&mut self) {
         let is_anybody_running = self.running.len() > self.requests.parked();
         loop {
-            match self.requests.due(is_anybody_running) {
+            match self.requests.due(is_anybody_running, self.intake.has_more()) {
                 Due::Now(phase) => self.sending.push(self.requests.send(phase)),
                 Due::At(then) => {
                     if self.patience.as_ref().is_none_or(|(known, _)| *known != then) {

@@ -72,6 +72,11 @@ impl<'r, 'a, H: Handler> Intake<'r, 'a, H> {
         self.next_lane().map(|lane| path.run(lane).boxed())
     }
 
+    /// Whether there are records left that were not started.
+    pub(super) fn has_more(&self) -> bool {
+        self.next < self.records.len()
+    }
+
     pub(super) fn finished(&mut self, finished: Finished) {
         for (position, verdict) in finished.verdicts {
             self.verdicts[position] = Some(verdict);

@@ -180,8 +180,9 @@ impl<'a> Requests<'a> {
         self.state().parked.len()
     }
 
-    /// What to send next, or when to ask again.
-    pub(super) fn due(&self, is_anybody_running: bool) -> Due {
+    /// What to send next, or when to ask again. While records are still to be started, answers that are on
+    /// their way make room for them: what waits is joined by what they ask for.
+    pub(super) fn due(&self, is_anybody_running: bool, are_more_to_start: bool) -> Due {
         let state = self.state();
         let commit_items = state.commits.waiting.iter().map(|(commit, _)| commit.size().0).sum();
         let phases = [
@@ -205,8 +206,9 @@ impl<'a> Requests<'a> {
         let mut leads_to_more = false;
         for (phase, since, size, on_their_way) in phases {
             if let Some(since) = since {
-                let patience = if leads_to_more { MOST_PATIENCE } else { PATIENCE };
-                let is_alone = !is_anybody_running && !leads_to_more;
+                let will_be_joined = leads_to_more || (are_more_to_start && on_their_way > 0);
+                let patience = if will_be_joined { MOST_PATIENCE } else { PATIENCE };
+                let is_alone = !is_anybody_running && !will_be_joined;
                 let waited = super::between(since, now);
                 if is_alone || size >= MOST_ITEMS || waited >= patience {
                     return Due::Now(phase);

@@ -135,6 +135,33 @@ async fn a_batch_of_a_thousand_goes_in_commits_as_large_as_fit() {
     assert!(commits.len() <= 31, "three items a commit, a hundred a transaction: {commits:?}");
 }
 
+/// Its first ten records come one after another, so slowly that none waits for the next.
+#[derive(Debug, Clone)]
+struct SlowAtFirst;
+
+impl Handler for SlowAtFirst {
+    const NAME: &'static str = "slow-at-first";
+    type Message = crate::bank::Deposited;
+    type Emits = Never;
+
+    async fn handle(&self, message: Envelope<Self::Message>, _: &Context<'_>) -> Result<Effects, Failure> {
+        if message.data.account.len() == "account-0".len() {
+            tokio::time::sleep(Duration::from_millis(6)).await;
+        }
+        Ok(Effects::none())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_start_does_not_leave_a_large_batch_in_small_requests() {
+    let ledger = CountingLedger::new(MemoryLedger::default()).with_latency(Duration::from_millis(60));
+    let counted =
+        Counted { ledger, settings: Settings { concurrency: 1, ..Settings::new("bank") }, ..Counted::new() };
+    let (verdicts, calls) = counted.deliver(&SlowAtFirst, &to_accounts(0..1000)).await;
+    assert_eq!(verdicts, vec![Verdict::Done; 1000]);
+    assert!(calls.len() <= 30, "ten at first, and then as many as fit: {calls:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn no_more_handlers_run_at_a_time_than_the_settings_say() {
     let counted =
