@@ -14,7 +14,7 @@ mod twin;
 mod verdict;
 
 pub(crate) use fold::Staged;
-pub(crate) use requests::{Lane as LaneId, Requests};
+pub(crate) use requests::{LaneId, Requests};
 pub use verdict::{RetryCause, Verdict};
 
 use crate::{

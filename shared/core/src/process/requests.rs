@@ -40,7 +40,7 @@ pub(crate) struct Requests<'a> {
 }
 
 /// Who asks: a record, or a FIFO group.
-pub(crate) type Lane = usize;
+pub(crate) type LaneId = usize;
 
 #[derive(Default)]
 struct State {
@@ -49,7 +49,7 @@ struct State {
     loads: Queue<EntityKey, Result<Option<Stored>, LedgerError>>,
     commits: Queue<Commit, Settled>,
     /// How many questions each lane waits for.
-    parked: HashMap<Lane, usize>,
+    parked: HashMap<LaneId, usize>,
 }
 
 /// What became of a commit.
@@ -111,7 +111,7 @@ pub(super) enum Due {
 /// While this lives, its lane counts as parked.
 struct Parked<'r, 'a> {
     requests: &'r Requests<'a>,
-    lane: Lane,
+    lane: LaneId,
 }
 
 impl Drop for Parked<'_, '_> {
@@ -133,23 +133,23 @@ impl<'a> Requests<'a> {
     }
 
     /// Takes a claim.
-    pub(super) async fn claim(&self, lane: Lane, claim: Claim) -> ClaimOutcome {
+    pub(super) async fn claim(&self, lane: LaneId, claim: Claim) -> ClaimOutcome {
         let answer = self.ask(lane, |state| &mut state.claims, claim).await;
         answer.unwrap_or_else(|| ClaimOutcome::Failed(silent()))
     }
 
     /// Looks at a claim without taking it.
-    pub(super) async fn recall(&self, lane: Lane, claim: Claim) -> Result<Option<Obstacle>, LedgerError> {
+    pub(super) async fn recall(&self, lane: LaneId, claim: Claim) -> Result<Option<Obstacle>, LedgerError> {
         self.ask(lane, |state| &mut state.recalls, claim).await.unwrap_or_else(|| Err(silent()))
     }
 
     /// Loads an entity.
-    pub(crate) async fn load(&self, lane: Lane, key: EntityKey) -> Result<Option<Stored>, LedgerError> {
+    pub(crate) async fn load(&self, lane: LaneId, key: EntityKey) -> Result<Option<Stored>, LedgerError> {
         self.ask(lane, |state| &mut state.loads, key).await.unwrap_or_else(|| Err(silent()))
     }
 
     /// Commits, sending the same again while it only collides or is throttled.
-    pub(super) async fn commit(&self, lane: Lane, commit: Commit) -> Settled {
+    pub(super) async fn commit(&self, lane: LaneId, commit: Commit) -> Settled {
         let answer = self.ask(lane, |state| &mut state.commits, commit).await;
         answer.unwrap_or_else(|| Settled { outcome: CommitOutcome::Failed(silent()), is_overtaken: false })
     }
@@ -161,7 +161,7 @@ impl<'a> Requests<'a> {
 
     async fn ask<Question, Answer>(
         &self,
-        lane: Lane,
+        lane: LaneId,
         queue: fn(&mut State) -> &mut Queue<Question, Answer>,
         question: Question,
     ) -> Option<Answer> {
