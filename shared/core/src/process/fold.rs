@@ -11,6 +11,7 @@ use crate::{
 };
 use futures_util::future::join_all;
 use std::{collections::HashMap, time::Duration};
+use tracing::Instrument as _;
 
 /// How long what is decided waits for the decisions of the records that follow.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -103,7 +104,7 @@ impl<H: Handler> MainPath<'_, H> {
                 return (at, folded);
             }
             let claim = self.claim(&prepared.record, opened);
-            let deciding = self.decide(lane, opened, &claim, &staged);
+            let deciding = self.decide(lane, opened, &claim, &staged).instrument(self.span(prepared));
             let left = until.map(|until| super::between(self.ports.time.now(), until));
             let Some(Ok(commit)) = self.within(left, deciding).await else { return (at, folded) };
             until.get_or_insert_with(|| super::later(self.ports.time.now(), self.patience()));
