@@ -174,10 +174,15 @@ impl Commit {
         reads.chain(self.saves.iter().map(|save| (&save.key, save.expected)))
     }
 
+    /// How many items it writes or checks.
+    pub fn item_count(&self) -> usize {
+        let finished = self.finished().map(|(_, outgoing)| 1 + outgoing.len());
+        finished.sum::<usize>() + self.reads.len() + self.saves.len()
+    }
+
     /// How many items it writes or checks, and about how many bytes they have: no fewer.
     pub fn size(&self) -> (usize, usize) {
-        let messages: usize = self.finished().map(|(_, outgoing)| outgoing.len()).sum();
-        let items = self.finished().count() + self.reads.len() + self.saves.len() + messages;
+        let items = self.item_count();
         let saved: usize = self.saves.iter().map(|save| limits::json_bytes(&save.data)).sum();
         let sent = self.finished().flat_map(|(_, outgoing)| outgoing);
         let sent: usize = sent.map(|message| limits::envelope_bytes(&message.envelope)).sum();

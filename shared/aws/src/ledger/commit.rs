@@ -126,7 +126,7 @@ impl DynamoLedger {
             settling::Item::Check { commits: ref readers, read } => {
                 let read = &commits[readers[0]].reads[read];
                 let address = self.address(&read.key).map_err(CommitOutcome::Failed)?;
-                check(&address, &conditions::is_at(&address, read.version))
+                check(&address, conditions::is_at(&address, read.version))
             }
             settling::Item::Save { commit, save } => {
                 let save = &commits[commit].saves[save];
@@ -160,13 +160,11 @@ impl DynamoLedger {
         item: Item,
         condition: Condition,
     ) -> Result<(), SdkError<PutItemError>> {
-        self.client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression(condition.expression)
-            .set_expression_attribute_names(condition.names())
-            .set_expression_attribute_values(condition.values())
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        let put = put.condition_expression(condition.expression);
+        let (names, values) = condition.placeholders();
+        put.set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
             .return_values_on_condition_check_failure(ALL_OLD)
             .send()
             .await
@@ -216,22 +214,23 @@ fn put(
         .set_item(Some(item))
         .return_values_on_condition_check_failure(on_failure);
     if let Some(condition) = condition {
-        put = put
-            .set_expression_attribute_names(condition.names())
-            .set_expression_attribute_values(condition.values())
-            .condition_expression(condition.expression);
+        put = put.condition_expression(condition.expression);
+        let (names, values) = condition.placeholders();
+        put = put.set_expression_attribute_names(names).set_expression_attribute_values(values);
     }
     let put = put.build().map_err(|error| CommitOutcome::Failed(LedgerError(error.to_string())))?;
     Ok(TransactWriteItem::builder().put(put).build())
 }
 
-fn check(address: &Address, condition: &Condition) -> Result<TransactWriteItem, CommitOutcome> {
+fn check(address: &Address, condition: Condition) -> Result<TransactWriteItem, CommitOutcome> {
     let check = ConditionCheck::builder()
         .table_name(&address.table)
         .set_key(Some(items::key_of(address)))
-        .condition_expression(condition.expression)
-        .set_expression_attribute_names(condition.names())
-        .set_expression_attribute_values(condition.values())
+        .condition_expression(condition.expression);
+    let (names, values) = condition.placeholders();
+    let check = check
+        .set_expression_attribute_names(names)
+        .set_expression_attribute_values(values)
         .return_values_on_condition_check_failure(NOTHING)
         .build()
         .map_err(|error| CommitOutcome::Failed(LedgerError(error.to_string())))?;

@@ -1,7 +1,7 @@
 //! What must hold of an item for a write to happen.
 
 use super::{
-    items,
+    Item, items,
     layout::{self, Address},
 };
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -12,16 +12,18 @@ use throughline_core::{Version, entity::VERSION_ATTRIBUTE, ledger::Claim};
 #[derive(Debug, Default)]
 pub(super) struct Condition {
     pub(super) expression: &'static str,
-    names: HashMap<String, String>,
-    values: HashMap<String, AttributeValue>,
+    names: Names,
+    values: Item,
 }
+
+type Names = HashMap<String, String>;
 
 impl Condition {
     fn new(expression: &'static str) -> Self {
         Self { expression, ..Self::default() }
     }
 
-    pub(super) fn name(mut self, placeholder: &str, name: &str) -> Self {
+    fn name(mut self, placeholder: &str, name: &str) -> Self {
         self.names.insert(placeholder.to_owned(), name.to_owned());
         self
     }
@@ -31,13 +33,10 @@ impl Condition {
         self
     }
 
-    pub(super) fn names(&self) -> Option<HashMap<String, String>> {
-        (!self.names.is_empty()).then(|| self.names.clone())
-    }
-
-    /// DynamoDB refuses an empty map of values.
-    pub(super) fn values(&self) -> Option<HashMap<String, AttributeValue>> {
-        (!self.values.is_empty()).then(|| self.values.clone())
+    /// What the placeholders of names and of values stand for. DynamoDB refuses empty maps.
+    pub(super) fn placeholders(self) -> (Option<Names>, Option<Item>) {
+        let Self { names, values, .. } = self;
+        (Some(names).filter(|names| !names.is_empty()), Some(values).filter(|values| !values.is_empty()))
     }
 }
 

@@ -95,16 +95,12 @@ impl DynamoLedger {
     async fn give_back(&self, claim: &Claim) -> Result<(), LedgerError> {
         let address = Address::in_ledger(&self.table, claim.key.as_str().to_owned(), layout::CLAIM);
         let condition = conditions::is_held_by_us(claim);
-        let deleted = self
-            .client
-            .delete_item()
-            .table_name(&address.table)
-            .set_key(Some(items::key_of(&address)))
-            .condition_expression(condition.expression)
-            .set_expression_attribute_names(condition.names())
-            .set_expression_attribute_values(condition.values())
-            .send()
-            .await;
+        let delete =
+            self.client.delete_item().table_name(&address.table).set_key(Some(items::key_of(&address)));
+        let delete = delete.condition_expression(condition.expression);
+        let (names, values) = condition.placeholders();
+        let deleted =
+            delete.set_expression_attribute_names(names).set_expression_attribute_values(values).send().await;
         match deleted {
             Ok(_) => Ok(()),
             // Somebody else has it by now, or it is finished or gone: it is no longer ours to give back.

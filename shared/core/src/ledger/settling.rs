@@ -72,7 +72,7 @@ pub enum Request {
 }
 
 /// Items to write or to check together.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
     /// In the order of the reasons, should it be cancelled.
     pub items: Vec<Item>,
@@ -177,7 +177,7 @@ impl<'a> Settling<'a> {
             }
         }
         // A claim costs half as much outside a transaction, and cannot cancel one; a request costs more.
-        claims.retain(|&position| !wave.has_room_for(position, &self.commits[position]));
+        claims.retain(|&position| !wave.takes_along(position, &self.commits[position]));
         let transactions = wave.transactions.iter().map(|load| packed(self.commits, &load.commits));
         requests.extend(transactions.map(Request::Transaction));
         match claims[..] {
@@ -247,30 +247,19 @@ impl<'a> Settling<'a> {
                 }
             }
         }
-        let nobody_is = harmed.is_empty();
+        if harmed.is_empty() {
+            let error = LedgerError("the transaction was cancelled, and no item says why".into());
+            return self.not_answered(&transaction.commits, &Answer::Refused(CommitOutcome::Failed(error)));
+        }
         for &position in &transaction.commits {
             let progress = &mut self.progress[position];
             progress.cancellations += 1;
-            progress.state = match harmed.remove(&position) {
-                Some(outcome) => State::Settled(outcome),
-                None if nobody_is => State::Settled(CommitOutcome::Failed(LedgerError(
-                    "the transaction was cancelled, and no item says why".into(),
-                ))),
-                None if progress.cancellations >= MOST_CANCELLATIONS => State::Alone,
-                None => State::Waiting,
-            };
+            let goes_alone = progress.cancellations >= MOST_CANCELLATIONS;
+            progress.state = if goes_alone { State::Alone } else { State::Waiting };
         }
-        // One whose own request was sent twice, its first answer lost, is committed by now.
-        let committed: Vec<usize> = transaction
-            .commits
-            .iter()
-            .copied()
-            .filter(|&position| {
-                matches!(self.progress[position].state, State::Settled(CommitOutcome::Committed))
-            })
-            .collect();
-        for position in committed {
-            self.overtake(position);
+        // Last: one whose first answer was lost is found committed, and overtakes those that wait.
+        for (position, outcome) in harmed {
+            self.settle(position, outcome);
         }
     }
 
@@ -465,16 +454,21 @@ impl<'a> Wave<'a> {
         self.read.extend(commit.reads.iter().map(|read| (&read.key, read.version)));
     }
 
+    /// Adds a commit to a transaction that it fits, or to a new one.
     fn pack(&mut self, position: usize, commit: &Commit) {
-        if !self.has_room_for(position, commit) {
-            let (items, bytes) = commit.size();
+        let (items, bytes) = commit.size();
+        if !self.join(position, items, bytes) {
             self.transactions.push(Load { commits: vec![position], items, bytes });
         }
     }
 
     /// Adds a commit to a transaction that there is anyway, if it fits one.
-    fn has_room_for(&mut self, position: usize, commit: &Commit) -> bool {
+    fn takes_along(&mut self, position: usize, commit: &Commit) -> bool {
         let (items, bytes) = commit.size();
+        self.join(position, items, bytes)
+    }
+
+    fn join(&mut self, position: usize, items: usize, bytes: usize) -> bool {
         let fits = |load: &&mut Load| load.items + items <= MOST_ITEMS && load.bytes + bytes <= MOST_BYTES;
         let Some(load) = self.transactions.iter_mut().find(fits) else { return false };
         load.commits.push(position);

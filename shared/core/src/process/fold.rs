@@ -86,8 +86,11 @@ impl<H: Handler> MainPath<'_, H> {
             if settled.contains_key(&opened.key) || before.into_iter().any(|other| other.key == opened.key) {
                 return false;
             }
+            if prepared.record.attempt == 1 {
+                return true;
+            }
             let claim = self.claim(&prepared.record, opened);
-            prepared.record.attempt == 1 || self.recall(lane, &claim).await.is_none()
+            self.recall(lane, &claim).await.is_none()
         });
         let is_free = join_all(is_free).await;
         is_free.iter().take_while(|is_free| **is_free).count()

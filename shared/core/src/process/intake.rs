@@ -107,30 +107,22 @@ impl<'r, 'a, H: Handler> Intake<'r, 'a, H> {
             }
             let prepared = self.open(position);
             let Ok(opened) = &prepared.opened else { return Some(Lane::One(prepared, None)) };
-            match self.deliveries.get_mut(&opened.key) {
-                Some(Delivery::UnderWay { waiting }) => waiting.push_back(prepared),
-                Some(Delivery::Settled(twin)) => {
-                    let twin = twin.clone();
-                    self.deliver_later(&prepared);
-                    return Some(Lane::One(prepared, Some(twin)));
+            let key = opened.key.clone();
+            let twin = match self.deliveries.get_mut(&key) {
+                Some(Delivery::UnderWay { waiting }) => {
+                    waiting.push_back(prepared);
+                    continue;
                 }
-                None => {
-                    self.deliver_later(&prepared);
-                    return Some(Lane::One(prepared, None));
-                }
-            }
+                Some(Delivery::Settled(twin)) => Some(twin.clone()),
+                None => None,
+            };
+            self.deliveries.insert(key, Delivery::UnderWay { waiting: VecDeque::new() });
+            return Some(Lane::One(prepared, twin));
         }
         None
     }
 
     fn open(&self, position: usize) -> Prepared<'r, H::Message> {
         self.path.open(position, self.records[position])
-    }
-
-    /// Lets further deliveries of this message wait.
-    fn deliver_later(&mut self, prepared: &Prepared<'r, H::Message>) {
-        if let Ok(opened) = &prepared.opened {
-            self.deliveries.insert(opened.key.clone(), Delivery::UnderWay { waiting: VecDeque::new() });
-        }
     }
 }

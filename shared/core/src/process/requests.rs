@@ -184,7 +184,7 @@ impl<'a> Requests<'a> {
     /// their way make room for them: what waits is joined by what they ask for.
     pub(super) fn due(&self, is_anybody_running: bool, are_more_to_start: bool) -> Due {
         let state = self.state();
-        let commit_items = state.commits.waiting.iter().map(|(commit, _)| commit.size().0).sum();
+        let commit_items = state.commits.waiting.iter().map(|(commit, _)| commit.item_count()).sum();
         let phases = [
             (
                 Phase::Claim,
