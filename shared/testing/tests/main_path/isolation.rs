@@ -1,18 +1,17 @@
 //! What goes wrong in one record stays there, and nothing outlasts the invocation.
 
-use crate::bank::{Behaviour, Book, Deposited, World, body, deposit};
-use futures_util::future::BoxFuture;
+use crate::{
+    bank::{Behaviour, Book, Deposited, World, body, deposit},
+    silent::Silent,
+};
 use serde::{Deserialize, Serialize};
 use std::{future::Future, time::Duration};
 use throughline_core::{
     Record, Verdict,
-    entity::EntityKey,
-    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
     ports::{Ports, Time as _},
     prelude::*,
     process::{RetryCause, Settings, process},
 };
-use throughline_testing::MemoryLedger;
 
 /// Panics wherever a handler or a message can, but not for the account "fine".
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,38 +83,10 @@ async fn a_panic_anywhere_in_a_record_is_that_records_alone() {
     }
 }
 
-/// A ledger whose commits are never answered.
-struct Hanging(MemoryLedger);
-
-impl Ledger for Hanging {
-    fn claim<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Vec<ClaimOutcome>> {
-        self.0.claim(claims)
-    }
-
-    fn recall<'a>(
-        &'a self,
-        claims: &'a [Claim],
-    ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {
-        self.0.recall(claims)
-    }
-
-    fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>> {
-        self.0.load(keys)
-    }
-
-    fn commit<'a>(&'a self, _: &'a [Commit]) -> BoxFuture<'a, Vec<CommitOutcome>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn release<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Result<(), LedgerError>> {
-        self.0.release(claims)
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_commit_that_is_never_answered_does_not_outlast_the_invocation() {
     let world = World::new();
-    let ledger = Hanging(MemoryLedger::default());
+    let ledger = Silent::to_commits();
     let ports = Ports { ledger: &ledger, ..world.ports() };
     let body = body("e-1", deposit("a", 1, Behaviour::Works));
     let record = Record {

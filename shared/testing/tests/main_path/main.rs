@@ -5,6 +5,7 @@ mod groups;
 mod isolation;
 mod outcomes;
 mod patience;
+mod silent;
 mod together;
 
 use bank::{Account, AccountEvent, BalanceChanged, Behaviour, Book, Deposited, World, body, deposit};

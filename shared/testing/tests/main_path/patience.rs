@@ -1,48 +1,17 @@
 //! Slow neighbours: nobody waits for another record longer than it helps.
 
-use crate::bank::{Account, Behaviour, Book, Deposited, World, body, deposit};
-use futures_util::future::BoxFuture;
+use crate::{
+    bank::{Account, Behaviour, Book, Deposited, World, body, deposit},
+    silent::Silent,
+};
 use std::{sync::atomic::Ordering, time::Duration};
 use throughline_core::{
     Record, Verdict,
-    entity::EntityKey,
-    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
     ports::{Ports, Time as _},
     prelude::*,
     process::{RetryCause, Settings, process},
 };
 use throughline_testing::{CountingLedger, MemoryLedger, counting::Call};
-
-/// A ledger that never answers who asks for the account "stuck".
-struct Stuck(MemoryLedger);
-
-impl Ledger for Stuck {
-    fn claim<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Vec<ClaimOutcome>> {
-        self.0.claim(claims)
-    }
-
-    fn recall<'a>(
-        &'a self,
-        claims: &'a [Claim],
-    ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {
-        self.0.recall(claims)
-    }
-
-    fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>> {
-        if keys.iter().any(|key| key.id == "stuck") {
-            return Box::pin(std::future::pending());
-        }
-        self.0.load(keys)
-    }
-
-    fn commit<'a>(&'a self, commits: &'a [Commit]) -> BoxFuture<'a, Vec<CommitOutcome>> {
-        self.0.commit(commits)
-    }
-
-    fn release<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Result<(), LedgerError>> {
-        self.0.release(claims)
-    }
-}
 
 fn record<'a>(body: &'a str, group: Option<&'a str>) -> Record<'a> {
     Record { message_id: "m", source: "queue", body, attempt: 1, is_last_attempt: false, group }
@@ -71,7 +40,7 @@ impl Handler for Opens {
 #[tokio::test(start_paused = true)]
 async fn loads_that_are_never_answered_keep_no_other_from_its_commit() {
     let world = World::new();
-    let ledger = Stuck(MemoryLedger::default());
+    let ledger = Silent::to_loads_of("stuck");
     let ports = Ports { ledger: &ledger, ..world.ports() };
     // The second load is sent while the commit waits for what the first may lead to.
     let bodies = [("stuck", 1), ("a", 10), ("stuck", 20)]
