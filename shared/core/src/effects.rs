@@ -11,6 +11,7 @@ use crate::{
         json_bytes,
     },
     message::EncodeError,
+    saga::{SagaInput, start_type},
 };
 use serde_json::{Value, value::RawValue};
 
@@ -39,7 +40,7 @@ pub struct Effects<E = Never> {
     pub events: Vec<E>,
     /// Entities to write at the version they were loaded at.
     pub saves: Vec<EntitySave>,
-    /// Commands to send.
+    /// Commands to send, now or later, sagas to start and tasks to answer.
     pub commands: Vec<CommandSend>,
 }
 
@@ -54,11 +55,11 @@ pub struct EntitySave {
     pub data: Result<Value, String>,
 }
 
-/// A command to send.
+/// A request to one receiver.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommandSend {
-    /// The receiver's queue, by its logical name.
-    pub queue: &'static str,
+    /// The receiver.
+    pub destination: Destination,
     /// The command's type, version and subject.
     pub attributes: Attributes,
     /// Its data, or why it has no JSON form.
@@ -102,16 +103,73 @@ impl<E> Effects<E> {
     /// # commands! { /// Shipping.
     /// # pub enum ShippingCommand to "shipping" { "order.ship" v1 => Ship(ShipOrder.order_id) } }
     /// let effects: Effects = Effects::none().send(ShipOrder { order_id: "o-1".into() });
-    /// assert_eq!(effects.commands[0].queue, "shipping");
+    /// assert_eq!(effects.commands[0].destination, Destination::Queue("shipping".into()));
     /// ```
-    pub fn send<C: Command>(mut self, command: C) -> Self {
+    pub fn send<C: Command>(self, command: C) -> Self {
+        self.request(Destination::Queue(C::QUEUE.to_owned()), command)
+    }
+
+    /// Sends a command to its receiver's queue, not before a time. What is in the past is sent at once.
+    ///
+    /// There is one such command of a type about a subject: scheduling another moves it. Up to 15 minutes are
+    /// SQS's delay, more is EventBridge Scheduler's, whose granularity is a minute. Neither is ever early.
+    /// Whoever receives it must ask whether it is still wanted: it may have been on its way when it was
+    /// [cancelled](Self::cancel_scheduled).
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use std::time::Duration;
+    /// # use throughline_core::prelude::*;
+    /// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    /// # pub struct ExpireOrder { pub order_id: String }
+    /// # commands! { /// Payments.
+    /// # pub enum PaymentCommand to "await-payment" { "order.expire" v1 => Expire(ExpireOrder.order_id) } }
+    /// # fn example(context: &Context<'_>) -> Effects {
+    /// Effects::none().schedule(ExpireOrder { order_id: "o-1".into() }, context.now() + Duration::from_hours(24))
+    /// # }
+    /// ```
+    pub fn schedule<C: Command>(self, command: C, at: Timestamp) -> Self {
+        self.request(Destination::Scheduled { queue: C::QUEUE.to_owned(), at }, command)
+    }
+
+    /// Takes back a [scheduled](Self::schedule) command of the same type about the same subject. The rest of
+    /// its data does not matter.
+    pub fn cancel_scheduled<C: Command>(self, command: C) -> Self {
+        self.request(Destination::Unscheduled { queue: C::QUEUE.to_owned() }, command)
+    }
+
+    /// Starts a saga. The execution's name is the id of the message that starts it: committed once, it is
+    /// started once, however often the relay asks.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use throughline_core::prelude::*;
+    /// #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    /// struct Checkout { order_id: String }
+    /// impl SagaInput for Checkout {
+    ///     const SAGA: &'static str = "checkout";
+    ///     fn subject(&self) -> Option<String> { Some(self.order_id.clone()) }
+    /// }
+    /// let effects: Effects = Effects::none().start(Checkout { order_id: "o-1".into() });
+    /// assert_eq!(effects.commands[0].destination, Destination::StateMachine("checkout".into()));
+    /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "like every other effect: it is given away")]
+    pub fn start<I: SagaInput>(mut self, input: I) -> Self {
+        let mut attributes = Attributes::new("", "", start_type(I::SAGA));
+        attributes.subject = input.subject();
+        self.commands.push(CommandSend {
+            destination: Destination::StateMachine(I::SAGA.to_owned()),
+            attributes,
+            data: serde_json::to_string(&input).map_err(|error| error.to_string()),
+        });
+        self
+    }
+
+    fn request<C: Command>(mut self, destination: Destination, command: C) -> Self {
         let data = command.encode().map(|data| String::from(Box::<str>::from(data)));
         let attributes = Envelope::of("", "", command).attributes;
-        self.commands.push(CommandSend {
-            queue: C::QUEUE,
-            attributes,
-            data: data.map_err(|error| error.to_string()),
-        });
+        let data = data.map_err(|error| error.to_string());
+        self.commands.push(CommandSend { destination, attributes, data });
         self
     }
 }
@@ -246,13 +304,13 @@ impl Sealing<'_> {
     }
 
     fn command(&mut self, command: CommandSend) -> Result<(), EffectsError> {
-        let CommandSend { queue, attributes: Attributes { message_type, schema_version, subject, .. }, data } =
-            command;
+        let CommandSend { destination, attributes, data } = command;
+        let Attributes { message_type, schema_version, subject, .. } = attributes;
         let attributes = self.attributes(&message_type, schema_version, subject);
         let data = data
             .and_then(|text| RawValue::from_string(text).map_err(|error| error.to_string()))
             .map_err(|why| self.unwritable(message_type, why))?;
-        self.push(Destination::Queue(queue.to_owned()), Envelope { attributes, data })
+        self.push(destination, Envelope { attributes, data })
     }
 
     fn attributes(&self, name: &str, version: u16, subject: Option<String>) -> Attributes {

@@ -133,6 +133,15 @@ fn hex_digits(byte: u8) -> [u8; 2] {
     [HEX_DIGITS[usize::from(byte >> 4)], HEX_DIGITS[usize::from(byte & 0xf)]]
 }
 
+/// An id derived from texts. No two lists of texts make the same.
+pub(crate) fn derived<const N: usize>(texts: [&str; N]) -> String {
+    let mut name = String::new();
+    for text in texts {
+        _ = write!(name, "{}:{text}", text.len());
+    }
+    Uuid::new_v5(&NAMESPACE, name.as_bytes()).to_string()
+}
+
 /// Proof of who holds a claim: random for every attempt, so that a process which was believed dead can
 /// never pass for its successor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

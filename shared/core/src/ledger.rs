@@ -15,7 +15,7 @@ use crate::{
     Attributes, Timestamp,
     entity::{EntityKey, Version},
     envelope::EncodedEnvelope,
-    identity::{ClaimKey, OwnerToken, PayloadHash},
+    identity::{self, ClaimKey, OwnerToken, PayloadHash},
     limits,
 };
 use futures_util::future::BoxFuture;
@@ -107,6 +107,29 @@ pub enum Destination {
     Bus,
     /// A command: to the queue of this logical name.
     Queue(String),
+    /// A command for later: to a queue, not before this time. Another one of the same type about the same
+    /// subject takes its place; see [`Outgoing::schedule_name`].
+    Scheduled {
+        /// The queue's logical name.
+        queue: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Takes back what is scheduled for a queue under the same [`Outgoing::schedule_name`], if it is not too
+    /// late.
+    Unscheduled {
+        /// The queue's logical name.
+        queue: String,
+    },
+    /// Starts an execution of a saga's state machine, by its logical name. The message's id is the execution's
+    /// name, and the whole envelope its input.
+    StateMachine(String),
+    /// Answers a task of Step Functions that waits for it. The message's data is a
+    /// [`TaskAnswer`](crate::saga::TaskAnswer).
+    Task {
+        /// The task's token: whoever has it can answer. It never leaves the ledger.
+        token: String,
+    },
 }
 
 /// A message to write into the log, from which the relay sends it.
@@ -116,6 +139,19 @@ pub struct Outgoing {
     pub destination: Destination,
     /// The message. Its `sequence` is there if the same commit saves the aggregate it is about.
     pub envelope: EncodedEnvelope,
+}
+
+impl Outgoing {
+    /// The name of the schedule that a [scheduled](Destination::Scheduled) command goes by: a function of
+    /// queue, type and subject, so that it can be taken back by whoever knows these.
+    pub fn schedule_name(&self) -> Option<String> {
+        let (Destination::Scheduled { queue, .. } | Destination::Unscheduled { queue }) = &self.destination
+        else {
+            return None;
+        };
+        let Attributes { message_type, subject, .. } = &self.envelope.attributes;
+        Some(identity::derived([queue, message_type, subject.as_deref().unwrap_or_default()]))
+    }
 }
 
 impl PartialEq for Outgoing {

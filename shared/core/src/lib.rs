@@ -22,6 +22,7 @@ pub mod message;
 pub mod ports;
 pub mod process;
 pub mod relay;
+pub mod saga;
 pub mod sqs_batch;
 
 mod scanner;
@@ -33,8 +34,10 @@ pub use envelope::{Attributes, Envelope};
 pub use failure::{BoxError, Failure, OptionExt, ResultExt};
 pub use handler::{Handler, handler_fn, leased, raw};
 pub use jiff::Timestamp;
+pub use ledger::Destination;
 pub use message::{Command, Event, Message, MessageType, Never, Raw};
 pub use process::{Record, Verdict, process};
+pub use saga::SagaInput;
 
 /// What a function's file usually needs, in one `use`.
 ///
@@ -43,8 +46,9 @@ pub use process::{Record, Verdict, process};
 /// ```
 pub mod prelude {
     pub use crate::{
-        Command, Context, Effects, Entity, EntityTable, Envelope, Event, Failure, Handler, Message, Never,
-        OptionExt as _, Raw, ResultExt as _, Timestamp, Versioned, commands, events, handler_fn, leased, raw,
+        Command, Context, Destination, Effects, Entity, EntityTable, Envelope, Event, Failure, Handler,
+        Message, Never, OptionExt as _, Raw, ResultExt as _, SagaInput, Timestamp, Versioned, commands,
+        events, handler_fn, leased, raw,
     };
 }
 

@@ -120,7 +120,7 @@ pub(crate) fn message_keys(
 ) -> (String, String) {
     let prefix = match outgoing.destination {
         Destination::Bus => EVENT_PREFIX,
-        Destination::Queue(_) => COMMAND_PREFIX,
+        _ => COMMAND_PREFIX,
     };
     match aggregate_of(outgoing) {
         Some((kind, id, sequence)) => {
@@ -144,6 +144,10 @@ pub(crate) fn destination_text(destination: &Destination) -> String {
     match destination {
         Destination::Bus => "bus".to_owned(),
         Destination::Queue(name) => format!("queue:{name}"),
+        Destination::Scheduled { queue, at } => format!("scheduled:{at}:{queue}"),
+        Destination::Unscheduled { queue } => format!("unscheduled:{queue}"),
+        Destination::StateMachine(name) => format!("state-machine:{name}"),
+        Destination::Task { token } => format!("task:{token}"),
     }
 }
 
