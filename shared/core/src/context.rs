@@ -4,11 +4,12 @@ use crate::{
     Attributes, Entity, Timestamp, Versioned,
     entity::{EntityKey, Version},
     identity::ClaimKey,
-    ledger::{LedgerError, Read},
+    ledger::{LedgerError, Read, Stored},
     process::{LaneId, Requests, Staged},
 };
+use futures_util::future::BoxFuture;
 use serde_json::Value;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 /// What a handler may ask while it decides: entities, the time, the message's attributes.
 ///
@@ -62,15 +63,8 @@ impl Context<'_> {
     /// [`LoadError`]; with `?` it means *retry*.
     pub async fn load<T: Entity>(&self, id: &str) -> Result<Option<Versioned<T>>, LoadError> {
         let key = EntityKey::of::<T>(id);
-        let loaded = self.fetch::<T>(&key).await?;
-        let version = loaded.as_ref().map_or(Version::Absent, |entity| entity.version);
-        let mut reads = self.reads.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match reads.iter().find(|read| read.key == key) {
-            Some(read) if read.version == version => {}
-            Some(_) => return Err(LoadError::Changed { key }),
-            None => reads.push(Read { key, version }),
-        }
-        Ok(loaded)
+        let stored = self.fetch_unchanging(&key).await?;
+        stored.map(|stored| stored.read(&key)).transpose()
     }
 
     /// Loads an entity whose later changes do not matter to the decision.
@@ -78,7 +72,8 @@ impl Context<'_> {
     /// # Errors
     /// [`LoadError`]; with `?` it means *retry*.
     pub async fn peek<T: Entity>(&self, id: &str) -> Result<Option<Versioned<T>>, LoadError> {
-        self.fetch(&EntityKey::of::<T>(id)).await
+        let key = EntityKey::of::<T>(id);
+        self.fetch(&key).await?.map(|stored| stored.read(&key)).transpose()
     }
 
     /// The time of this attempt.
@@ -107,19 +102,52 @@ impl Context<'_> {
         self.claim_key.idempotency_key()
     }
 
-    async fn fetch<T: Entity>(&self, key: &EntityKey) -> Result<Option<Versioned<T>>, LoadError> {
-        let found = match self.staged.get(key) {
-            Some(staged) => Some(staged.clone()),
+    async fn fetch(&self, key: &EntityKey) -> Result<Option<Stored>, LoadError> {
+        match self.staged.get(key) {
+            Some(staged) => Ok(Some(staged.clone())),
             None => self
                 .requests
                 .load(self.lane, key.clone())
                 .await
-                .map_err(|source| LoadError::Ledger { key: key.clone(), source })?,
-        };
-        let Some(stored) = found else { return Ok(None) };
-        let value = serde_json::from_value(Value::Object(stored.data))
+                .map_err(|source| LoadError::Ledger { key: key.clone(), source }),
+        }
+    }
+
+    /// What is fetched so must be the same when the handler's effects are committed.
+    async fn fetch_unchanging(&self, key: &EntityKey) -> Result<Option<Stored>, LoadError> {
+        let stored = self.fetch(key).await?;
+        let version = stored.as_ref().map_or(Version::Absent, |stored| stored.version);
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        match reads.iter().find(|read| read.key == *key) {
+            Some(read) if read.version == version => {}
+            Some(_) => return Err(LoadError::Changed { key: key.clone() }),
+            None => reads.push(Read { key: key.clone(), version }),
+        }
+        drop(reads);
+        Ok(stored)
+    }
+}
+
+impl Stored {
+    /// The entity that is stored.
+    pub(crate) fn read<T: Entity>(self, key: &EntityKey) -> Result<Versioned<T>, LoadError> {
+        let value = serde_json::from_value(Value::Object(self.data))
             .map_err(|source| LoadError::Malformed { key: key.clone(), source })?;
-        Ok(Some(Versioned { value, version: stored.version }))
+        Ok(Versioned { value, version: self.version })
+    }
+}
+
+/// Loading as a trait object, for what must not name a [`Context`]'s lifetimes.
+pub(crate) trait Loads: Send + Sync {
+    /// An entity as it is stored; whether it must stay so until the effects are committed.
+    fn fetch(&self, key: EntityKey, must_stay: bool) -> BoxFuture<'_, Result<Option<Stored>, LoadError>>;
+}
+
+impl Loads for Context<'_> {
+    fn fetch(&self, key: EntityKey, must_stay: bool) -> BoxFuture<'_, Result<Option<Stored>, LoadError>> {
+        Box::pin(
+            async move { if must_stay { self.fetch_unchanging(&key).await } else { self.fetch(&key).await } },
+        )
     }
 }
 

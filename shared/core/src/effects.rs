@@ -10,7 +10,7 @@ use crate::{
         ITEM_OVERHEAD_BYTES, MOST_BYTES, MOST_ITEM_BYTES, MOST_ITEMS, MOST_MESSAGE_BYTES, envelope_bytes,
         json_bytes,
     },
-    message::EncodeError,
+    message::{EncodeError, EncodedEvent},
     saga::{SagaInput, start_type},
 };
 use serde_json::{Value, value::RawValue};
@@ -165,6 +165,15 @@ impl<E> Effects<E> {
         self
     }
 
+    /// The same, with events whose types are forgotten.
+    pub(crate) fn encoded(self) -> Effects<EncodedEvent>
+    where
+        E: Event,
+    {
+        let Self { events, saves, commands } = self;
+        Effects { events: events.iter().map(EncodedEvent::of).collect(), saves, commands }
+    }
+
     fn request<C: Command>(mut self, destination: Destination, command: C) -> Self {
         let data = command.encode().map(|data| String::from(Box::<str>::from(data)));
         let attributes = Envelope::of("", "", command).attributes;
@@ -292,9 +301,10 @@ impl Sealing<'_> {
         })?;
         let MessageType { name, version } = event.message_type();
         let mut attributes = self.attributes(name, version, event.subject());
-        attributes.aggregate_type = E::AGGREGATE_TYPE.map(Into::into);
+        let aggregate_type = event.aggregate_type();
+        attributes.aggregate_type = aggregate_type.map(Into::into);
         let about = |save: &&mut Save| {
-            Some(save.key.kind) == E::AGGREGATE_TYPE && Some(&save.key.id) == attributes.subject.as_ref()
+            Some(save.key.kind) == aggregate_type && Some(&save.key.id) == attributes.subject.as_ref()
         };
         if let Some(save) = self.saves.iter_mut().find(about) {
             save.sequence += 1;

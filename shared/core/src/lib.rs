@@ -37,7 +37,7 @@ pub use jiff::Timestamp;
 pub use ledger::Destination;
 pub use message::{Command, Event, Message, MessageType, Never, Raw};
 pub use process::{Record, Verdict, process};
-pub use saga::SagaInput;
+pub use saga::{CallbackId, Outcome, Saga, SagaInput, StepContext, Unwound};
 
 /// What a function's file usually needs, in one `use`.
 ///
@@ -46,9 +46,9 @@ pub use saga::SagaInput;
 /// ```
 pub mod prelude {
     pub use crate::{
-        Command, Context, Destination, Effects, Entity, EntityTable, Envelope, Event, Failure, Handler,
-        Message, Never, OptionExt as _, Raw, ResultExt as _, SagaInput, Timestamp, Versioned, commands,
-        events, handler_fn, leased, raw,
+        CallbackId, Command, Context, Destination, Effects, Entity, EntityTable, Envelope, Event, Failure,
+        Handler, Message, Never, OptionExt as _, Outcome, Raw, ResultExt as _, Saga, SagaInput, StepContext,
+        Timestamp, Unwound, Versioned, commands, events, handler_fn, leased, raw,
     };
 }
 

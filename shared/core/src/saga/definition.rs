@@ -1,0 +1,425 @@
+//! The definition of a saga: its steps, in their order, and what each reads.
+
+use super::{
+    DefinitionError, GivenFunction, Reads, SagaInput, StepFunction, Unwound,
+    callback::CallbackId,
+    function::{DataType, Function},
+    wiring,
+};
+use crate::{Event, identity::PayloadHash};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+use std::{fmt, marker::PhantomData, time::Duration};
+
+/// A saga: steps that happen one after another, each with what undoes it, over services `P`.
+///
+/// When a step fails for good, those before it are undone, the last one first. The definition is checked by
+/// [`check`](Self::check), compiled to Step Functions by [`states_language`](Self::states_language), and its
+/// steps are run by a worker function.
+///
+/// ```
+/// # use serde::{Deserialize, Serialize};
+/// use throughline_core::prelude::*;
+/// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)] pub struct Booking { trip: String }
+/// # impl SagaInput for Booking { const SAGA: &'static str = "booking"; }
+/// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)] pub struct Seat { number: u32 }
+/// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)] pub struct Ticket { code: String }
+/// # pub struct Railway;
+/// # async fn book(_: &Railway, _: Booking, _: &StepContext<'_>) -> Result<Outcome<Seat>, Failure> { Ok(Outcome::of(Seat { number: 1 })) }
+/// # async fn free(_: &Railway, _: Option<Seat>, _: &StepContext<'_>) -> Result<(), Failure> { Ok(()) }
+/// # async fn print(_: &Railway, _: Booking, _: Seat, _: &StepContext<'_>) -> Result<Outcome<Ticket>, Failure> { Ok(Outcome::of(Ticket { code: "x".into() })) }
+///
+/// pub fn booking() -> Saga<Railway> {
+///     Saga::of::<Booking>()
+///         .step("book", book).undo(free)   // fn book(&Railway, Booking, ..) -> Seat; fn free(.., Option<Seat>, ..)
+///         .step("print", print).no_undo()  // fn print(&Railway, Booking, Seat, ..) -> Ticket
+/// }
+/// booking().check().unwrap();
+/// ```
+pub struct Saga<P> {
+    pub(crate) name: &'static str,
+    pub(crate) input: DataType,
+    pub(crate) input_fields: &'static [&'static str],
+    pub(crate) tables: &'static [&'static str],
+    pub(crate) deadline: Duration,
+    pub(crate) worker_time_limit: Duration,
+    pub(crate) stages: Vec<Stage<P>>,
+    pub(crate) ending: Option<Ending<P>>,
+}
+
+/// One after another, the parts of a saga.
+pub(crate) enum Stage<P> {
+    Step(Step<P>),
+    /// `misplaced` is a stage that cannot be in a group.
+    Parallel {
+        name: &'static str,
+        steps: Vec<Step<P>>,
+        misplaced: Option<&'static str>,
+    },
+    Wait {
+        name: &'static str,
+        wait: Wait,
+    },
+}
+
+/// How long a saga waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    For(Duration),
+    /// Until the time in this field of the input.
+    Until(&'static str),
+}
+
+/// A step of a saga.
+pub(crate) struct Step<P> {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) function: Function<P>,
+    pub(crate) undo: Option<Function<P>>,
+    pub(crate) output: DataType,
+    pub(crate) optional_output: DataType,
+    /// The field of the input that says whether it is done at all.
+    pub(crate) only_if: Option<&'static str>,
+    /// Whether all it does is in its effects.
+    pub(crate) is_effects_only: bool,
+    pub(crate) time_limit: Duration,
+    pub(crate) retry: Retry,
+    pub(crate) undo_retry: Retry,
+}
+
+/// What a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It returns its output.
+    Task,
+    /// It asks, and its output is the answer, for which it waits so long.
+    Callback { time_out: Duration },
+}
+
+/// What happens once everything is undone.
+pub(crate) struct Ending<P> {
+    pub(crate) name: &'static str,
+    pub(crate) function: Function<P>,
+    pub(crate) retry: Retry,
+}
+
+/// How often and when a step is tried again that failed in a way that may pass, or took too long.
+///
+/// The waits grow and are spread evenly below their length (full jitter), as Step Functions' `Retry` does it.
+///
+/// ```
+/// use std::time::Duration;
+/// use throughline_core::saga::Retry;
+/// let patient = Retry { attempts: 10, ..Retry::STEP };
+/// assert_eq!(patient.first, Duration::from_secs(1));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Retry {
+    /// How often it is tried again.
+    pub attempts: u32,
+    /// The longest the first wait can be. Whole seconds.
+    pub first: Duration,
+    /// By how much each wait is longer than the one before it.
+    pub rate: f64,
+    /// The longest any wait can be. Whole seconds.
+    pub most: Duration,
+}
+
+impl Retry {
+    /// For a step: five times, within about half a minute.
+    pub const STEP: Self =
+        Self { attempts: 5, first: Duration::from_secs(1), rate: 2.0, most: Duration::from_secs(30) };
+    /// For an undo, which should not be given up: thirty times, within about two hours.
+    pub const UNDO: Self =
+        Self { attempts: 30, first: Duration::from_secs(1), rate: 2.0, most: Duration::from_mins(5) };
+}
+
+impl<P: Send + Sync + 'static> Saga<P> {
+    /// A saga that is started with an `I`, and has an hour.
+    pub fn of<I: SagaInput>() -> Self {
+        Self {
+            name: I::SAGA,
+            input: DataType::of::<I>(),
+            input_fields: wiring::fields_of::<I>(),
+            tables: &[],
+            deadline: Duration::from_hours(1),
+            worker_time_limit: Duration::from_secs(60),
+            stages: Vec::new(),
+            ending: None,
+        }
+    }
+
+    /// How long it may take from its start to its last step. No step begins after that, and none that runs is
+    /// waited for: everything is undone. Undoing has no deadline.
+    pub fn deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// The time-out of its worker function, which must be longer than any step's
+    /// [time limit](StepBuilder::time_limit). 60 seconds unless said otherwise; Step Functions waits ten
+    /// seconds longer for a task than the function may take.
+    pub fn worker_time_limit(self, worker_time_limit: Duration) -> Self {
+        Self { worker_time_limit, ..self }
+    }
+
+    /// The tables of their own that the steps' entities are in, by logical name, as in
+    /// [`Handler::TABLES`](crate::Handler::TABLES).
+    pub fn tables(self, tables: &'static [&'static str]) -> Self {
+        Self { tables, ..self }
+    }
+
+    /// A step. Its name is part of the key of everything it does: never change it while executions run.
+    ///
+    /// What it reads is said by its arguments; see [`StepFunction`].
+    pub fn step<F, R, O, E>(self, name: &'static str, function: F) -> StepBuilder<P, O>
+    where
+        F: for<'a> StepFunction<'a, P, R, O, E>,
+        R: Reads,
+        O: Serialize + DeserializeOwned + Send + 'static,
+        E: Event,
+    {
+        let step = Step::new::<O>(name, Kind::Task, Function::of_step(function));
+        StepBuilder { saga: self, step, output: PhantomData }
+    }
+
+    /// A step whose output comes from outside: a person's approval, a webhook. `ask` is run once and says
+    /// under which [`CallbackId`] the answer is awaited, at most so long.
+    pub fn callback<F, R, O, E>(self, name: &'static str, ask: F, time_out: Duration) -> StepBuilder<P, O>
+    where
+        F: for<'a> GivenFunction<'a, P, CallbackId<O>, R, E>,
+        R: Reads,
+        O: Serialize + DeserializeOwned + Send + 'static,
+        E: Event,
+    {
+        let step = Step::new::<O>(name, Kind::Callback { time_out }, Function::of_given(ask));
+        StepBuilder { saga: self, step, output: PhantomData }
+    }
+
+    /// Steps that are done at the same time. If one fails the others are not waited for, and all are undone.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use throughline_core::prelude::*;
+    /// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)] pub struct Trip { to: String }
+    /// # impl SagaInput for Trip { const SAGA: &'static str = "trip"; }
+    /// # #[derive(Serialize, Deserialize)] pub struct Seat;
+    /// # #[derive(Serialize, Deserialize)] pub struct Room;
+    /// # pub struct Travel;
+    /// # async fn seat(_: &Travel, _: Trip, _: &StepContext<'_>) -> Result<Outcome<Seat>, Failure> { Ok(Outcome::of(Seat)) }
+    /// # async fn room(_: &Travel, _: Trip, _: &StepContext<'_>) -> Result<Outcome<Room>, Failure> { Ok(Outcome::of(Room)) }
+    /// # async fn free_seat(_: &Travel, _: Option<Seat>, _: &StepContext<'_>) -> Result<(), Failure> { Ok(()) }
+    /// # async fn free_room(_: &Travel, _: Option<Room>, _: &StepContext<'_>) -> Result<(), Failure> { Ok(()) }
+    /// let trip: Saga<Travel> = Saga::of::<Trip>()
+    ///     .parallel("book", |book| book.step("seat", seat).undo(free_seat).step("room", room).undo(free_room));
+    /// trip.check().unwrap();
+    /// ```
+    pub fn parallel(mut self, name: &'static str, steps: impl FnOnce(Self) -> Self) -> Self {
+        let group = steps(self.without_stages());
+        let mut misplaced = group.ending.map(|ending| ending.name);
+        let mut grouped = Vec::new();
+        for stage in group.stages {
+            match stage {
+                Stage::Step(step) => grouped.push(step),
+                Stage::Parallel { name, .. } | Stage::Wait { name, .. } => misplaced = Some(name),
+            }
+        }
+        self.stages.push(Stage::Parallel { name, steps: grouped, misplaced });
+        self
+    }
+
+    /// Waits so long: whole seconds.
+    pub fn wait(mut self, name: &'static str, duration: Duration) -> Self {
+        self.stages.push(Stage::Wait { name, wait: Wait::For(duration) });
+        self
+    }
+
+    /// Waits until the time in a field of the input, a [`Timestamp`](crate::Timestamp).
+    pub fn wait_until(mut self, name: &'static str, input_field: &'static str) -> Self {
+        self.stages.push(Stage::Wait { name, wait: Wait::Until(input_field) });
+        self
+    }
+
+    /// What is done last when everything is undone: it is given what went [wrong](Unwound), and may read the
+    /// input and, as `Option`s, the outputs of steps.
+    pub fn when_compensated<F, R, E>(self, name: &'static str, ending: F) -> Self
+    where
+        F: for<'a> GivenFunction<'a, P, Unwound, R, E>,
+        R: Reads,
+        E: Event,
+    {
+        let function = Function::of_given(ending);
+        Self { ending: Some(Ending { name, function, retry: Retry::UNDO }), ..self }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether everything fits: names, what each step reads, limits.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with what there is instead.
+    pub fn check(&self) -> Result<(), DefinitionError> {
+        wiring::check(self)
+    }
+
+    fn without_stages(&self) -> Self {
+        Self {
+            name: self.name,
+            input: self.input,
+            input_fields: self.input_fields,
+            tables: self.tables,
+            deadline: self.deadline,
+            worker_time_limit: self.worker_time_limit,
+            stages: Vec::new(),
+            ending: None,
+        }
+    }
+}
+
+impl<P> Saga<P> {
+    /// All its steps, in their order.
+    pub(crate) fn steps(&self) -> impl DoubleEndedIterator<Item = &Step<P>> {
+        self.stages.iter().flat_map(|stage| match stage {
+            Stage::Step(step) => std::slice::from_ref(step),
+            Stage::Parallel { steps, .. } => steps,
+            Stage::Wait { .. } => &[],
+        })
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<&Step<P>> {
+        self.steps().find(|step| step.name == name)
+    }
+
+    /// What a task carries to say which definition it belongs to. Names, order, what is read and what is
+    /// undone count; how often something is retried, or how long it may take, does not.
+    ///
+    /// # Panics
+    /// Never: it is made of texts.
+    pub fn fingerprint(&self) -> String {
+        let step = |step: &Step<P>| {
+            json!({
+                "step": step.name,
+                "callback": matches!(step.kind, Kind::Callback { .. }),
+                "reads": names(&step.function.reads),
+                "gives": step.output.name,
+                "undo": step.undo.as_ref().map(|undo| names(&undo.reads)),
+                "only_if": step.only_if,
+                "effects_only": step.is_effects_only,
+            })
+        };
+        let stages = self.stages.iter().map(|stage| match stage {
+            Stage::Step(one) => step(one),
+            Stage::Parallel { name, steps, .. } => {
+                json!({ "parallel": name, "steps": steps.iter().map(step).collect::<Vec<_>>() })
+            }
+            Stage::Wait { name, .. } => json!({ "wait": name }),
+        });
+        let definition = json!({
+            "input": self.input.name,
+            "stages": stages.collect::<Vec<_>>(),
+            "ending": self.ending.as_ref().map(|ending| (ending.name, names(&ending.function.reads))),
+        });
+        let hash = PayloadHash::of(self.name, &definition.to_string());
+        let mut text = hash.map(|hash| hash.to_string()).unwrap_or_default();
+        text.truncate(16);
+        text
+    }
+}
+
+fn names(types: &[DataType]) -> Vec<&'static str> {
+    types.iter().map(|data| data.name).collect()
+}
+
+impl<P> fmt::Debug for Saga<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let steps: Vec<_> = self.steps().map(|step| step.name).collect();
+        f.debug_struct("Saga").field("name", &self.name).field("steps", &steps).finish_non_exhaustive()
+    }
+}
+
+/// A step that is not finished yet: it must say how it is undone, or that it need not be.
+#[must_use = "say how the step is undone: .undo(..) or .no_undo()"]
+pub struct StepBuilder<P, O> {
+    saga: Saga<P>,
+    step: Step<P>,
+    output: PhantomData<fn() -> O>,
+}
+
+impl<P: Send + Sync + 'static, O: DeserializeOwned + Send + 'static> StepBuilder<P, O> {
+    /// How the step is undone. The undo is given the step's output, or nothing if it may have taken effect
+    /// without our knowing, or may yet do so. A step that was rejected is not undone.
+    pub fn undo<F, R, E>(mut self, undo: F) -> Saga<P>
+    where
+        F: for<'a> GivenFunction<'a, P, Option<O>, R, E>,
+        R: Reads,
+        E: Event,
+    {
+        self.step.undo = Some(Function::of_undo(undo));
+        self.no_undo()
+    }
+
+    /// There is nothing to undo: it changed nothing, or nothing that follows can fail.
+    pub fn no_undo(mut self) -> Saga<P> {
+        self.saga.stages.push(Stage::Step(self.step));
+        self.saga
+    }
+
+    /// Says that all it does is in its effects: it asks nothing of the outside world. It then costs no lease,
+    /// and when nothing was committed there is nothing to undo.
+    pub fn effects_only(mut self) -> Self {
+        self.step.is_effects_only = true;
+        self
+    }
+
+    /// Does it only if this field of the input, a `bool`, is true. Whoever reads its output then reads an
+    /// `Option`.
+    pub fn only_if(mut self, input_field: &'static str) -> Self {
+        self.step.only_if = Some(input_field);
+        self
+    }
+
+    /// How long one attempt may take: 20 seconds unless said otherwise. What it asked of the outside world by
+    /// then may still happen.
+    pub fn time_limit(mut self, time_limit: Duration) -> Self {
+        self.step.time_limit = time_limit;
+        self
+    }
+
+    /// How often and when it is tried again: [`Retry::STEP`] unless said otherwise.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.step.retry = retry;
+        self
+    }
+
+    /// How often and when its undo is tried again: [`Retry::UNDO`] unless said otherwise.
+    pub fn undo_retry(mut self, retry: Retry) -> Self {
+        self.step.undo_retry = retry;
+        self
+    }
+}
+
+impl<P, O> fmt::Debug for StepBuilder<P, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepBuilder").field("step", &self.step.name).finish_non_exhaustive()
+    }
+}
+
+impl<P: Send + Sync + 'static> Step<P> {
+    fn new<O: 'static>(name: &'static str, kind: Kind, function: Function<P>) -> Self {
+        Self {
+            name,
+            kind,
+            function,
+            undo: None,
+            output: DataType::of::<O>(),
+            optional_output: DataType::of::<Option<O>>(),
+            only_if: None,
+            is_effects_only: false,
+            time_limit: Duration::from_secs(20),
+            retry: Retry::STEP,
+            undo_retry: Retry::UNDO,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What became of a step, in the ledger.
+
+use crate::Entity;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What became of a step of an execution: an entity, loaded and saved in the transaction that makes the
+/// step's effects happen. Whatever is recorded first stands; a task that is delivered again returns it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// [`record_id`].
+    pub step: String,
+    /// What became of it.
+    #[serde(flatten)]
+    pub outcome: StepOutcome,
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum StepOutcome {
+    /// It was done.
+    Done {
+        /// What it returned.
+        output: Value,
+    },
+    /// It was refused for good, and has changed nothing.
+    Rejected {
+        /// The type of the error.
+        error_type: String,
+        /// What was wrong.
+        reason: String,
+    },
+    /// It must not be done any more: its undo came first. A tombstone: no commit of the step passes it.
+    Voided,
+    /// It waits for an answer from outside.
+    Waiting {
+        /// The token of the task that waits: the latest.
+        token: String,
+    },
+}
+
+impl Entity for StepRecord {
+    const KIND: &'static str = "saga-step";
+
+    fn id(&self) -> String {
+        self.step.clone()
+    }
+}
+
+/// The id of a step's record: `<saga>/<execution>/<step>`.
+pub fn record_id(saga: &str, execution: &str, step: &str) -> String {
+    format!("{saga}/{execution}/{step}")
+}

@@ -1,0 +1,382 @@
+//! Whether a definition fits together, and where each value comes from.
+
+use super::{
+    definition::{Kind, Saga, Stage, Step, Wait},
+    function::DataType,
+};
+use serde::{
+    de::{DeserializeOwned, Deserializer, Visitor},
+    forward_to_deserialize_any,
+};
+use std::{collections::BTreeSet, fmt, time::Duration};
+
+/// The longest a Lambda function may run ("Lambda quotas").
+const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
+/// The longest a Standard execution may run ("Step Functions quotas").
+const LONGEST_EXECUTION: Duration = Duration::from_hours(24 * 365);
+/// The longest name of a state, less what we put before it ("Step Functions quotas": 80 characters).
+const LONGEST_NAME: usize = 64;
+
+/// What is wrong with a definition.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DefinitionError {
+    /// Something is read that nothing before it gives.
+    #[error(
+        "saga `{saga}`: `{reader}` reads `{missing}`, which neither the input nor an earlier step gives (there is {})",
+        .available.join(", ")
+    )]
+    NothingGives {
+        /// The saga.
+        saga: &'static str,
+        /// The step, undo or ending that reads it.
+        reader: String,
+        /// The type that is read.
+        missing: &'static str,
+        /// What there is.
+        available: Vec<String>,
+    },
+    /// A type is given twice, so that it is not known which is meant.
+    #[error(
+        "saga `{saga}`: `{step}` gives `{data}`, and so does {other}: give one of them a type of its own"
+    )]
+    GivenTwice {
+        /// The saga.
+        saga: &'static str,
+        /// The step.
+        step: &'static str,
+        /// The type.
+        data: &'static str,
+        /// Who else gives it.
+        other: String,
+    },
+    /// A name is used twice.
+    #[error("saga `{saga}`: the name `{name}` is used twice")]
+    NameUsedTwice {
+        /// The saga.
+        saga: &'static str,
+        /// The name.
+        name: &'static str,
+    },
+    /// A name that cannot be used.
+    #[error(
+        "saga `{saga}`: `{name}` is no name: take lower-case letters, digits and `_`, a letter first, at most {LONGEST_NAME}"
+    )]
+    BadName {
+        /// The saga.
+        saga: &'static str,
+        /// The name.
+        name: &'static str,
+    },
+    /// A condition or a wait names a field that the input does not have.
+    #[error("saga `{saga}`: `{stage}` looks at the input's field `{field}`; it has {}", .fields.join(", "))]
+    NoSuchField {
+        /// The saga.
+        saga: &'static str,
+        /// The step or wait.
+        stage: &'static str,
+        /// The field.
+        field: &'static str,
+        /// The fields there are.
+        fields: Vec<&'static str>,
+    },
+    /// Something stands in a parallel group that cannot.
+    #[error("saga `{saga}`: `{name}` cannot be in the parallel group `{group}`: only steps can")]
+    Misplaced {
+        /// The saga.
+        saga: &'static str,
+        /// The group.
+        group: &'static str,
+        /// What cannot be in it.
+        name: &'static str,
+    },
+    /// Nothing is done, or a parallel group does fewer than two things.
+    #[error("saga `{saga}`: {what} has too few steps")]
+    TooFewSteps {
+        /// The saga.
+        saga: &'static str,
+        /// The saga or the group.
+        what: String,
+    },
+    /// A length of time that cannot be kept.
+    #[error("saga `{saga}`: {what} is {}", seconds(*.found))]
+    BadDuration {
+        /// The saga.
+        saga: &'static str,
+        /// Which, and what it must be.
+        what: String,
+        /// What it is.
+        found: Duration,
+    },
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Input,
+    /// The output of this step.
+    Step(&'static str),
+}
+
+/// What there is to read at some place of a saga.
+struct Available {
+    all: Vec<(DataType, Source)>,
+}
+
+impl Available {
+    fn source(&self, wanted: DataType) -> Option<Source> {
+        self.all.iter().find(|(data, _)| data.id == wanted.id).map(|(_, source)| *source)
+    }
+
+    fn list(&self) -> Vec<String> {
+        let named = |(data, source): &(DataType, Source)| match source {
+            Source::Input => format!("the input `{}`", data.name),
+            Source::Step(step) => format!("`{}` of `{step}`", data.name),
+        };
+        self.all.iter().map(named).collect()
+    }
+}
+
+impl<P> Saga<P> {
+    /// What a step, or its undo, may read.
+    fn available_to(&self, name: &str) -> Available {
+        let mut all = vec![(self.input, Source::Input)];
+        for stage in &self.stages {
+            let steps: &[Step<P>] = match stage {
+                Stage::Step(step) => std::slice::from_ref(step),
+                Stage::Parallel { steps, .. } => steps,
+                Stage::Wait { .. } => &[],
+            };
+            if steps.iter().any(|step| step.name == name) {
+                break;
+            }
+            all.extend(steps.iter().map(|step| {
+                let data = if step.only_if.is_some() { step.optional_output } else { step.output };
+                (data, Source::Step(step.name))
+            }));
+        }
+        Available { all }
+    }
+
+    fn available_at_the_end(&self) -> Available {
+        let outputs = self.steps().map(|step| (step.optional_output, Source::Step(step.name)));
+        Available { all: std::iter::once((self.input, Source::Input)).chain(outputs).collect() }
+    }
+
+    /// Where a step or its undo finds what it reads; nothing for a type that nothing gives.
+    pub(crate) fn sources(&self, step: &str, reads: &[DataType]) -> Vec<Option<Source>> {
+        let available = self.available_to(step);
+        reads.iter().map(|data| available.source(*data)).collect()
+    }
+
+    /// Where the ending finds what it reads.
+    pub(crate) fn sources_of_ending(&self, reads: &[DataType]) -> Vec<Option<Source>> {
+        let available = self.available_at_the_end();
+        reads.iter().map(|data| available.source(*data)).collect()
+    }
+}
+
+/// Checks everything that can be known before it runs.
+pub(crate) fn check<P>(saga: &Saga<P>) -> Result<(), DefinitionError> {
+    check_names(saga)?;
+    check_groups(saga)?;
+    check_outputs(saga)?;
+    check_reads(saga)?;
+    check_fields(saga)?;
+    check_durations(saga)
+}
+
+fn check_names<P>(saga: &Saga<P>) -> Result<(), DefinitionError> {
+    let stages = saga.stages.iter().filter_map(|stage| match stage {
+        Stage::Parallel { name, .. } | Stage::Wait { name, .. } => Some(*name),
+        Stage::Step(_) => None,
+    });
+    let steps = saga.steps().map(|step| step.name);
+    let ending = saga.ending.iter().map(|ending| ending.name);
+    let mut used = BTreeSet::new();
+    for name in steps.chain(stages).chain(ending) {
+        let is_good = name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name
+                .chars()
+                .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
+            && name.len() <= LONGEST_NAME
+            && !name.starts_with("undo_");
+        if !is_good {
+            return Err(DefinitionError::BadName { saga: saga.name, name });
+        }
+        if !used.insert(name) {
+            return Err(DefinitionError::NameUsedTwice { saga: saga.name, name });
+        }
+    }
+    Ok(())
+}
+
+fn check_groups<P>(saga: &Saga<P>) -> Result<(), DefinitionError> {
+    let too_few = |what| Err(DefinitionError::TooFewSteps { saga: saga.name, what });
+    if saga.steps().next().is_none() {
+        return too_few("it".to_owned());
+    }
+    for stage in &saga.stages {
+        let Stage::Parallel { name: group, steps, misplaced } = stage else { continue };
+        if let Some(name) = *misplaced {
+            return Err(DefinitionError::Misplaced { saga: saga.name, group, name });
+        }
+        if steps.len() < 2 {
+            return too_few(format!("the parallel group `{group}`"));
+        }
+    }
+    Ok(())
+}
+
+fn check_outputs<P>(saga: &Saga<P>) -> Result<(), DefinitionError> {
+    let nothing = DataType::of::<()>();
+    let mut given = vec![(saga.input, "the input".to_owned())];
+    for step in saga.steps().filter(|step| step.output != nothing) {
+        let same = given.iter().find(|(data, _)| data.id == step.output.id);
+        if let Some((data, other)) = same {
+            let (data, other) = (data.name, other.clone());
+            return Err(DefinitionError::GivenTwice { saga: saga.name, step: step.name, data, other });
+        }
+        given.push((step.output, format!("`{}`", step.name)));
+    }
+    Ok(())
+}
+
+fn check_reads<P>(saga: &Saga<P>) -> Result<(), DefinitionError> {
+    let missing_from = |available: Available, reads: &[DataType], reader: String| {
+        let missing = reads.iter().find(|data| available.source(**data).is_none());
+        missing.map_or(Ok(()), |missing| {
+            let available = available.list();
+            Err(DefinitionError::NothingGives { saga: saga.name, reader, missing: missing.name, available })
+        })
+    };
+    for step in saga.steps() {
+        missing_from(saga.available_to(step.name), &step.function.reads, step.name.to_owned())?;
+        if let Some(undo) = &step.undo {
+            let reader = format!("the undo of {}", step.name);
+            missing_from(saga.available_to(step.name), &undo.reads, reader)?;
+        }
+    }
+    match &saga.ending {
+        Some(ending) => {
+            missing_from(saga.available_at_the_end(), &ending.function.reads, ending.name.to_owned())
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_fields<P>(saga: &Saga<P>) -> Result<(), DefinitionError> {
+    let conditions = saga.steps().filter_map(|step| Some((step.name, step.only_if?)));
+    let waits = saga.stages.iter().filter_map(|stage| match stage {
+        Stage::Wait { name, wait: Wait::Until(field) } => Some((*name, *field)),
+        _ => None,
+    });
+    for (stage, field) in conditions.chain(waits) {
+        if !saga.input_fields.contains(&field) {
+            let fields = saga.input_fields.to_vec();
+            return Err(DefinitionError::NoSuchField { saga: saga.name, stage, field, fields });
+        }
+    }
+    Ok(())
+}
+
+fn check_durations<P>(saga: &Saga<P>) -> Result<(), DefinitionError> {
+    let bad = |what: String, found| Err(DefinitionError::BadDuration { saga: saga.name, what, found });
+    let worker = saga.worker_time_limit;
+    if worker > LONGEST_INVOCATION {
+        return bad("the worker's time limit, which Lambda limits to 15 minutes,".into(), worker);
+    }
+    for step in saga.steps() {
+        if step.time_limit >= worker || step.time_limit.is_zero() {
+            let what = format!(
+                "the time limit of `{}`, which must end before the worker's {},",
+                step.name,
+                seconds(worker)
+            );
+            return bad(what, step.time_limit);
+        }
+    }
+    if saga.deadline > LONGEST_EXECUTION || saga.deadline.is_zero() {
+        return bad("the deadline, which must be under a year,".into(), saga.deadline);
+    }
+    let whole = |what: &str, name: &str, found: Duration| {
+        if found.is_zero() || found.subsec_nanos() > 0 {
+            return bad(format!("{what} of `{name}`, which must be whole seconds, at least one,"), found);
+        }
+        Ok(())
+    };
+    let mut waiting = Duration::ZERO;
+    for stage in &saga.stages {
+        if let Stage::Wait { name, wait: Wait::For(duration) } = stage {
+            whole("the wait", name, *duration)?;
+            waiting += *duration;
+        }
+    }
+    for step in saga.steps() {
+        if let Kind::Callback { time_out } = step.kind {
+            whole("the time-out", step.name, time_out)?;
+            waiting += time_out;
+        }
+        for retry in [step.retry, step.undo_retry] {
+            whole("the first wait between attempts", step.name, retry.first)?;
+            whole("the longest wait between attempts", step.name, retry.most)?;
+        }
+    }
+    if waiting >= saga.deadline {
+        let deadline = seconds(saga.deadline);
+        return bad(format!("what it may wait, which must end before its deadline of {deadline},"), waiting);
+    }
+    Ok(())
+}
+
+/// The names of the fields of a struct that derives `Deserialize`, found by a deserializer that only listens.
+pub(crate) fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
+    struct Listen<'a>(&'a mut &'static [&'static str]);
+
+    #[derive(Debug)]
+    struct Stop;
+
+    impl fmt::Display for Stop {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the fields are known")
+        }
+    }
+
+    impl std::error::Error for Stop {}
+
+    impl serde::de::Error for Stop {
+        fn custom<M: fmt::Display>(_: M) -> Self {
+            Self
+        }
+    }
+
+    impl<'de> Deserializer<'de> for Listen<'_> {
+        type Error = Stop;
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Stop> {
+            Err(Stop)
+        }
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            fields: &'static [&'static str],
+            _: V,
+        ) -> Result<V::Value, Stop> {
+            *self.0 = fields;
+            Err(Stop)
+        }
+
+        forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+            unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+
+    let mut fields: &'static [&'static str] = &[];
+    drop(T::deserialize(Listen(&mut fields)));
+    fields
+}

@@ -1,0 +1,351 @@
+//! The worker: does what a state machine asks, through the main path.
+//!
+//! A task becomes a message, and the step's function its handler. So a task that is delivered twice has its
+//! effects once, and an undo and its step cannot both take effect: both decide on the step's
+//! [record](StepRecord), and the ledger lets only one of them commit on what it saw.
+
+mod job;
+
+use super::{
+    Saga, Task, TaskError, Work,
+    definition::{Kind, Step},
+    error_type,
+    function::Function,
+    record::{StepOutcome, StepRecord, record_id},
+};
+use crate::{
+    BoxError, Failure, Timestamp,
+    dead_letter::{DeadLetter, DeadLetters},
+    entity::EntityKey,
+    ports::Ports,
+    process::{Record, RetryCause, Settings, Verdict, process},
+};
+use futures_util::future::BoxFuture;
+use job::{Job, Role};
+use serde_json::{Value, json};
+use std::{fmt, sync::Arc, time::Duration};
+
+/// The most of an output that is shown to Step Functions, which limits what it carries to 256 KiB. The
+/// output itself stays in the ledger, whatever its size.
+const MOST_SHOWN_BYTES: usize = 32 * 1024;
+
+/// Runs the steps of a saga, over the services they need.
+pub struct Worker<P> {
+    current: Arc<Saga<P>>,
+    earlier: Vec<Arc<Saga<P>>>,
+    services: Arc<P>,
+    interceptor: Option<Arc<dyn Interceptor>>,
+}
+
+/// What a test kit puts around functions: before one runs, and after it ran but before anything is committed.
+pub trait Interceptor: Send + Sync {
+    /// Before the function runs. A failure takes the place of running it.
+    fn before<'a>(&'a self, work: Work, step: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
+    /// After the function returned. A failure takes the place of what it returned.
+    fn after<'a>(&'a self, work: Work, step: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
+}
+
+impl<P: Send + Sync + 'static> Worker<P> {
+    /// A worker for a saga.
+    pub fn new(saga: Saga<P>, services: P) -> Self {
+        Self { current: Arc::new(saga), earlier: Vec::new(), services: Arc::new(services), interceptor: None }
+    }
+
+    /// Also runs executions that were started with an earlier definition: keep it until they have ended.
+    #[must_use]
+    pub fn still(mut self, earlier: Saga<P>) -> Self {
+        self.earlier.push(Arc::new(earlier));
+        self
+    }
+
+    /// Puts something around every function: faults, for a test.
+    #[must_use]
+    pub fn intercepted(self, interceptor: Arc<dyn Interceptor>) -> Self {
+        Self { interceptor: Some(interceptor), ..self }
+    }
+
+    /// The definition that new executions are started with.
+    pub fn saga(&self) -> &Saga<P> {
+        &self.current
+    }
+
+    /// Every definition it understands, the current one first.
+    pub fn definitions(&self) -> impl Iterator<Item = &Saga<P>> {
+        std::iter::once(&*self.current).chain(self.earlier.iter().map(|saga| &**saga))
+    }
+
+    /// Does what a task asks, and says what came of it. The same task again has the same answer.
+    ///
+    /// # Errors
+    /// A [`TaskError`] that the state machine matches on.
+    pub async fn work(
+        &self,
+        ports: Ports<'_>,
+        settings: &Settings,
+        invocation_ends: Option<Timestamp>,
+        task: &Task,
+    ) -> Result<Value, TaskError> {
+        let saga = self.definition(task)?;
+        let running = Running { worker: self, saga, ports, settings, invocation_ends, task };
+        match task.work {
+            Work::End => running.end().await,
+            Work::Run | Work::Undo => {
+                let step = saga.find(&task.step).ok_or_else(|| unknown_step(saga, task))?;
+                if !is_wanted(step, task)? {
+                    return Ok(json!({ "skipped": "it is not wanted" }));
+                }
+                match (task.work, step.kind) {
+                    (Work::Undo, _) => running.undo(step).await,
+                    (_, Kind::Task) => running.run(step).await,
+                    (_, Kind::Callback { .. }) => running.ask(step).await,
+                }
+            }
+        }
+    }
+
+    fn definition(&self, task: &Task) -> Result<&Arc<Saga<P>>, TaskError> {
+        let all = std::iter::once(&self.current).chain(&self.earlier);
+        let mut found = all.filter(|saga| saga.fingerprint() == task.definition);
+        found.next().ok_or_else(|| {
+            let cause = format!(
+                "this worker of `{}` does not know the definition {}: deploy one that still does",
+                self.current.name, task.definition
+            );
+            TaskError::new(error_type::NOT_UNDERSTOOD, cause)
+        })
+    }
+}
+
+fn unknown_step<P>(saga: &Saga<P>, task: &Task) -> TaskError {
+    let cause = format!("saga `{}` has no step `{}`", saga.name, task.step);
+    TaskError::new(error_type::NOT_UNDERSTOOD, cause)
+}
+
+fn is_wanted<P>(step: &Step<P>, task: &Task) -> Result<bool, TaskError> {
+    let Some(field) = step.only_if else { return Ok(true) };
+    let input = input(task)?;
+    Ok(input.get(field) == Some(&Value::Bool(true)))
+}
+
+fn input(task: &Task) -> Result<Value, TaskError> {
+    serde_json::from_str(task.document.start.data.get())
+        .map_err(|error| TaskError::new(error_type::NOT_UNDERSTOOD, format!("its input: {error}")))
+}
+
+/// A task that is being worked on.
+struct Running<'a, P> {
+    worker: &'a Worker<P>,
+    saga: &'a Arc<Saga<P>>,
+    ports: Ports<'a>,
+    settings: &'a Settings,
+    invocation_ends: Option<Timestamp>,
+    task: &'a Task,
+}
+
+impl<P: Send + Sync + 'static> Running<'_, P> {
+    async fn run(&self, step: &Step<P>) -> Result<Value, TaskError> {
+        let deadline = self.deadline()?;
+        let outcome = self.process(Role::Run, &step.function, step, Some(deadline)).await?;
+        self.answer(outcome)
+    }
+
+    /// Remembers who waits before anybody is asked: an answer can come at once.
+    async fn ask(&self, step: &Step<P>) -> Result<Value, TaskError> {
+        let deadline = self.deadline()?;
+        let token = self.task.task_token.clone().ok_or_else(|| {
+            TaskError::new(error_type::NOT_UNDERSTOOD, format!("the task `{}` has no token", step.name))
+        })?;
+        let registered = Role::Register { token };
+        match self.process(registered, &step.function, step, Some(deadline)).await? {
+            StepOutcome::Waiting { .. } => {}
+            settled => return self.answer(settled),
+        }
+        let asked = self.process(Role::Ask, &step.function, step, Some(deadline)).await?;
+        self.answer(asked)
+    }
+
+    async fn undo(&self, step: &Step<P>) -> Result<Value, TaskError> {
+        let mut outcome = self.recorded(step.name).await?;
+        if matches!(outcome, None | Some(StepOutcome::Waiting { .. })) {
+            outcome = Some(self.process(Role::Void, &step.function, step, None).await?);
+        }
+        let output = match outcome {
+            Some(StepOutcome::Done { output }) => Some(output),
+            Some(StepOutcome::Rejected { .. }) => return Ok(json!({ "skipped": "it was rejected" })),
+            _ if step.is_effects_only => return Ok(json!({ "skipped": "it changed nothing" })),
+            _ => None,
+        };
+        let is_known = output.is_some();
+        if let Some(undo) = &step.undo {
+            self.process(Role::Undo { output }, undo, step, None).await?;
+        }
+        Ok(json!({ "undone": step.name, "outcome_was_known": is_known }))
+    }
+
+    async fn end(&self) -> Result<Value, TaskError> {
+        let ending = self.saga.ending.as_ref().filter(|ending| ending.name == self.task.step);
+        let ending = ending.ok_or_else(|| unknown_step(self.saga, self.task))?;
+        let job = self.job(Role::End, &ending.function, None)?;
+        self.process_job(job, self.saga.worker_time_limit, None).await?;
+        Ok(json!({ "ended": ending.name }))
+    }
+
+    /// When the saga must be done; an error if that is over.
+    fn deadline(&self) -> Result<Timestamp, TaskError> {
+        let deadline = self.task.started_at.saturating_add(self.saga.deadline).unwrap_or(Timestamp::MAX);
+        if self.ports.time.now() >= deadline {
+            return Err(self.deadline_passed());
+        }
+        Ok(deadline)
+    }
+
+    fn deadline_passed(&self) -> TaskError {
+        let deadline = self.saga.deadline.as_secs();
+        let cause = format!("the saga is not done {deadline} s after its start");
+        TaskError::new(error_type::DEADLINE_PASSED, cause)
+    }
+
+    fn job(&self, role: Role, function: &Function<P>, step: Option<&Step<P>>) -> Result<Job<P>, TaskError> {
+        let sources = match step {
+            Some(step) => self.saga.sources(step.name, &function.reads),
+            None => self.saga.sources_of_ending(&function.reads),
+        };
+        Ok(Job {
+            saga: Arc::clone(self.saga),
+            services: Arc::clone(&self.worker.services),
+            interceptor: self.worker.interceptor.clone(),
+            task: Arc::new(self.task.clone()),
+            input: input(self.task)?,
+            is_leased: role.runs_function() && !step.is_some_and(|step| step.is_effects_only),
+            role,
+            function: function.clone(),
+            sources,
+            settled: Arc::default(),
+        })
+    }
+
+    async fn process(
+        &self,
+        role: Role,
+        function: &Function<P>,
+        step: &Step<P>,
+        deadline: Option<Timestamp>,
+    ) -> Result<StepOutcome, TaskError> {
+        let job = self.job(role, function, Some(step))?;
+        self.process_job(job, step.time_limit, deadline).await
+    }
+
+    /// Takes the task through the main path as a batch of one.
+    async fn process_job(
+        &self,
+        job: Job<P>,
+        time_limit: Duration,
+        deadline: Option<Timestamp>,
+    ) -> Result<StepOutcome, TaskError> {
+        let body = job.message(self.ports.time.now())?;
+        let record = Record {
+            message_id: &self.task.execution,
+            source: self.saga.name,
+            body: &body,
+            attempt: self.task.retries.saturating_add(1),
+            is_last_attempt: false,
+            group: None,
+        };
+        let ends = self.must_end(time_limit, deadline);
+        let ports = Ports { dead_letters: &ToldToTheStateMachine, ..self.ports };
+        let verdict = process(&job, ports, self.settings, Some(ends), &[record]).await.pop();
+        match verdict {
+            Some(Verdict::Done) => Ok(job.settled().unwrap_or(StepOutcome::Done { output: Value::Null })),
+            Some(Verdict::Duplicate) => self.first_outcome(&job).await,
+            Some(Verdict::Retry { cause, .. }) => Err(self.not_yet(cause, deadline, time_limit)),
+            Some(Verdict::Rejected { error_type, reason }) => Err(job.refused(&error_type, &reason)),
+            None => Err(TaskError::new(error_type::TRANSIENT, "the main path gave no verdict")),
+        }
+    }
+
+    /// When the main path has to hand the task back: it stops waiting a margin before that.
+    fn must_end(&self, time_limit: Duration, deadline: Option<Timestamp>) -> Timestamp {
+        let later = |time: Timestamp, by| time.saturating_add(by).unwrap_or(Timestamp::MAX);
+        let margin = self.settings.deadline_margin;
+        let limit = later(self.ports.time.now(), time_limit.saturating_add(margin));
+        let deadline = deadline.map_or(Timestamp::MAX, |deadline| later(deadline, margin));
+        limit.min(deadline).min(self.invocation_ends.unwrap_or(Timestamp::MAX))
+    }
+
+    fn not_yet(&self, cause: RetryCause, deadline: Option<Timestamp>, time_limit: Duration) -> TaskError {
+        match cause {
+            RetryCause::Failed { error_type, reason } if error_type == error_type::NOT_UNDERSTOOD => {
+                TaskError::new(error_type::NOT_UNDERSTOOD, reason)
+            }
+            RetryCause::Failed { error_type, reason } => {
+                TaskError::new(error_type::TRANSIENT, format!("{error_type}: {reason}"))
+            }
+            RetryCause::Deadline if deadline.is_some_and(|deadline| self.ports.time.now() >= deadline) => {
+                self.deadline_passed()
+            }
+            RetryCause::Deadline => {
+                let limit = time_limit.as_secs_f64();
+                TaskError::new(error_type::TIMED_OUT, format!("it was not done within {limit} s"))
+            }
+            RetryCause::Busy | RetryCause::LeaseLost | RetryCause::Behind => {
+                TaskError::new(error_type::BUSY, "another invocation is working on it, or died working on it")
+            }
+            RetryCause::NotDeadLettered { reason } => TaskError::new(error_type::TRANSIENT, reason),
+        }
+    }
+
+    /// The answer to a task that was done before.
+    async fn first_outcome(&self, job: &Job<P>) -> Result<StepOutcome, TaskError> {
+        if !job.role.is_recorded() {
+            return Ok(StepOutcome::Done { output: Value::Null });
+        }
+        let recorded = self.recorded(&self.task.step).await?;
+        recorded.ok_or_else(|| TaskError::new(error_type::NOT_UNDERSTOOD, "it was done, but not recorded"))
+    }
+
+    async fn recorded(&self, step: &str) -> Result<Option<StepOutcome>, TaskError> {
+        let key = EntityKey::of::<StepRecord>(record_id(self.saga.name, &self.task.execution, step));
+        let loaded = self.ports.ledger.load(std::slice::from_ref(&key)).await.pop();
+        let transient = |error: String| TaskError::new(error_type::TRANSIENT, error);
+        let stored = match loaded {
+            Some(Ok(stored)) => stored,
+            Some(Err(error)) => return Err(transient(error.to_string())),
+            None => return Err(transient("the ledger gave no answer".to_owned())),
+        };
+        let record = stored.map(|stored| stored.read::<StepRecord>(&key)).transpose();
+        let record = record.map_err(|error| TaskError::new(error_type::NOT_UNDERSTOOD, error.to_string()))?;
+        Ok(record.map(|record| record.value.outcome))
+    }
+
+    fn answer(&self, outcome: StepOutcome) -> Result<Value, TaskError> {
+        match outcome {
+            StepOutcome::Done { output } => Ok(json!({ "output": shown(&output) })),
+            StepOutcome::Waiting { .. } => Ok(json!({ "waiting": self.task.step })),
+            StepOutcome::Rejected { error_type, reason } => {
+                Err(TaskError::new(error_type::REJECTED, format!("{error_type}: {reason}")))
+            }
+            StepOutcome::Voided => Err(TaskError::new(error_type::VOIDED, "its undo came first")),
+        }
+    }
+}
+
+/// An output as Step Functions' history shows it.
+pub(super) fn shown(output: &Value) -> Value {
+    let bytes = output.to_string().len();
+    if bytes <= MOST_SHOWN_BYTES { output.clone() } else { json!({ "bytes_in_the_ledger": bytes }) }
+}
+
+/// A task is not dead-lettered: the state machine is told, and undoes what was done.
+struct ToldToTheStateMachine;
+
+impl DeadLetters for ToldToTheStateMachine {
+    fn send<'a>(&'a self, _: &'a DeadLetter) -> BoxFuture<'a, Result<(), BoxError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+impl<P> fmt::Debug for Worker<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("saga", &self.current).finish_non_exhaustive()
+    }
+}
