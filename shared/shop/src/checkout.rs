@@ -1,12 +1,40 @@
-//! What an order that is delivered goes through: the saga's input, and the providers it asks.
-//!
-//! The providers are outside: each call may have happened although no answer came. So each carries a key, the
-//! same for every attempt at it, and each has a `void` that settles a call by that key alone.
+//! What an order that is delivered goes through: the saga `checkout`.
+
+mod providers;
+mod steps;
+
+pub use providers::{
+    Charge, Charged, PaymentError, Payments, Shipment, ShipmentRequest, Shipping, ShippingError,
+};
+pub use steps::{Approved, Confirmed, Reserved, Shop};
 
 use crate::{Delivery, Money, Order, OrderLine};
 use serde::{Deserialize, Serialize};
-use std::future::Future;
-use throughline_core::SagaInput;
+use std::time::Duration;
+use steps::{ask_for_approval, cancel, cancel_shipment, charge, confirm, refund, release, reserve, ship};
+use throughline_core::{Saga, SagaInput, saga::Retry};
+
+/// Reserve stock, charge the card, have somebody approve of it if it is expensive, ship, confirm. If one of
+/// these fails for good, what was done before it is undone, and the order is cancelled.
+#[rustfmt::skip] // one step, one line
+pub fn checkout<P: Payments, S: Shipping>() -> Saga<Shop<P, S>> {
+    let twice = Retry { attempts: 2, ..Retry::STEP };
+    Saga::of::<Checkout>()
+        .deadline(Duration::from_hours(48))
+        .tables(&["stock"])
+        .step("reserve", reserve).effects_only().undo(release)
+        .step("charge", charge).time_limit(PROVIDER_TIME_LIMIT).retry(twice).undo(refund)
+        .callback("approve", ask_for_approval, APPROVAL_TIME_LIMIT).only_if("needs_approval").effects_only().no_undo()
+        .step("ship", ship).time_limit(PROVIDER_TIME_LIMIT).retry(twice).undo(cancel_shipment)
+        .step("confirm", confirm).effects_only().no_undo()
+        .when_compensated("cancel", cancel)
+}
+
+/// How long a provider may take to answer.
+pub const PROVIDER_TIME_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long somebody has to approve of an expensive order.
+pub const APPROVAL_TIME_LIMIT: Duration = Duration::from_hours(24);
 
 /// From this total on, in cents of the order's currency, somebody has to approve of an order.
 pub const HIGH_VALUE_CENTS: u64 = 100_000;
@@ -52,98 +80,6 @@ impl Checkout {
             needs_approval: order.total.cents >= HIGH_VALUE_CENTS,
         })
     }
-}
-
-/// What to charge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Charge {
-    /// For which order.
-    pub order_id: String,
-    /// The payment provider's token for the card.
-    pub card: String,
-    /// How much.
-    pub amount: Money,
-}
-
-/// A card was charged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Charged {
-    /// The payment provider's id of the charge.
-    pub charge_id: String,
-}
-
-/// Why a payment provider did not do what it was asked to.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PaymentError {
-    /// It will not, however often it is asked. Nothing has happened.
-    #[error("the card was declined: {0}")]
-    Declined(String),
-    /// It did not answer, or not with an answer. Whether it has happened is not known.
-    #[error("the payment provider is unavailable: {0}")]
-    Unavailable(String),
-}
-
-/// A payment provider.
-pub trait Payments: Send + Sync + 'static {
-    /// Charges a card, once for each key.
-    fn charge(
-        &self,
-        charge: &Charge,
-        key: &str,
-    ) -> impl Future<Output = Result<Charged, PaymentError>> + Send;
-
-    /// Gives a charge back, once for each charge.
-    fn refund(&self, charge_id: &str, key: &str) -> impl Future<Output = Result<(), PaymentError>> + Send;
-
-    /// Settles a charge whose outcome is not known, by the key it was asked for with: it is given back if it
-    /// took effect, and refused if it arrives only now.
-    fn void(&self, charge_key: &str) -> impl Future<Output = Result<(), PaymentError>> + Send;
-}
-
-/// What to ship.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShipmentRequest {
-    /// Of which order.
-    pub order_id: String,
-    /// Where to.
-    pub address: String,
-    /// What is in it.
-    pub lines: Vec<OrderLine>,
-}
-
-/// A shipment was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shipment {
-    /// The carrier's id of it.
-    pub shipment_id: String,
-}
-
-/// Why a carrier did not do what it was asked to.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ShippingError {
-    /// It will not, however often it is asked. Nothing has happened.
-    #[error("it cannot be delivered: {0}")]
-    Undeliverable(String),
-    /// It did not answer, or not with an answer. Whether it has happened is not known.
-    #[error("the carrier is unavailable: {0}")]
-    Unavailable(String),
-}
-
-/// A carrier.
-pub trait Shipping: Send + Sync + 'static {
-    /// Makes a shipment, once for each key.
-    fn create(
-        &self,
-        request: &ShipmentRequest,
-        key: &str,
-    ) -> impl Future<Output = Result<Shipment, ShippingError>> + Send;
-
-    /// Cancels a shipment, once for each shipment.
-    fn cancel(&self, shipment_id: &str, key: &str) -> impl Future<Output = Result<(), ShippingError>> + Send;
-
-    /// Settles a shipment whose outcome is not known, by the key it was asked for with: it is cancelled if it
-    /// was made, and refused if the request for it arrives only now.
-    fn void(&self, shipment_key: &str) -> impl Future<Output = Result<(), ShippingError>> + Send;
 }
 
 #[cfg(test)]

@@ -5,15 +5,17 @@
 //! [`OrderCancelled`] and [`StockReleased`]. One that is delivered: [`PlaceOrder`] → [`OrderPlaced`] and the saga
 //! [`Checkout`]. Every decision is a method here; the handlers in `functions/` load, ask and save.
 
+pub mod approval;
 pub mod checkout;
 pub mod money;
 pub mod order;
 pub mod payment;
 pub mod stock;
 
+pub use approval::{ApprovalCommand, ApprovalEvent, ApprovalRequested, DecideOrder};
 pub use checkout::{
-    Charge, Charged, Checkout, HIGH_VALUE_CENTS, PaymentError, Payments, Shipment, ShipmentRequest, Shipping,
-    ShippingError,
+    APPROVAL_TIME_LIMIT, Approved, Charge, Charged, Checkout, Confirmed, HIGH_VALUE_CENTS, PaymentError,
+    Payments, Reserved, Shipment, ShipmentRequest, Shipping, ShippingError, Shop, checkout,
 };
 pub use money::{Currency, Money};
 pub use order::{

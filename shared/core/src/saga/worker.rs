@@ -321,9 +321,7 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         match outcome {
             StepOutcome::Done { output } => Ok(json!({ "output": shown(&output) })),
             StepOutcome::Waiting { .. } => Ok(json!({ "waiting": self.task.step })),
-            StepOutcome::Rejected { error_type, reason } => {
-                Err(TaskError::new(error_type::REJECTED, format!("{error_type}: {reason}")))
-            }
+            StepOutcome::Rejected { reason, .. } => Err(TaskError::new(error_type::REJECTED, reason)),
             StepOutcome::Voided => Err(TaskError::new(error_type::VOIDED, "its undo came first")),
         }
     }
