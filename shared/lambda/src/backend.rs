@@ -29,30 +29,21 @@ pub fn clients() -> &'static Clients {
 
 /// What a handler's main path needs.
 pub(crate) struct Backend {
-    table: String,
-    own_tables: BTreeMap<String, String>,
+    ledger: LazyLedger,
     dead_letters: LazyDeadLetters,
-    ledger: OnceCell<DynamoLedger>,
 }
 
 impl Backend {
     pub(crate) fn configure(environment: &mut Environment, own_tables: &[&str]) -> Self {
-        let meaning = "the name of a DynamoDB table of the function's own";
         Self {
-            table: environment.required("THROUGHLINE_TABLE", "the name of the ledger's DynamoDB table"),
-            own_tables: environment.family("THROUGHLINE_TABLE_", own_tables, meaning),
+            ledger: LazyLedger::configure(environment, own_tables),
             dead_letters: LazyDeadLetters::configure(environment),
-            ledger: OnceCell::new(),
         }
     }
 
     pub(crate) async fn ports(&self) -> Ports<'_> {
-        let ledger = self.ledger.get_or_init(|| self.build()).await;
+        let ledger = self.ledger.get().await;
         Ports { ledger, dead_letters: &self.dead_letters, time: &System, random: &System }
-    }
-
-    async fn build(&self) -> DynamoLedger {
-        DynamoLedger::new(clients().dynamodb().await.clone(), &self.table, self.own_tables.clone())
     }
 
     /// Sets how long SQS waits before it delivers messages again.
@@ -67,7 +58,32 @@ impl Backend {
 
 impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Backend").field("table", &self.table).finish_non_exhaustive()
+        f.debug_struct("Backend").field("table", &self.ledger.table).finish_non_exhaustive()
+    }
+}
+
+/// The ledger.
+pub(crate) struct LazyLedger {
+    table: String,
+    own_tables: BTreeMap<String, String>,
+    ledger: OnceCell<DynamoLedger>,
+}
+
+impl LazyLedger {
+    pub(crate) fn configure(environment: &mut Environment, own_tables: &[&str]) -> Self {
+        let meaning = "the name of a DynamoDB table of the function's own";
+        Self {
+            table: environment.required("THROUGHLINE_TABLE", "the name of the ledger's DynamoDB table"),
+            own_tables: environment.family("THROUGHLINE_TABLE_", own_tables, meaning),
+            ledger: OnceCell::new(),
+        }
+    }
+
+    pub(crate) async fn get(&self) -> &DynamoLedger {
+        let build = async || {
+            DynamoLedger::new(clients().dynamodb().await.clone(), &self.table, self.own_tables.clone())
+        };
+        self.ledger.get_or_init(build).await
     }
 }
 

@@ -256,6 +256,11 @@ impl<P: Send + Sync + 'static> Saga<P> {
         self.name
     }
 
+    /// The tables of their own that its steps' entities are in.
+    pub fn own_tables(&self) -> &'static [&'static str] {
+        self.tables
+    }
+
     /// Whether everything fits: names, what each step reads, limits.
     ///
     /// # Errors
