@@ -133,9 +133,9 @@ impl Retry {
     /// For an undo, which should not be given up: thirty times, within about two hours.
     pub const UNDO: Self =
         Self { attempts: 30, first: Duration::from_secs(1), rate: 2.0, most: Duration::from_mins(5) };
-    /// For what only a deployment mends: every five minutes, for three days.
+    /// For what only a deployment mends: about three days.
     pub const PATIENT: Self =
-        Self { attempts: 864, first: Duration::from_mins(5), rate: 1.0, most: Duration::from_mins(5) };
+        Self { attempts: 436, first: Duration::from_secs(30), rate: 2.0, most: Duration::from_mins(10) };
 }
 
 impl<P: Send + Sync + 'static> Saga<P> {

@@ -175,47 +175,59 @@ impl SagaView {
     /// Which errors of a step, or of its undo, are tried again.
     pub fn retriers_of(&self, step: &StepView, work: Work) -> Vec<Retrier> {
         match work {
-            Work::Run => self.retriers(step.retry, step.callback.is_none()),
-            Work::Undo | Work::End => self.retriers(step.undo_retry, true),
+            Work::Run => retriers(step.retry, step.time_limit, step.callback.is_none()),
+            Work::Undo | Work::End => retriers(step.undo_retry, step.time_limit, true),
         }
     }
 
     /// Which errors of the ending are tried again.
     pub fn retriers_of_ending(&self, ending: &EndingView) -> Vec<Retrier> {
-        self.retriers(ending.retry, true)
+        retriers(ending.retry, self.worker_time_limit, true)
     }
 
-    /// A time-out is tried again, except that of a callback: nobody has answered in time.
-    fn retriers(&self, retry: Retry, time_outs: bool) -> Vec<Retrier> {
-        let mut errors = vec![error_type::TRANSIENT, error_type::TIMED_OUT];
-        errors.extend(FAILURES_OF_THE_WORKER);
-        if time_outs {
-            errors.push("States.Timeout");
-        }
-        vec![
-            Retrier { errors: vec![error_type::BUSY], retry: self.until_the_lease_ends(), is_jittered: false },
-            Retrier { errors: vec![error_type::NOT_UNDERSTOOD], retry: Retry::PATIENT, is_jittered: false },
-            Retrier { errors, retry, is_jittered: true },
-        ]
-    }
-
-    /// A lease ends with the invocation that took it, at the latest.
-    fn until_the_lease_ends(&self) -> Retry {
-        let wait = Duration::from_secs(2);
-        let waits = self.task_time_limit().as_secs().div_ceil(wait.as_secs());
-        let attempts = u32::try_from(waits).unwrap_or(u32::MAX).saturating_add(1);
-        Retry { attempts, first: wait, rate: 1.0, most: wait }
+    /// What is undone, in its order, after a step of a stage failed for good. Of the stage itself everything
+    /// that may have happened, or may yet happen: also what has no undo gets its tombstone. What a group
+    /// only has to be told comes first. Of the stages before it, which are done, whatever has an undo.
+    pub fn unwinding(&self, failed_stage: usize, is_itself_undone: bool) -> Vec<&StepView> {
+        let itself = self.stages.get(failed_stage).filter(|_| is_itself_undone);
+        let itself = itself.map_or(&[][..], StageView::steps);
+        let to_void = itself.iter().rev().filter(|step| !step.has_undo);
+        let before = self.stages.iter().take(failed_stage).rev().flat_map(|stage| stage.steps().iter().rev());
+        let to_undo = itself.iter().rev().chain(before).filter(|step| step.has_undo);
+        to_void.chain(to_undo).collect()
     }
 }
 
+/// A time-out is tried again, except that of a callback: nobody has answered in time. A claim is waited for
+/// until the lease of whoever holds it must have ended.
+fn retriers(retry: Retry, lease: Duration, with_time_outs: bool) -> Vec<Retrier> {
+    let wait = Duration::from_secs(2);
+    let waits = (lease + TASK_PATIENCE).as_secs_f64() / wait.as_secs_f64();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few minutes at most")]
+    let until_the_lease_ends = Retry { attempts: waits.ceil() as u32, first: wait, rate: 1.0, most: wait };
+    let mut errors = vec![error_type::TRANSIENT, error_type::TIMED_OUT];
+    if with_time_outs {
+        errors.push("States.Timeout");
+    }
+    errors.extend(NO_ANSWER);
+    vec![
+        Retrier { errors: vec![error_type::BUSY], retry: until_the_lease_ends, is_jittered: false },
+        Retrier { errors: vec![error_type::NOT_UNDERSTOOD], retry: Retry::PATIENT, is_jittered: false },
+        Retrier { errors, retry, is_jittered: true },
+    ]
+}
+
 /// What Step Functions says of a worker that died, was throttled, or was out of reach.
-const FAILURES_OF_THE_WORKER: [&str; 7] = [
-    "Lambda.Unknown",
-    "Lambda.TooManyRequestsException",
-    "Lambda.ServiceException",
+const NO_ANSWER: [&str; 10] = [
     "Lambda.AWSLambdaException",
-    "Lambda.SdkClientException",
     "Lambda.ClientExecutionTimeoutException",
+    "Lambda.ResourceConflictException",
+    "Lambda.ResourceNotReadyException",
+    "Lambda.SdkClientException",
+    "Lambda.ServiceException",
+    "Lambda.TooManyRequestsException",
+    "Lambda.Unknown",
+    "Runtime.ExitError",
     "Sandbox.Timedout",
 ];
 
