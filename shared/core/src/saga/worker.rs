@@ -69,6 +69,11 @@ impl<P: Send + Sync + 'static> Worker<P> {
         &self.current
     }
 
+    /// The services it runs steps over.
+    pub fn services(&self) -> &P {
+        &self.services
+    }
+
     /// Every definition it understands, the current one first.
     pub fn definitions(&self) -> impl Iterator<Item = &Saga<P>> {
         std::iter::once(&*self.current).chain(self.earlier.iter().map(|saga| &**saga))
