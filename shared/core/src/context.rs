@@ -7,7 +7,6 @@ use crate::{
     ledger::{LedgerError, Read, Stored},
     process::{LaneId, Requests, Staged},
 };
-use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::sync::{Mutex, PoisonError};
 
@@ -134,20 +133,6 @@ impl Stored {
         let value = serde_json::from_value(Value::Object(self.data))
             .map_err(|source| LoadError::Malformed { key: key.clone(), source })?;
         Ok(Versioned { value, version: self.version })
-    }
-}
-
-/// Loading as a trait object, for what must not name a [`Context`]'s lifetimes.
-pub(crate) trait Loads: Send + Sync {
-    /// An entity as it is stored; whether it must stay so until the effects are committed.
-    fn fetch(&self, key: EntityKey, must_stay: bool) -> BoxFuture<'_, Result<Option<Stored>, LoadError>>;
-}
-
-impl Loads for Context<'_> {
-    fn fetch(&self, key: EntityKey, must_stay: bool) -> BoxFuture<'_, Result<Option<Stored>, LoadError>> {
-        Box::pin(
-            async move { if must_stay { self.fetch_unchanging(&key).await } else { self.fetch(&key).await } },
-        )
     }
 }
 

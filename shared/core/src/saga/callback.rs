@@ -111,10 +111,9 @@ pub(crate) const ANSWER_TYPE: &str = "saga.answer";
 pub(crate) fn answer_task<E>(token: String, outcome: &StepOutcome) -> Effects<E> {
     let answer = match outcome {
         StepOutcome::Done { output } => TaskAnswer::Success { output: super::shown(output) },
-        StepOutcome::Rejected { error_type, reason } => TaskAnswer::Failure {
-            error: error_type::REJECTED.to_owned(),
-            cause: format!("{error_type}: {reason}"),
-        },
+        StepOutcome::Rejected { reason, .. } => {
+            TaskAnswer::Failure { error: error_type::REJECTED.to_owned(), cause: reason.clone() }
+        }
         StepOutcome::Voided | StepOutcome::Waiting { .. } => return Effects::none(),
     };
     let send = CommandSend {

@@ -69,6 +69,11 @@ impl<P: Send + Sync + 'static> Worker<P> {
         &self.current
     }
 
+    /// The services it runs steps over.
+    pub fn services(&self) -> &P {
+        &self.services
+    }
+
     /// Every definition it understands, the current one first.
     pub fn definitions(&self) -> impl Iterator<Item = &Saga<P>> {
         std::iter::once(&*self.current).chain(self.earlier.iter().map(|saga| &**saga))
@@ -321,9 +326,7 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         match outcome {
             StepOutcome::Done { output } => Ok(json!({ "output": shown(&output) })),
             StepOutcome::Waiting { .. } => Ok(json!({ "waiting": self.task.step })),
-            StepOutcome::Rejected { error_type, reason } => {
-                Err(TaskError::new(error_type::REJECTED, format!("{error_type}: {reason}")))
-            }
+            StepOutcome::Rejected { reason, .. } => Err(TaskError::new(error_type::REJECTED, reason)),
             StepOutcome::Voided => Err(TaskError::new(error_type::VOIDED, "its undo came first")),
         }
     }

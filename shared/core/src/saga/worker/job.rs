@@ -267,10 +267,7 @@ impl<P: Send + Sync + 'static> Job<P> {
         let idempotency_key = context.idempotency_key();
         let undone_key = self.claim_key(&self.task.step, "").idempotency_key();
         let step = StepContext {
-            loads: context,
-            attributes: context.attributes(),
-            now: context.now(),
-            attempt: context.attempt(),
+            context,
             execution: &self.task.execution,
             idempotency_key: &idempotency_key,
             undone_key: &undone_key,
