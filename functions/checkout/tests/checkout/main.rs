@@ -61,8 +61,8 @@ fn nothing_is_half_done(run: &SagaRun<TestShop>) {
     let order = run.entity::<Order>("o-1").expect("it was placed");
     let stock = run.entity::<Stock>("mug-blue").expect("there is some").available;
     let is_held = run.entity::<Reservation>("o-1").is_some_and(|reservation| reservation.is_held);
-    let (paid, charges) = (run.services.payments.paid(), run.services.payments.charges());
-    let shipped = run.services.shipping.under_way();
+    let (paid, charges) = (run.services().payments.paid(), run.services().payments.charges());
+    let shipped = run.services().shipping.under_way();
     assert!(charges <= 1, "the card was charged {charges} times");
     match run.end {
         End::Completed => {
