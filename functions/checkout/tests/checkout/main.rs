@@ -5,13 +5,13 @@ mod providers;
 use approve_order::ApproveOrder;
 use providers::{Carrier, PaymentProvider};
 use std::time::Duration;
-use throughline_core::{Saga, ledger::Outgoing, saga::Worker};
+use throughline_core::ledger::Outgoing;
 use throughline_shop::{
     ApprovalRequested, Checkout, Currency, DecideOrder, Delivery, Money, Order, OrderLine, OrderStatus,
     Reservation, Shop, Stock, checkout,
 };
 use throughline_testing::{
-    SagaTest, assert_definitions_are_known, assert_name_is_locked, assert_states_language_is_current,
+    SagaTest, assert_name_is_locked,
     saga::{End, SagaRun},
     saga_test,
 };
@@ -115,13 +115,6 @@ fn every_pair_of_faults_leaves_nothing_half_done() {
 #[test]
 fn no_undo_could_be_left_out() {
     assert_eq!(checkout_of(200_000).idle_undos_not_missed(nothing_is_half_done), [""; 0]);
-}
-
-#[test]
-fn the_state_machine_and_the_deployed_definitions_are_current() {
-    let saga: Saga<TestShop> = checkout();
-    assert_states_language_is_current(&saga, "../../infra/checkout.asl.json");
-    assert_definitions_are_known(&Worker::new(saga, shop()), "../../infra/checkout.definitions");
 }
 
 #[test]
