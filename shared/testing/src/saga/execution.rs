@@ -174,6 +174,9 @@ impl<P: Send + Sync + 'static> Execution<P> {
         if self.plan.has(place, Fault::DeadlinePassed) {
             self.relay.time.sleep(self.until_deadline()).await;
         }
+        if self.plan.is_to_come(place, Fault::DeadlinePasses) {
+            self.relay.time.sleep(self.until_deadline().saturating_sub(Duration::from_secs(1))).await;
+        }
         let retriers = self.view.retriers_of(step, Work::Run);
         self.ask(&Asking { place, retriers, callback: step.callback, document }).await
     }
@@ -254,9 +257,6 @@ impl<P: Send + Sync + 'static> Execution<P> {
         let delivery = Arc::new(Delivery::next(&self.plan, asking.place));
         if delivery.is_lost() {
             return Err(no_answer("it did not reach the worker"));
-        }
-        if delivery.fault == Some(Fault::DeadlinePasses) {
-            self.relay.time.sleep(self.until_deadline().saturating_sub(Duration::from_secs(1))).await;
         }
         let task = Arc::new(self.task(asking, retries, task_token));
         let twin = || Arc::new(Delivery::without_fault(&self.plan, asking.place));
