@@ -425,7 +425,8 @@ impl<P: Send + Sync + 'static, O: DeserializeOwned + Send + 'static> StepBuilder
         self.no_undo()
     }
 
-    /// There is nothing to undo: it changed nothing, or nothing that follows can fail.
+    /// There is nothing to undo: it changed nothing, or nothing that follows can fail. If its answer is lost, the
+    /// saga goes on if it is done, and unwinds if it is not; it is not done later.
     pub fn no_undo(mut self) -> Saga<P> {
         self.saga.stages.push(Stage::Step(self.step));
         self.saga

@@ -21,6 +21,9 @@ pub mod error_type {
     pub const DEADLINE_PASSED: &str = "Saga.DeadlinePassed";
     /// The step's undo came first: it must not be done any more.
     pub const VOIDED: &str = "Saga.Voided";
+    /// The answer to undoing a step that has no undo, and is done after all: only the answer was lost. The saga
+    /// goes on after it, as if it had not failed.
+    pub const DONE: &str = "Saga.Done";
     /// The worker does not know the definition that the task belongs to, or cannot read what it stored.
     /// Deploying the right worker mends it: tried again for days, and never undone.
     pub const NOT_UNDERSTOOD: &str = "Saga.NotUnderstood";
@@ -108,11 +111,12 @@ pub struct Unwound {
 }
 
 impl Document {
-    /// What made the saga unwind.
+    /// What made the saga unwind: not what turned out to be [done](error_type::DONE).
     pub fn unwound(&self) -> Unwound {
         let (step, failed) = self
             .failed
-            .first_key_value()
+            .iter()
+            .find(|(_, failed)| failed.error != error_type::DONE)
             .map(|(step, failed)| (step.clone(), failed.clone()))
             .unwrap_or_default();
         Unwound { step, reason: failed.reason(), error_type: failed.error }
