@@ -58,7 +58,7 @@ impl<T: Serialize> CallbackId<T> {
                 let token = token.clone();
                 Ok(Waiting { record, token, answer: PhantomData })
             }
-            StepOutcome::Done { .. } | StepOutcome::Rejected { .. } => {
+            StepOutcome::Done { .. } | StepOutcome::Rejected { .. } | StepOutcome::Doubtful { .. } => {
                 Err(Failure::reject(format!("`{}` was answered already", self.id)).named("AnsweredAlready"))
             }
             StepOutcome::Voided => {
@@ -113,6 +113,10 @@ pub(crate) fn answer_task<E>(token: String, outcome: &StepOutcome) -> Effects<E>
         StepOutcome::Done { output } => TaskAnswer::Success { output: super::shown(output) },
         StepOutcome::Rejected { error_type, reason } => TaskAnswer::Failure {
             error: error_type::REJECTED.to_owned(),
+            cause: format!("{error_type}: {reason}"),
+        },
+        StepOutcome::Doubtful { error_type, reason } => TaskAnswer::Failure {
+            error: error_type::FAILED.to_owned(),
             cause: format!("{error_type}: {reason}"),
         },
         StepOutcome::Voided | StepOutcome::Waiting { .. } => return Effects::none(),

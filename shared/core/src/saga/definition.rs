@@ -414,7 +414,8 @@ pub struct StepBuilder<P, O> {
 
 impl<P: Send + Sync + 'static, O: DeserializeOwned + Send + 'static> StepBuilder<P, O> {
     /// How the step is undone. The undo is given the step's output, or nothing if it may have taken effect
-    /// without our knowing, or may yet do so. A step that was rejected is not undone.
+    /// without our knowing, or may yet do so. A step that was rejected is not undone, unless an earlier attempt
+    /// at it may have taken effect.
     pub fn undo<F, R, E>(mut self, undo: F) -> Saga<P>
     where
         F: for<'a> GivenFunction<'a, P, Option<O>, R, E>,

@@ -31,6 +31,13 @@ pub enum StepOutcome {
         /// What was wrong.
         reason: String,
     },
+    /// It was refused, and an attempt before that may have changed something.
+    Doubtful {
+        /// The type of the error.
+        error_type: String,
+        /// What was wrong.
+        reason: String,
+    },
     /// It must not be done any more: its undo came first. A tombstone: no commit of the step passes it.
     Voided,
     /// It waits for an answer from outside.

@@ -339,6 +339,9 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
             StepOutcome::Rejected { error_type, reason } => {
                 Err(TaskError::new(error_type::REJECTED, format!("{error_type}: {reason}")))
             }
+            StepOutcome::Doubtful { error_type, reason } => {
+                Err(TaskError::new(error_type::FAILED, format!("{error_type}: {reason}")))
+            }
             StepOutcome::Voided => Err(TaskError::new(error_type::VOIDED, "its undo came first")),
         }
     }

@@ -15,7 +15,7 @@ use throughline_testing::{
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Journey {
+pub(crate) struct Journey {
     pub journey_id: String,
     pub is_dear: bool,
 }
@@ -28,7 +28,7 @@ impl SagaInput for Journey {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Train {
+pub(crate) struct Train {
     pub id: String,
     pub free_seats: u32,
 }
@@ -43,7 +43,7 @@ impl Entity for Train {
 macro_rules! data {
     ($($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),* })*) => {$(
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-        pub struct $name { $(pub $field: $type),* }
+        pub(crate) struct $name { $(pub $field: $type),* }
     )*};
 }
 
@@ -64,7 +64,7 @@ data! {
 
 events! {
     /// Journeys.
-    pub enum JourneyEvent of "journey" {
+    pub(crate) enum JourneyEvent of "journey" {
         "seat.taken" v1 => Taken(SeatTaken.train),
         "seat.freed" v1 => Freed(SeatFreed.train),
         "approval.wanted" v1 => Wanted(ApprovalWanted.journey_id),
@@ -75,14 +75,14 @@ events! {
 
 commands! {
     /// Approvals.
-    pub enum ApprovalCommand to "approvals" {
+    pub(crate) enum ApprovalCommand to "approvals" {
         "approval.decide" v1 => Decide(Decide.journey_id),
     }
 }
 
 /// What is outside.
 #[derive(Debug, Default)]
-pub struct Travel {
+pub(crate) struct Travel {
     pub payments: Provider,
     pub rooms: Provider,
     pub cars: Provider,
@@ -95,7 +95,7 @@ impl Travel {
         self.undone.lock().unwrap_or_else(PoisonError::into_inner).push((step, is_known));
     }
 
-    pub fn undone(&self) -> Vec<(&'static str, bool)> {
+    pub(crate) fn undone(&self) -> Vec<(&'static str, bool)> {
         self.undone.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -195,11 +195,11 @@ async fn cancel(
     Ok(Effects::none().emit(JourneyCancelled { journey_id: journey.journey_id, because }))
 }
 
-pub const TIME_TO_THINK: Duration = Duration::from_mins(30);
-pub const TIME_TO_APPROVE: Duration = Duration::from_hours(2);
-pub const DEADLINE: Duration = Duration::from_hours(4);
+pub(crate) const TIME_TO_THINK: Duration = Duration::from_mins(30);
+pub(crate) const TIME_TO_APPROVE: Duration = Duration::from_hours(2);
+pub(crate) const DEADLINE: Duration = Duration::from_hours(4);
 
-pub fn journey() -> Saga<Travel> {
+pub(crate) fn journey() -> Saga<Travel> {
     Saga::of::<Journey>()
         .deadline(DEADLINE)
         .step("seat", take_seat)
@@ -222,7 +222,7 @@ pub fn journey() -> Saga<Travel> {
 
 /// Answers for whoever approves.
 #[derive(Debug, Clone)]
-pub struct Approval;
+pub(crate) struct Approval;
 
 impl Handler for Approval {
     const NAME: &'static str = "approval";
@@ -239,7 +239,7 @@ impl Handler for Approval {
 }
 
 /// The decision about what an event asks for.
-pub fn decision(event: &throughline_core::ledger::Outgoing, by: Option<&str>) -> Option<Decide> {
+pub(crate) fn decision(event: &throughline_core::ledger::Outgoing, by: Option<&str>) -> Option<Decide> {
     if event.envelope.attributes.message_type != "approval.wanted" {
         return None;
     }
@@ -248,18 +248,18 @@ pub fn decision(event: &throughline_core::ledger::Outgoing, by: Option<&str>) ->
 }
 
 /// A journey, before anybody decides.
-pub fn undecided(is_dear: bool) -> SagaTest<Travel> {
+pub(crate) fn undecided(is_dear: bool) -> SagaTest<Travel> {
     let input = Journey { journey_id: "j-1".into(), is_dear };
     saga_test(journey(), input, Travel::default).given(Train { id: "t-1".into(), free_seats: 10 })
 }
 
 /// A dear journey that somebody approves, after an hour.
-pub fn approved() -> SagaTest<Travel> {
+pub(crate) fn approved() -> SagaTest<Travel> {
     undecided(true).reacting(Approval, Duration::from_hours(1), |event| decision(event, Some("ann")))
 }
 
 /// All of it, or nothing; or stuck, and loud.
-pub fn all_or_nothing(run: &SagaRun<Travel>) {
+pub(crate) fn all_or_nothing(run: &SagaRun<Travel>) {
     let free_seats = run.entity::<Train>("t-1").expect("the train is there").free_seats;
     let travel = run.services();
     let standing = [&travel.payments, &travel.rooms, &travel.cars].map(Provider::standing);

@@ -16,11 +16,11 @@ enum Booking {
 
 /// Books by idempotency key, takes back by id, and voids by key.
 #[derive(Debug, Default)]
-pub struct Provider(Mutex<BTreeMap<String, Booking>>);
+pub(crate) struct Provider(Mutex<BTreeMap<String, Booking>>);
 
 impl Provider {
     /// Books, once for each key.
-    pub fn book(&self, what: &str, key: &str) -> Result<String, Failure> {
+    pub(crate) fn book(&self, what: &str, key: &str) -> Result<String, Failure> {
         let mut books = self.books();
         let id = format!("{what}-{}", books.len() + 1);
         match books.entry(key.to_owned()).or_insert(Booking::Stands { id }) {
@@ -30,7 +30,7 @@ impl Provider {
     }
 
     /// Takes back what has this id.
-    pub fn take_back(&self, id: &str) {
+    pub(crate) fn take_back(&self, id: &str) {
         for booking in self.books().values_mut() {
             if matches!(booking, Booking::Stands { id: stands } if stands == id) {
                 *booking = Booking::TakenBack;
@@ -39,7 +39,7 @@ impl Provider {
     }
 
     /// Takes back what came under a key, and refuses what will.
-    pub fn void(&self, key: &str) {
+    pub(crate) fn void(&self, key: &str) {
         let mut books = self.books();
         let booking = books.entry(key.to_owned()).or_insert(Booking::Void);
         if matches!(booking, Booking::Stands { .. }) {
@@ -48,12 +48,12 @@ impl Provider {
     }
 
     /// How many bookings stand.
-    pub fn standing(&self) -> usize {
+    pub(crate) fn standing(&self) -> usize {
         self.books().values().filter(|booking| matches!(booking, Booking::Stands { .. })).count()
     }
 
     /// How many keys it has seen.
-    pub fn keys(&self) -> usize {
+    pub(crate) fn keys(&self) -> usize {
         self.books().len()
     }
 

@@ -188,7 +188,7 @@ impl<P: Send + Sync + 'static> Job<P> {
         let Some(record) = self.unsettled(record?) else { return Ok(Effects::none()) };
         let (outcome, effects) = match self.call(None, reads?, context).await {
             Ok(Ran { output, effects }) => (StepOutcome::Done { output }, effects),
-            Err(failure) => (rejection(failure)?, Effects::none()),
+            Err(failure) => (self.refusal(failure)?, Effects::none()),
         };
         Ok(self.settle(record, outcome, effects))
     }
@@ -227,7 +227,7 @@ impl<P: Send + Sync + 'static> Job<P> {
                 self.note(StepOutcome::Waiting { token: String::new() });
                 Ok(effects)
             }
-            Err(failure) => Ok(self.settle(record, rejection(failure)?, Effects::none())),
+            Err(failure) => Ok(self.settle(record, self.refusal(failure)?, Effects::none())),
         }
     }
 
@@ -281,6 +281,20 @@ impl<P: Send + Sync + 'static> Job<P> {
             interceptor.after(work, &self.task.step).await?;
         }
         Ok(ran)
+    }
+
+    /// A rejection is an outcome; every other failure is none. That this attempt changed nothing says nothing of
+    /// those before it, if they may have asked something of the outside world.
+    fn refusal(&self, failure: Failure) -> Result<StepOutcome, Failure> {
+        if failure.kind == FailureKind::Retry {
+            return Err(failure);
+        }
+        let (error_type, reason) = (failure.error_type.to_string(), failure.message());
+        let may_have_happened = self.is_leased && self.task.retries > 0;
+        Ok(match may_have_happened {
+            true => StepOutcome::Doubtful { error_type, reason },
+            false => StepOutcome::Rejected { error_type, reason },
+        })
     }
 
     /// Which steps' records are meant, and what they say.
@@ -370,17 +384,6 @@ fn recorded(record: Option<Versioned<StepRecord>>) -> Versioned<Recorded> {
     match record {
         Some(record) => record.map(|record| Recorded { outcome: Some(record.outcome) }),
         None => Versioned::new(Recorded { outcome: None }),
-    }
-}
-
-/// A rejection is an outcome; every other failure is none.
-fn rejection(failure: Failure) -> Result<StepOutcome, Failure> {
-    match failure.kind {
-        FailureKind::Reject => Ok(StepOutcome::Rejected {
-            error_type: failure.error_type.to_string(),
-            reason: failure.message(),
-        }),
-        FailureKind::Retry => Err(failure),
     }
 }
 
