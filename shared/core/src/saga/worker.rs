@@ -33,6 +33,8 @@ const MOST_SHOWN_BYTES: usize = 32 * 1024;
 pub struct Worker<P> {
     current: Arc<Saga<P>>,
     earlier: Vec<Arc<Saga<P>>>,
+    /// Those of the current definition and of the earlier ones.
+    fingerprints: Vec<String>,
     services: Arc<P>,
     interceptor: Option<Arc<dyn Interceptor>>,
 }
@@ -48,12 +50,19 @@ pub trait Interceptor: Send + Sync {
 impl<P: Send + Sync + 'static> Worker<P> {
     /// A worker for a saga.
     pub fn new(saga: Saga<P>, services: P) -> Self {
-        Self { current: Arc::new(saga), earlier: Vec::new(), services: Arc::new(services), interceptor: None }
+        Self {
+            fingerprints: vec![saga.fingerprint()],
+            current: Arc::new(saga),
+            earlier: Vec::new(),
+            services: Arc::new(services),
+            interceptor: None,
+        }
     }
 
     /// Also runs executions that were started with an earlier definition: keep it until they have ended.
     #[must_use]
     pub fn still(mut self, earlier: Saga<P>) -> Self {
+        self.fingerprints.push(earlier.fingerprint());
         self.earlier.push(Arc::new(earlier));
         self
     }
@@ -110,8 +119,9 @@ impl<P: Send + Sync + 'static> Worker<P> {
 
     fn definition(&self, task: &Task) -> Result<&Arc<Saga<P>>, TaskError> {
         let all = std::iter::once(&self.current).chain(&self.earlier);
-        let mut found = all.filter(|saga| saga.fingerprint() == task.definition);
-        found.next().ok_or_else(|| {
+        let mut found = self.fingerprints.iter().zip(all);
+        let found = found.find(|(fingerprint, _)| **fingerprint == task.definition);
+        found.map(|(_, saga)| saga).ok_or_else(|| {
             let cause = format!(
                 "this worker of `{}` does not know the definition {}: deploy one that still does",
                 self.current.name, task.definition
