@@ -137,6 +137,9 @@ impl Failed {
     }
 }
 
+/// The most of a cause that is told. The execution carries it from then on, and what it carries is limited.
+const MOST_CAUSE_BYTES: usize = 4 * 1024;
+
 /// How a task failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{error_type}: {cause}")]
@@ -149,6 +152,8 @@ pub struct TaskError {
 
 impl TaskError {
     pub(crate) fn new(error_type: &'static str, cause: impl Into<String>) -> Self {
-        Self { error_type, cause: cause.into() }
+        let mut cause = cause.into();
+        cause.truncate(cause.floor_char_boundary(MOST_CAUSE_BYTES));
+        Self { error_type, cause }
     }
 }
