@@ -97,6 +97,14 @@ pub enum DefinitionError {
         /// The saga or the group.
         what: String,
     },
+    /// Waits between attempts cannot shrink, nor grow beyond measure.
+    #[error("saga `{saga}`: the rate at which the waits of `{step}` grow must be from 1 to 10")]
+    BadRate {
+        /// The saga.
+        saga: &'static str,
+        /// The step.
+        step: &'static str,
+    },
     /// A length of time that cannot be kept.
     #[error("saga `{saga}`: {what} is {}", seconds(*.found))]
     BadDuration {
@@ -321,6 +329,9 @@ fn check_durations<P>(saga: &Saga<P>) -> Result<(), DefinitionError> {
             waiting += time_out;
         }
         for retry in [step.retry, step.undo_retry] {
+            if !(1.0..=10.0).contains(&retry.rate) {
+                return Err(DefinitionError::BadRate { saga: saga.name, step: step.name });
+            }
             whole("the first wait between attempts", step.name, retry.first)?;
             whole("the longest wait between attempts", step.name, retry.most)?;
         }
