@@ -5,7 +5,8 @@ use throughline_shop::{Order, OrderEvent, StockEvent};
 
 /// `stock.reserved` or `stock.depleted`: confirms or cancels the order, and announces it.
 ///
-/// The first answer stands: an order that is settled already is left alone.
+/// The first answer stands: an order that is settled already is left alone, and so is one that is delivered,
+/// which its saga settles.
 #[derive(Debug, Clone)]
 pub struct ConfirmOrder;
 
@@ -29,8 +30,8 @@ impl Handler for ConfirmOrder {
 mod tests {
     use super::*;
     use throughline_shop::{
-        CancelReason, Currency, Money, OrderCancelled, OrderConfirmed,
-        OrderStatus::{self, Cancelled, Confirmed, Placed},
+        CancelReason, Currency, Delivery, Money, OrderCancelled, OrderConfirmed,
+        OrderStatus::{self, Cancelled, Confirmed, Paid, Placed},
         Shortage, StockDepleted, StockReserved,
     };
     use throughline_testing::{assert_name_is_locked, scenario};
@@ -38,7 +39,7 @@ mod tests {
     const TOTAL: Money = Money { cents: 2500, currency: Currency::Eur };
 
     fn order(id: &str, status: OrderStatus) -> Order {
-        Order { id: id.into(), customer: "Ada".into(), lines: vec![], total: TOTAL, status }
+        Order { id: id.into(), customer: "Ada".into(), lines: vec![], total: TOTAL, delivery: None, status }
     }
 
     fn reserved() -> StockReserved {
@@ -85,7 +86,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_answer_stands() {
-        for status in [Confirmed, Cancelled] {
+        for status in [Confirmed, Paid, Cancelled] {
             scenario(ConfirmOrder)
                 .given(order("o-1", status))
                 .when(reserved())
@@ -96,6 +97,18 @@ mod tests {
                 .then_emits_nothing()
                 .then_saved(order("o-1", status));
         }
+    }
+
+    #[tokio::test]
+    async fn an_order_that_is_delivered_is_left_to_its_saga() {
+        let delivery = Some(Delivery { card: "card-1".into(), address: "12 Analytical Row".into() });
+        let delivered = Order { delivery, ..order("o-1", Placed) };
+        scenario(ConfirmOrder)
+            .given(delivered.clone())
+            .when(reserved())
+            .await
+            .then_emits_nothing()
+            .then_saved(delivered);
     }
 
     #[tokio::test]

@@ -42,7 +42,8 @@ impl<N: Notifier> Handler for NotifyCustomer<N> {
 
     async fn handle(&self, event: Envelope<OrderEvent>, context: &Context<'_>) -> Result<Effects, Failure> {
         let (order_id, text) = match event.data {
-            OrderEvent::Placed(_) => return Ok(Effects::none()), // there is nothing to tell yet
+            // The customer did it, and knows.
+            OrderEvent::Placed(_) | OrderEvent::Paid(_) => return Ok(Effects::none()),
             OrderEvent::Confirmed(OrderConfirmed { order_id, customer, total }) => {
                 let text = format!("Dear {customer}, your order {order_id} over {total} is confirmed.");
                 (order_id, text)
@@ -62,7 +63,7 @@ impl<N: Notifier> Handler for NotifyCustomer<N> {
 mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
-    use throughline_shop::{CancelReason, Currency, Money, OrderLine, OrderPlaced, Shortage};
+    use throughline_shop::{CancelReason, Currency, Money, OrderLine, OrderPaid, OrderPlaced, Shortage};
     use throughline_testing::{assert_name_is_locked, scenario};
 
     const TOTAL: Money = Money { cents: 2500, currency: Currency::Eur };
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_is_told_of_an_order_that_is_only_placed() {
+    async fn nobody_is_told_what_they_did_themselves() {
         let notifier = Kept::default();
         let line = OrderLine { sku: "mug-blue".into(), quantity: 2, unit_price_cents: 1250 };
         scenario(handler(&notifier))
@@ -133,7 +134,11 @@ mod tests {
                 customer: "Ada".into(),
                 lines: vec![line],
                 total: TOTAL,
+                delivery: None,
             })
+            .await
+            .then_done()
+            .and_when(OrderPaid { order_id: "o-1".into() })
             .await
             .then_done();
         assert!(notifier.texts().is_empty());

@@ -109,8 +109,14 @@ impl Shop {
 }
 
 fn command(id: usize, lines: Vec<RequestedLine>) -> String {
-    let order =
-        PlaceOrder { order_id: format!("o-{id}"), customer: "Ada".into(), currency: "EUR".into(), lines };
+    let order = PlaceOrder {
+        order_id: format!("o-{id}"),
+        customer: "Ada".into(),
+        currency: "EUR".into(),
+        lines,
+        delivery: None,
+        pay_by: None,
+    };
     serde_json::to_string(&Envelope::of(format!("web-{id}"), "shop.web", order).encode().unwrap()).unwrap()
 }
 
@@ -145,7 +151,7 @@ async fn every_order_happens_once_however_often_and_in_whatever_order_it_comes()
     let ledger = shop.ledger.inner();
     let counts = shop.counts();
     assert!(counts.values().all(|count| *count == 1), "an event came twice: {counts:?}");
-    assert_eq!(counts.len(), GOOD_ORDERS * 3, "each order has three events");
+    assert_eq!(counts.len(), GOOD_ORDERS * 4, "each order has three events and one time limit");
     let mut taken = BTreeMap::<String, u32>::new();
     let mut statuses = BTreeSet::new();
     for id in (0..GOOD_ORDERS).map(|id| format!("o-{id}")) {
@@ -174,6 +180,9 @@ fn the_events_relayed_here_are_the_catalogues() {
     let names = |catalogue: &[throughline::MessageType]| -> Vec<_> {
         catalogue.iter().map(|entry| entry.name).collect()
     };
-    assert_eq!(names(OrderEvent::CATALOGUE), ["order.placed", "order.confirmed", "order.cancelled"]);
-    assert_eq!(names(StockEvent::CATALOGUE), ["stock.reserved", "stock.depleted"]);
+    assert_eq!(
+        names(OrderEvent::CATALOGUE),
+        ["order.placed", "order.confirmed", "order.cancelled", "order.paid"]
+    );
+    assert_eq!(names(StockEvent::CATALOGUE), ["stock.reserved", "stock.depleted", "stock.released"]);
 }

@@ -4,7 +4,7 @@ use throughline::prelude::*;
 use throughline_shop::{OrderPlaced, Reservation, Stock, StockEvent, reserve};
 
 /// `order.placed`: takes everything the order asks for out of the stock and announces `stock.reserved`, or
-/// takes nothing and announces `stock.depleted`.
+/// takes nothing and announces `stock.depleted`. An order that is delivered it leaves to its saga.
 ///
 /// All stock items, the reservation and the event are one transaction. If another order takes the same
 /// article meanwhile, this one is decided again on what is left.
@@ -22,18 +22,13 @@ impl Handler for ReserveStock {
         placed: Envelope<OrderPlaced>,
         context: &Context<'_>,
     ) -> Result<Effects<StockEvent>, Failure> {
-        let OrderPlaced { order_id, lines, .. } = placed.data;
-        if context.load::<Reservation>(&order_id).await?.is_some() {
-            return Ok(Effects::none()); // it has had its answer
+        let OrderPlaced { order_id, lines, delivery, .. } = placed.data;
+        if delivery.is_some() || context.load::<Reservation>(&order_id).await?.is_some() {
+            return Ok(Effects::none()); // its saga reserves; or it has had its answer
         }
-        let mut wishes = Vec::with_capacity(lines.len());
-        for line in lines {
-            let stock = context.load::<Stock>(&line.sku).await?;
-            let stock = stock.unwrap_or_else(|| Versioned::new(Stock::none_of(&line.sku)));
-            wishes.push((line, stock));
-        }
-        let (event, changed) = reserve(&order_id, wishes);
-        let reservation = Versioned::new(Reservation::from(&event));
+        let stocks = Stock::of_each(&lines, context).await?;
+        let (event, changed) = reserve(&order_id, lines.iter().cloned().zip(stocks));
+        let reservation = Versioned::new(Reservation::of(&event, lines));
         let effects = changed.into_iter().fold(Effects::none(), Effects::save);
         Ok(effects.save(reservation).emit(event))
     }
@@ -42,26 +37,31 @@ impl Handler for ReserveStock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use throughline_shop::{Currency, Money, OrderLine, Shortage, StockDepleted, StockReserved};
+    use throughline_shop::{Currency, Delivery, Money, OrderLine, Shortage, StockDepleted, StockReserved};
     use throughline_testing::{assert_name_is_locked, scenario};
 
     fn placed(lines: &[(&str, u32)]) -> OrderPlaced {
-        let line =
-            |&(sku, quantity): &(&str, u32)| OrderLine { sku: sku.into(), quantity, unit_price_cents: 100 };
         OrderPlaced {
             order_id: "o-1".into(),
             customer: "Ada".into(),
-            lines: lines.iter().map(line).collect(),
+            lines: order_lines(lines),
             total: Money { cents: 100, currency: Currency::Eur },
+            delivery: None,
         }
+    }
+
+    fn order_lines(lines: &[(&str, u32)]) -> Vec<OrderLine> {
+        let line =
+            |&(sku, quantity): &(&str, u32)| OrderLine { sku: sku.into(), quantity, unit_price_cents: 100 };
+        lines.iter().map(line).collect()
     }
 
     fn stock(sku: &str, available: u32) -> Stock {
         Stock { sku: sku.into(), available }
     }
 
-    fn reservation(is_held: bool) -> Reservation {
-        Reservation { order_id: "o-1".into(), is_held }
+    fn held(lines: &[(&str, u32)]) -> Reservation {
+        Reservation { order_id: "o-1".into(), is_held: true, lines: order_lines(lines) }
     }
 
     fn reserved() -> StockReserved {
@@ -83,7 +83,7 @@ mod tests {
             .then_emits([reserved()])
             .then_saved(stock("mug-blue", 0))
             .then_saved(stock("tea-green", 4))
-            .then_saved(reservation(true))
+            .then_saved(held(&[("mug-blue", 2), ("tea-green", 1)]))
             .redelivered()
             .await
             .then_saved(stock("tea-green", 4));
@@ -109,7 +109,7 @@ mod tests {
             .then_emits([depleted("teapot-copper", 3, 1)])
             .then_saved(stock("mug-blue", 2))
             .then_saved(stock("teapot-copper", 1))
-            .then_saved(reservation(false))
+            .then_saved(Reservation::refused("o-1"))
             .redelivered()
             .await;
     }
@@ -126,15 +126,29 @@ mod tests {
 
     #[tokio::test]
     async fn an_order_that_has_had_its_answer_takes_nothing_under_another_event_id() {
-        for is_held in [true, false] {
+        let lines = [("mug-blue", 1)];
+        for answered in [held(&lines), held(&lines).released(), Reservation::refused("o-1")] {
             scenario(ReserveStock)
                 .given(stock("mug-blue", 2))
-                .given(reservation(is_held))
+                .given(answered)
                 .when(placed(&[("mug-blue", 1)]))
                 .await
                 .then_emits_nothing()
                 .then_saved(stock("mug-blue", 2));
         }
+    }
+
+    #[tokio::test]
+    async fn an_order_that_is_delivered_is_left_to_its_saga() {
+        let delivery = Some(Delivery { card: "card-1".into(), address: "12 Analytical Row".into() });
+        scenario(ReserveStock)
+            .given(stock("mug-blue", 2))
+            .when(OrderPlaced { delivery, ..placed(&[("mug-blue", 1)]) })
+            .await
+            .then_emits_nothing()
+            .then_saved(stock("mug-blue", 2))
+            .redelivered()
+            .await;
     }
 
     #[tokio::test]

@@ -34,6 +34,8 @@ pub struct Clients {
     config: OnceCell<SdkConfig>,
     dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
     eventbridge: OnceLock<aws_sdk_eventbridge::Client>,
+    scheduler: OnceLock<aws_sdk_scheduler::Client>,
+    sfn: OnceLock<aws_sdk_sfn::Client>,
     sqs: OnceLock<aws_sdk_sqs::Client>,
 }
 
@@ -61,6 +63,8 @@ impl Clients {
             config: OnceCell::new(),
             dynamodb: OnceLock::new(),
             eventbridge: OnceLock::new(),
+            scheduler: OnceLock::new(),
+            sfn: OnceLock::new(),
             sqs: OnceLock::new(),
         }
     }
@@ -103,6 +107,24 @@ impl Clients {
             let builder =
                 aws_sdk_eventbridge::config::Builder::from(config).timeout_config(attempt_timeout());
             aws_sdk_eventbridge::Client::from_conf(builder.build())
+        })
+    }
+
+    /// EventBridge Scheduler.
+    pub async fn scheduler(&self) -> &aws_sdk_scheduler::Client {
+        let config = self.config().await;
+        self.scheduler.get_or_init(|| {
+            let builder = aws_sdk_scheduler::config::Builder::from(config).timeout_config(attempt_timeout());
+            aws_sdk_scheduler::Client::from_conf(builder.build())
+        })
+    }
+
+    /// Step Functions.
+    pub async fn sfn(&self) -> &aws_sdk_sfn::Client {
+        let config = self.config().await;
+        self.sfn.get_or_init(|| {
+            let builder = aws_sdk_sfn::config::Builder::from(config).timeout_config(attempt_timeout());
+            aws_sdk_sfn::Client::from_conf(builder.build())
         })
     }
 

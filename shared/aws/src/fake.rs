@@ -46,10 +46,31 @@ impl Fake {
             .build()
     }
 
-    /// What it was asked, in order.
+    /// What it was asked, in order; nothing for a request without a body.
     pub(crate) fn requests(&self) -> Vec<Value> {
         let bodies = self.http.actual_requests().map(|request| request.body().bytes().expect("in memory"));
-        bodies.map(|body| serde_json::from_slice(body).expect("JSON")).collect()
+        let read = |body: &[u8]| serde_json::from_slice(body).expect("JSON");
+        bodies.map(|body| if body.is_empty() { Value::Null } else { read(body) }).collect()
+    }
+
+    /// The methods and paths it was asked by, in order, without what follows a `?`.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let path = |uri: &str| {
+            let path = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+            let path = path.find('/').map_or("", |start| &path[start..]);
+            path.split('?').next().unwrap_or_default().to_owned()
+        };
+        let asked = self.http.actual_requests();
+        asked.map(|request| format!("{} {}", request.method(), path(request.uri()))).collect()
+    }
+
+    /// The operations it was asked for, in order, of a service that names them in a header.
+    pub(crate) fn operations(&self) -> Vec<String> {
+        let target = |request: &HttpRequest| {
+            let target = request.headers().get("x-amz-target").unwrap_or_default();
+            target.rsplit('.').next().unwrap_or_default().to_owned()
+        };
+        self.http.actual_requests().map(target).collect()
     }
 
     /// A header of the first request.

@@ -1,8 +1,8 @@
-//! Throughline's adapters to AWS: the DynamoDB ledger, EventBridge and SQS. The only crate of the
-//! framework that names `aws_sdk_*`.
+//! Throughline's adapters to AWS: the DynamoDB ledger, EventBridge, SQS and Step Functions. The only crate of
+//! the framework that names `aws_sdk_*`.
 //!
 //! - [`DynamoLedger`]: claims, entities and the log of emitted messages, one transaction a commit.
-//! - [`AwsPublisher`]: from the log to the bus and to the queues of commands.
+//! - [`AwsPublisher`]: from the log to the bus, to the queues of commands, now or later, and to Step Functions.
 //! - [`SqsDeadLetters`]: the dead-letter queue.
 //! - [`Visibility`]: when SQS delivers a message again.
 //! - [`Outside`]: events and commands from programs that are no function.
@@ -23,7 +23,7 @@ pub use clients::Clients;
 pub use dead_letter_queue::SqsDeadLetters;
 pub use ledger::DynamoLedger;
 pub use outside::{Outside, PublishError};
-pub use publisher::AwsPublisher;
+pub use publisher::{AwsPublisher, Schedules};
 pub use visibility::Visibility;
 
 /// What an SDK call says went wrong: its code, if the service gave one, and its message.

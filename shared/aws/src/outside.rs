@@ -145,7 +145,7 @@ impl Outside {
             for (outgoing, answer) in waiting.into_iter().zip(answers) {
                 let id = outgoing.envelope.attributes.id.clone();
                 match answer {
-                    Delivery::Accepted => error.accepted.push(id),
+                    Delivery::Accepted | Delivery::TooLate(_) => error.accepted.push(id),
                     Delivery::Retry(_) if send < MOST_SENDS => left.push(outgoing),
                     Delivery::Retry(reason) => {
                         error.failures.push(PublishFailure { id, may_be_sent_again: true, reason });

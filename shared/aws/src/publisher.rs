@@ -1,7 +1,12 @@
-//! From the log to the bus and to the queues of commands.
+//! From the log to the bus, to the queues of commands, now or later, and to Step Functions.
 
 mod commands;
 mod events;
+mod plan;
+mod schedules;
+mod step_functions;
+
+pub use schedules::{LONGEST_DELAY, Schedules};
 
 use crate::{
     ledger::{by_logical_name, setting_name},
@@ -9,27 +14,41 @@ use crate::{
 };
 use futures_util::{
     FutureExt as _,
-    future::{BoxFuture, join_all},
+    future::{BoxFuture, join, join_all},
 };
-use std::collections::BTreeMap;
+use plan::{Encoded, Plan, Request};
+use std::{collections::BTreeMap, time::Duration};
+use step_functions::StepFunctions;
 use throughline_core::{
-    ledger::{Destination, Outgoing},
+    ledger::Outgoing,
     limits::MOST_MESSAGE_BYTES,
     relay::{Delivery, MOST_ENTRIES, Publisher},
 };
 
-/// The [`Publisher`] on EventBridge and SQS.
+/// How long one destination is waited for. The others' answers are worth nothing once the invocation is over.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// The [`Publisher`] on EventBridge and SQS, and, where they are given, EventBridge Scheduler and Step Functions.
 ///
-/// An event becomes an entry of `PutEvents`: the whole envelope is its detail, the event's type its
-/// detail type and the event's source its source. A command becomes a message in its receiver's queue,
-/// with the whole envelope as its body; in a FIFO queue its group is its subject, and its deduplication id
-/// is its id.
+/// - An event becomes an entry of `PutEvents`: the whole envelope is its detail, the event's type its detail type
+///   and the event's source its source.
+/// - A command becomes a message in its receiver's queue, with the whole envelope as its body; in a FIFO queue its
+///   group is its subject, and its deduplication id is its id.
+/// - A command for later becomes the same message, held back by SQS or kept by EventBridge Scheduler: see
+///   [`Schedules`].
+/// - The start of a saga becomes an execution with the message's id as its name and the whole envelope as its
+///   input. If there is one of that name with the same input, this is a success; with another, the message is
+///   refused.
+/// - An answer to a task becomes `SendTaskSuccess` or `SendTaskFailure`. A task that was answered before or given
+///   up is [`Delivery::TooLate`].
 ///
 /// ```
-/// # fn example(eventbridge: aws_sdk_eventbridge::Client, sqs: aws_sdk_sqs::Client) {
+/// # fn example(eventbridge: aws_sdk_eventbridge::Client, sqs: aws_sdk_sqs::Client, sfn: aws_sdk_sfn::Client) {
 /// use throughline_aws::AwsPublisher;
 /// let queues = [("place-order".to_owned(), "https://sqs.eu-west-1.amazonaws.com/1/orders".to_owned())];
-/// let publisher = AwsPublisher::new(eventbridge, sqs, "shop", queues.into());
+/// let machines = [("checkout".to_owned(), "arn:aws:states:eu-west-1:1:stateMachine:checkout".to_owned())];
+/// let publisher =
+///     AwsPublisher::new(eventbridge, sqs, "shop", queues.into()).with_step_functions(sfn, machines.into());
 /// # }
 /// ```
 #[derive(Debug, Clone)]
@@ -38,14 +57,8 @@ pub struct AwsPublisher {
     sqs: aws_sdk_sqs::Client,
     bus: String,
     queues: BTreeMap<String, String>,
-}
-
-/// A message and its text on the wire.
-struct Encoded<'a> {
-    /// Where its answer belongs.
-    position: usize,
-    outgoing: &'a Outgoing,
-    text: String,
+    schedules: Option<Schedules>,
+    step_functions: Option<StepFunctions>,
 }
 
 /// What went wrong with a whole call.
@@ -62,39 +75,79 @@ impl AwsPublisher {
         bus: impl Into<String>,
         queues: BTreeMap<String, String>,
     ) -> Self {
-        Self { eventbridge, sqs, bus: bus.into(), queues }
+        Self { eventbridge, sqs, bus: bus.into(), queues, schedules: None, step_functions: None }
     }
 
+    /// Also takes commands for later.
+    #[must_use]
+    pub fn with_schedules(self, schedules: Schedules) -> Self {
+        Self { schedules: Some(schedules), ..self }
+    }
+
+    /// Also answers tasks, and starts sagas on `state_machines`: the ARN of each saga's.
+    #[must_use]
+    pub fn with_step_functions(
+        self,
+        client: aws_sdk_sfn::Client,
+        state_machines: BTreeMap<String, String>,
+    ) -> Self {
+        Self { step_functions: Some(StepFunctions { client, state_machines }), ..self }
+    }
+
+    /// Asks everybody at the same time: whoever is slow or fails does so for himself alone.
     async fn publish_all(&self, messages: &[&Outgoing]) -> Vec<Delivery> {
-        let mut answers: Vec<Option<Delivery>> = vec![None; messages.len()];
-        let mut by_destination: BTreeMap<Option<&str>, Vec<Encoded<'_>>> = BTreeMap::new();
+        let mut plan = Plan::default();
         for (position, outgoing) in messages.iter().enumerate() {
-            let queue = match &outgoing.destination {
-                Destination::Bus => None,
-                Destination::Queue(name) => Some(name.as_str()),
-            };
-            match serde_json::to_string(&outgoing.envelope) {
-                Ok(text) => {
-                    by_destination.entry(queue).or_default().push(Encoded { position, outgoing, text });
-                }
-                Err(error) => answers[position] = Some(refused("Unencodable", error.to_string())),
-            }
+            plan.add(self, position, outgoing);
         }
-        let sent = join_all(by_destination.into_iter().map(|(queue, messages)| async move {
-            let Some(name) = queue else {
-                return self.send(messages, |batch| self.put_events(batch).boxed()).await;
-            };
-            if let Some(url) = by_logical_name(&self.queues, name) {
-                return self.send(messages, |batch| self.send_commands(url, batch).boxed()).await;
+        let Plan { batched, single, settled } = plan;
+        let batched = batched.into_iter().map(|(queue, messages)| {
+            let positions = messages.iter().map(|message| message.position).collect();
+            in_time(positions, self.send_to(queue, messages))
+        });
+        let single = single.into_values().map(|requests| {
+            let positions = requests.iter().map(|(position, _)| *position).collect();
+            in_time(positions, self.carry_out(requests))
+        });
+        let (batched, single) = join(join_all(batched), join_all(single)).await;
+        let mut answers: Vec<Option<Delivery>> = vec![None; messages.len()];
+        for (position, delivery) in settled.into_iter().chain(batched.into_iter().chain(single).flatten()) {
+            // A command for later can take two requests: it is done when both are.
+            if matches!(answers[position], None | Some(Delivery::Accepted)) {
+                answers[position] = Some(delivery);
             }
-            let unknown = Delivery::Retry(unknown_queue(name));
-            messages.iter().map(|message| (message.position, unknown.clone())).collect()
-        }));
-        for (position, delivery) in sent.await.into_iter().flatten() {
-            answers[position] = Some(delivery);
         }
         let silent = || Delivery::Retry("the service gave no answer for this message".into());
         answers.into_iter().map(|answer| answer.unwrap_or_else(silent)).collect()
+    }
+
+    /// To the bus, or to a queue.
+    async fn send_to(&self, queue: Option<&str>, messages: Vec<Encoded<'_>>) -> Vec<(usize, Delivery)> {
+        let Some(name) = queue else {
+            return self.send(messages, |batch| self.put_events(batch).boxed()).await;
+        };
+        if let Some(url) = by_logical_name(&self.queues, name) {
+            return self.send(messages, |batch| self.send_commands(url, batch).boxed()).await;
+        }
+        let unknown = Delivery::Retry(unknown_queue(name));
+        messages.iter().map(|message| (message.position, unknown.clone())).collect()
+    }
+
+    /// One after another: an order that matters is kept.
+    async fn carry_out(&self, requests: Vec<(usize, Request<'_>)>) -> Vec<(usize, Delivery)> {
+        let mut deliveries = Vec::with_capacity(requests.len());
+        for (position, request) in requests {
+            let delivery = match request {
+                Request::Schedule { schedules, schedule } => schedules.keep(schedule).await,
+                Request::Unschedule { schedules, name } => schedules.take_back(&name).await,
+                Request::Start { step_functions, saga, message } => step_functions.start(saga, message).await,
+                Request::Answer { step_functions, token, answer } => {
+                    step_functions.answer(token, answer).await
+                }
+            };
+            deliveries.push((position, delivery));
+        }
+        deliveries
     }
 
     /// Sends in as few calls as the limits allow, one after another, so that the order is kept.
@@ -122,6 +175,16 @@ impl AwsPublisher {
         }
         messages.iter().map(|message| message.position).zip(deliveries).collect()
     }
+}
+
+/// What became of messages if it is known in time. What is not is sent again: it may have been accepted.
+async fn in_time(
+    positions: Vec<usize>,
+    deliveries: impl Future<Output = Vec<(usize, Delivery)>>,
+) -> Vec<(usize, Delivery)> {
+    let late = || Delivery::Retry(format!("there was no answer within {} seconds", PATIENCE.as_secs()));
+    let deliveries = tokio::time::timeout(PATIENCE, deliveries).await;
+    deliveries.unwrap_or_else(|_| positions.into_iter().map(|position| (position, late())).collect())
 }
 
 impl CallError {
@@ -154,18 +217,13 @@ fn batches<'a, 'b>(messages: &'b [Encoded<'a>]) -> Vec<&'b [Encoded<'a>]> {
     batches
 }
 
-impl Encoded<'_> {
-    /// What `PutEvents` counts: the detail, the detail type, the source, and 14 bytes for the time
-    /// (EventBridge user guide, "Calculating `PutEvents` event entry size"). SQS counts the body alone.
-    fn size(&self) -> usize {
-        let attributes = &self.outgoing.envelope.attributes;
-        self.text.len() + attributes.message_type.len() + attributes.source.len() + 14
-    }
+fn unknown_queue(name: &str) -> String {
+    unknown("the URL of the command queue", "THROUGHLINE_COMMAND_QUEUE_", name)
 }
 
-fn unknown_queue(name: &str) -> String {
-    let setting = setting_name("THROUGHLINE_COMMAND_QUEUE_", name);
-    format!("the URL of the command queue `{name}` is not known: set {setting}")
+/// What is said of a logical name without a setting.
+fn unknown(what: &str, setting_prefix: &str, name: &str) -> String {
+    format!("{what} `{name}` is not known: set {}", setting_name(setting_prefix, name))
 }
 
 /// The answer for an entry that failed with this code.
@@ -196,6 +254,10 @@ fn is_permanent(code: &str) -> bool {
             | "InvalidParameterValue"
             | "InvalidParameterValueException"
             | "BatchRequestTooLong"
+            | "InvalidExecutionInput"
+            | "InvalidName"
+            | "InvalidOutput"
+            | "InvalidToken"
     )
 }
 

@@ -233,6 +233,10 @@ fn show_news(correlation_id: &str, line: &WholeLine, shown: &mut HashSet<String>
         let direction = match &message.outgoing.destination {
             Destination::Bus => "emits",
             Destination::Queue(_) => "sends",
+            Destination::Scheduled { .. } => "schedules",
+            Destination::Unscheduled { .. } => "takes back",
+            Destination::StateMachine(_) => "starts",
+            Destination::Task { .. } => "answers",
         };
         let subject = attributes.subject.as_deref().unwrap_or_default();
         show(

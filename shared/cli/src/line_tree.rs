@@ -179,6 +179,10 @@ impl Drawing<'_> {
             let note = match &message.outgoing.destination {
                 Destination::Bus => String::new(),
                 Destination::Queue(name) => format!(" → {name}"),
+                Destination::Scheduled { queue, at } => format!(" → {queue} at {at}"),
+                Destination::Unscheduled { queue } => format!(" → {queue}, taken back"),
+                Destination::StateMachine(name) => format!(" → saga {name}"),
+                Destination::Task { .. } => " → a waiting task".to_owned(),
             };
             self.message(&Node::of(message), &indent, joint, &note);
         }

@@ -91,6 +91,14 @@ impl Attributes {
         Self { aggregate_type: Some(aggregate_type.into()), subject: Some(subject.into()), ..self }
     }
 
+    /// Puts the message into the line of another that caused it.
+    pub(crate) fn go_on_from(&mut self, cause: &Self) {
+        self.correlation_id.clone_from(&cause.correlation_id);
+        self.causation_id = Some(cause.id.clone());
+        self.trace_parent.clone_from(&cause.trace_parent);
+        self.actor.clone_from(&cause.actor);
+    }
+
     /// The attributes of a message that this one causes: the line goes on.
     pub fn caused(
         &self,

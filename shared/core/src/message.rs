@@ -1,6 +1,7 @@
 //! Messages: events (facts, past tense) and commands (requests to one receiver), and the catalogues
 //! that name them on the wire.
 
+use crate::Attributes;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use std::fmt::Debug;
@@ -123,6 +124,11 @@ pub trait Message: Debug + Clone + Send + Sync + Sized + 'static {
     fn message_type(&self) -> MessageType;
     /// The id of what it is about: the CloudEvents attribute `subject`.
     fn subject(&self) -> Option<String>;
+    /// The message that this one goes on from, where its own envelope cannot say so: it then has the same
+    /// correlation id and trace context.
+    fn continues(&self) -> Option<&Attributes> {
+        None
+    }
     /// Its data as JSON.
     ///
     /// # Errors

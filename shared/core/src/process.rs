@@ -184,7 +184,10 @@ impl<H: Handler> MainPath<'_, H> {
                 *kept = undecoded.attributes.map(|attributes| Arc::new(*attributes));
                 undecodable(undecoded.error)
             })?;
-        let Envelope { attributes, data } = envelope;
+        let Envelope { mut attributes, data } = envelope;
+        if let Some(before) = data.continues() {
+            attributes.go_on_from(before);
+        }
         let attributes = Arc::new(attributes);
         *kept = Some(Arc::clone(&attributes));
         let hash = PayloadHash::of(&attributes.message_type, &data_json)

@@ -1,4 +1,4 @@
-//! The relay: from the ledger's log to the bus and to the queues of commands.
+//! The relay: from the ledger's log to the bus, to the queues of commands, now or later, and to Step Functions.
 //!
 //! The log is the outbox. An emitted message is written in the transaction that caused it; the table's
 //! stream brings it here; nothing is polled, marked or deleted. A message is published at least once. Order
@@ -33,8 +33,10 @@ pub struct LogEntry {
 /// What became of publishing one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
-    /// It is on the bus, or in its queue.
+    /// It is on the bus, in its queue or in its schedule; the saga is started; the task is answered.
     Accepted,
+    /// Nobody waits for it any more: a task that was answered before, or given up. Nothing is left to do.
+    TooLate(String),
     /// It may be accepted later.
     Retry(String),
     /// It will never be accepted.
@@ -119,6 +121,10 @@ async fn settle(entry: &LogEntry, delivery: Delivery, ports: RelayPorts<'_>) -> 
         match delivery {
             Delivery::Accepted => {
                 info!("published");
+                true
+            }
+            Delivery::TooLate(reason) => {
+                warn!(reason, "nobody waits for it any more: it was answered before, or given up");
                 true
             }
             Delivery::Retry(reason) => {

@@ -24,6 +24,7 @@ pub mod eventbridge;
 pub mod logs;
 pub mod outbox;
 pub mod run;
+pub mod saga_worker;
 pub mod sqs;
 
 mod backend;
@@ -34,6 +35,7 @@ pub use environment::{Environment, SettingsError};
 pub use eventbridge::eventbridge;
 pub use outbox::outbox;
 pub use run::{Error, Invocation, Trigger, Unanswered, run, run_with};
+pub use saga_worker::saga_worker;
 pub use sqs::sqs;
 pub use throughline_aws as aws;
 pub use throughline_core::*;

@@ -1,27 +1,37 @@
-//! The relay: fed by the ledger table's stream, it publishes what handlers emitted.
+//! The relay: fed by the ledger table's stream, it publishes what handlers emitted, and starts, schedules and
+//! answers what they asked for.
 
 use crate::{Environment, Invocation, Trigger, Unanswered, backend::Relay};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use throughline_aws::ledger::{layout, outgoing_from_stream_image};
 use throughline_core::{
-    Command,
+    Command, SagaInput,
     relay::{LogEntry, RelayPorts, relay},
 };
 
-/// Publishes what handlers emitted: events to the bus, commands to their queues.
+/// Publishes what handlers emitted: events to the bus, commands to their queues, now or later. Starts sagas, and
+/// answers the tasks of Step Functions that wait for an answer.
 ///
 /// The event source mapping reads the ledger table's stream (new images), filters on `INSERT` and on sort
 /// keys that begin with `event#` or `command#`, has `ReportBatchItemFailures`, bisects on error and has an
 /// on-failure destination.
 pub fn outbox() -> Outbox {
-    Outbox { command_queues: Vec::new() }
+    Outbox { destinations: Destinations::default() }
 }
 
 /// What [`outbox`] returns.
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    command_queues: Vec<&'static str>,
+    destinations: Destinations,
+}
+
+/// Where handlers send to, by logical names: the settings of these must be there.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Destinations {
+    pub(crate) command_queues: Vec<&'static str>,
+    pub(crate) scheduled_queues: Vec<&'static str>,
+    pub(crate) state_machines: Vec<&'static str>,
 }
 
 impl Outbox {
@@ -39,7 +49,45 @@ impl Outbox {
     /// ```
     #[must_use]
     pub fn sending<C: Command>(mut self) -> Self {
-        self.command_queues.push(C::QUEUE);
+        self.destinations.command_queues.push(C::QUEUE);
+        self
+    }
+
+    /// Says that handlers schedule these commands, so that the settings of their queue and of EventBridge
+    /// Scheduler are checked when the function starts: the queue's URL and its ARN, the schedule group, the role
+    /// and the dead-letter queue of schedules.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use throughline::prelude::*;
+    /// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    /// # pub struct ExpireOrder { pub order_id: String }
+    /// # commands! { /// Payments.
+    /// # pub enum PaymentCommand to "await-payment" { "order.expire" v1 => Expire(ExpireOrder.order_id) } }
+    /// // THROUGHLINE_COMMAND_QUEUE_AWAIT_PAYMENT, THROUGHLINE_SCHEDULE_TARGET_AWAIT_PAYMENT,
+    /// // THROUGHLINE_SCHEDULE_GROUP, THROUGHLINE_SCHEDULE_ROLE_ARN, THROUGHLINE_SCHEDULE_DEAD_LETTER_ARN
+    /// let trigger = throughline::outbox().scheduling::<PaymentCommand>();
+    /// ```
+    #[must_use]
+    pub fn scheduling<C: Command>(mut self) -> Self {
+        self.destinations.scheduled_queues.push(C::QUEUE);
+        self.sending::<C>()
+    }
+
+    /// Says that handlers start this saga, so that its state machine's setting is checked when the function
+    /// starts.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use throughline::prelude::*;
+    /// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    /// # struct Checkout { order_id: String }
+    /// # impl SagaInput for Checkout { const SAGA: &'static str = "checkout"; }
+    /// let trigger = throughline::outbox().starting::<Checkout>(); // THROUGHLINE_STATE_MACHINE_CHECKOUT
+    /// ```
+    #[must_use]
+    pub fn starting<I: SagaInput>(mut self) -> Self {
+        self.destinations.state_machines.push(I::SAGA);
         self
     }
 }
@@ -74,7 +122,7 @@ impl Trigger for Outbox {
                 StreamFailures::Report
             }
         };
-        ReadyOutbox { relay: Relay::configure(environment, &self.command_queues), failures }
+        ReadyOutbox { relay: Relay::configure(environment, &self.destinations), failures }
     }
 
     async fn respond(ready: &ReadyOutbox, invocation: Invocation<'_>) -> Result<Value, Unanswered> {

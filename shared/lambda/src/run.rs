@@ -115,6 +115,10 @@ impl std::error::Error for Error {}
 /// | `THROUGHLINE_DEAD_LETTER_QUEUE_URL` | where rejected messages go |
 /// | `THROUGHLINE_QUEUE_URL`, `THROUGHLINE_MAX_RECEIVE_COUNT` | `sqs`: the queue, and its redrive policy's `maxReceiveCount` |
 /// | `THROUGHLINE_EVENT_BUS`, `THROUGHLINE_COMMAND_QUEUE_<NAME>` | `outbox`: where to send events and commands |
+/// | `THROUGHLINE_STATE_MACHINE_<NAME>` | `outbox`: the ARN of a saga's state machine |
+/// | `THROUGHLINE_SCHEDULE_GROUP`, `THROUGHLINE_SCHEDULE_ROLE_ARN`, `THROUGHLINE_SCHEDULE_DEAD_LETTER_ARN` | `outbox`: where schedules are kept, who they send as, and where to what they cannot |
+/// | `THROUGHLINE_SCHEDULE_TARGET_<NAME>` | `outbox`: the ARN of a queue that commands are scheduled to; its URL is in `THROUGHLINE_COMMAND_QUEUE_<NAME>` |
+/// | `THROUGHLINE_LONGEST_DELAY_SECONDS` | `outbox`: what is due later is kept by EventBridge Scheduler (default and most: 900) |
 /// | `THROUGHLINE_STREAM_FAILURES` | `outbox`: `report` (default) or `fail-invocation` |
 /// | `THROUGHLINE_CLAIM_LIFETIME_DAYS` | how long finished work is remembered (default 60) |
 /// | `THROUGHLINE_CONCURRENCY` | how many records run at a time (default 10) |

@@ -9,7 +9,7 @@ use std::{
     sync::Mutex,
 };
 use throughline::{
-    Attributes, Envelope,
+    Attributes, Destination, Envelope,
     ledger::Outgoing,
     outbox::{StreamFailures, answer},
     relay::{Delivery, Publisher, RelayPorts},
@@ -22,7 +22,9 @@ struct FakeBus {
     accepted: Mutex<Vec<String>>,
     outages: Mutex<HashMap<String, u32>>,
     refuses: HashSet<String>,
+    is_too_late_for: HashSet<String>,
     calls: Mutex<Vec<usize>>,
+    destinations: Mutex<Vec<Destination>>,
 }
 
 impl FakeBus {
@@ -40,11 +42,15 @@ impl Publisher for FakeBus {
                 if self.refuses.contains(&id) {
                     return Delivery::Refused { error_type: "MalformedDetail".into(), reason: "no".into() };
                 }
+                if self.is_too_late_for.contains(&id) {
+                    return Delivery::TooLate("TaskTimedOut".into());
+                }
                 if let Some(left) = self.outages.lock().unwrap().get_mut(&id).filter(|left| **left > 0) {
                     *left -= 1;
                     return Delivery::Retry("ThrottlingException".into());
                 }
                 self.accepted.lock().unwrap().push(id);
+                self.destinations.lock().unwrap().push(message.destination.clone());
                 Delivery::Accepted
             };
             messages.iter().map(deliver).collect()
@@ -179,6 +185,48 @@ async fn an_entry_that_is_refused_for_good_goes_whole_to_the_dead_letter_queue_a
     let event: Value = serde_json::from_str(&letters[0].body).unwrap();
     assert_eq!((event["id"].as_str(), event["data"]["n"].as_u64()), (Some("e-4"), Some(4)));
     assert!(given_up.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_nobody_waits_for_is_passed_over() {
+    let bus = FakeBus { is_too_late_for: HashSet::from(["e-1".into()]), ..FakeBus::default() };
+    let records: Vec<Value> = (0..3).map(log_record).collect();
+    let (dead_letters, given_up) = run(&bus, StreamFailures::Report, &records).await;
+    assert_eq!(bus.accepted(), ids([0, 2]));
+    assert_eq!(bus.calls.lock().unwrap().len(), 1, "it is not delivered again");
+    assert!(dead_letters.letters().is_empty() && given_up.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn starts_schedules_and_answers_reach_the_publisher_as_the_log_has_them() {
+    let texts = [
+        "queue:place-order",
+        "scheduled:2026-01-02T03:04:05Z|await-payment",
+        "unscheduled:await-payment",
+        "state-machine:checkout",
+        "task:AAAA:the+token/=",
+    ];
+    let records = texts.iter().enumerate().map(|(number, text)| {
+        let mut record = log_record(number);
+        let image = &mut record["dynamodb"]["NewImage"];
+        image["sk"]["S"] = format!("command#{number:04}#owner").into();
+        image["destination"]["S"] = (*text).into();
+        record
+    });
+    let bus = FakeBus::default();
+    let (dead_letters, _) = run(&bus, StreamFailures::Report, &records.collect::<Vec<_>>()).await;
+    let at = "2026-01-02T03:04:05Z".parse().unwrap();
+    assert_eq!(
+        *bus.destinations.lock().unwrap(),
+        [
+            Destination::Queue("place-order".into()),
+            Destination::Scheduled { queue: "await-payment".into(), at },
+            Destination::Unscheduled { queue: "await-payment".into() },
+            Destination::StateMachine("checkout".into()),
+            Destination::Task { token: "AAAA:the+token/=".into() },
+        ]
+    );
+    assert!(dead_letters.letters().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,16 +1,30 @@
 //! The reference shop: its commands, events, entities and rules. Pure: it depends on the core alone.
 //!
-//! An order's line: [`PlaceOrder`] → [`OrderPlaced`] → [`StockReserved`] or [`StockDepleted`] →
-//! [`OrderConfirmed`] or [`OrderCancelled`]. Every decision is a method here; the handlers in `functions/`
-//! load, ask and save.
+//! An order that is picked up: [`PlaceOrder`] → [`OrderPlaced`] → [`StockReserved`] or [`StockDepleted`] →
+//! [`OrderConfirmed`] or [`OrderCancelled`], then [`PayOrder`] → [`OrderPaid`], or [`ExpireOrder`] →
+//! [`OrderCancelled`] and [`StockReleased`]. One that is delivered: [`PlaceOrder`] → [`OrderPlaced`] and the saga
+//! [`Checkout`]. Every decision is a method here; the handlers in `functions/` load, ask and save.
 
+pub mod approval;
+pub mod checkout;
+pub mod event;
 pub mod money;
 pub mod order;
+pub mod payment;
 pub mod stock;
 
+pub use approval::{ApprovalCommand, ApprovalEvent, ApprovalRequested, DecideOrder};
+pub use checkout::{
+    APPROVAL_TIME_LIMIT, Approved, Charge, Charged, Checkout, Confirmed, HIGH_VALUE_CENTS, PaymentError,
+    Payments, Reserved, Shipment, ShipmentRequest, Shipping, ShippingError, Shop, checkout,
+};
+pub use event::ShopEvent;
 pub use money::{Currency, Money};
 pub use order::{
-    BadOrder, CancelReason, Order, OrderCancelled, OrderCommand, OrderConfirmed, OrderEvent, OrderLine,
-    OrderPlaced, OrderStatus, PlaceOrder, RequestedLine,
+    BadOrder, CancelReason, Delivery, Order, OrderCancelled, OrderCommand, OrderConfirmed, OrderEvent,
+    OrderLine, OrderPaid, OrderPlaced, OrderStatus, PlaceOrder, RequestedLine,
 };
-pub use stock::{Reservation, Shortage, Stock, StockDepleted, StockEvent, StockReserved, reserve};
+pub use payment::{BadPayment, ExpireOrder, PAYMENT_TIME_LIMIT, PayOrder, PaymentCommand};
+pub use stock::{
+    Reservation, Shortage, Stock, StockDepleted, StockEvent, StockReleased, StockReserved, reserve,
+};

@@ -1,9 +1,9 @@
 //! Orders: how one is placed, and how its stock settles it.
 
-use crate::{Currency, Money, Shortage, StockEvent, money::UnknownCurrency};
+use crate::{BadPayment, Currency, Money, Shortage, StockEvent, money::UnknownCurrency};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use throughline_core::{Entity, commands, events};
+use throughline_core::{Entity, Timestamp, commands, events};
 
 /// The most lines an order may have. Its stock is reserved in one transaction, which holds a hundred items:
 /// the claim, the reservation, the event and one item a line.
@@ -26,6 +26,7 @@ events! {
         "order.placed" v1 => Placed(OrderPlaced.order_id),
         "order.confirmed" v1 => Confirmed(OrderConfirmed.order_id),
         "order.cancelled" v1 => Cancelled(OrderCancelled.order_id),
+        "order.paid" v1 => Paid(OrderPaid.order_id),
     }
 }
 
@@ -40,6 +41,34 @@ pub struct PlaceOrder {
     pub currency: String,
     /// What is ordered.
     pub lines: Vec<RequestedLine>,
+    /// Where to bring it and which card pays for it; without, it is picked up, and paid for by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
+    /// When an order that is picked up is cancelled unless it is paid; without, after
+    /// [`PAYMENT_TIME_LIMIT`](crate::PAYMENT_TIME_LIMIT). It means nothing for one that is delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pay_by: Option<Timestamp>,
+}
+
+/// What it takes to bring an order to its customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// The payment provider's token for the card. Never a card's number: events are kept for ever.
+    pub card: String,
+    /// Where to bring it.
+    pub address: String,
+}
+
+impl Delivery {
+    fn check(&self) -> Result<(), BadOrder> {
+        if self.card.trim().is_empty() {
+            return Err(BadOrder::NoCard);
+        }
+        if self.address.trim().is_empty() {
+            return Err(BadOrder::NoAddress);
+        }
+        Ok(())
+    }
 }
 
 /// A line as the customer's side sent it. Its numbers are signed, so that a negative one can be read and
@@ -76,9 +105,12 @@ pub struct OrderPlaced {
     pub lines: Vec<OrderLine>,
     /// What it costs.
     pub total: Money,
+    /// How it is delivered, unless it is picked up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
 }
 
-/// An order's stock is reserved: it will be shipped.
+/// An order can be had: its stock is reserved for who picks it up, or it is paid for and on its way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OrderConfirmed {
     /// Which order.
@@ -89,7 +121,14 @@ pub struct OrderConfirmed {
     pub total: Money,
 }
 
-/// An order will not be shipped.
+/// An order that is picked up was paid for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OrderPaid {
+    /// Which order.
+    pub order_id: String,
+}
+
+/// The customer will not get the order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OrderCancelled {
     /// Which order.
@@ -109,13 +148,43 @@ pub enum CancelReason {
         /// Of what, and how much too little.
         shortages: Vec<Shortage>,
     },
+    /// Nobody paid for it in time.
+    Unpaid,
+    /// The card was not charged.
+    Declined {
+        /// Why, in the payment provider's words.
+        reason: String,
+    },
+    /// It cannot be brought to its address.
+    NotShipped {
+        /// Why, in the carrier's words.
+        reason: String,
+    },
+    /// It is worth so much that somebody has to approve of it, and nobody did.
+    NotApproved {
+        /// Why not.
+        reason: String,
+    },
+    /// Something broke, or took too long.
+    Failed {
+        /// What.
+        reason: String,
+    },
 }
 
 impl fmt::Display for CancelReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::OutOfStock { shortages } = self;
-        let shortages: Vec<_> = shortages.iter().map(ToString::to_string).collect();
-        f.write_str(&shortages.join("; "))
+        match self {
+            Self::OutOfStock { shortages } => {
+                let shortages: Vec<_> = shortages.iter().map(ToString::to_string).collect();
+                f.write_str(&shortages.join("; "))
+            }
+            Self::Unpaid => f.write_str("it was not paid in time"),
+            Self::Declined { reason } => write!(f, "the card was declined: {reason}"),
+            Self::NotShipped { reason } => write!(f, "it cannot be shipped: {reason}"),
+            Self::NotApproved { reason } => write!(f, "it was not approved: {reason}"),
+            Self::Failed { reason } => write!(f, "something went wrong: {reason}"),
+        }
     }
 }
 
@@ -128,6 +197,12 @@ pub enum BadOrder {
     /// There is nobody to ship it to.
     #[error("the order has no customer")]
     NoCustomer,
+    /// It is to be delivered, and there is nothing to pay it with.
+    #[error("the order is to be delivered and names no card")]
+    NoCard,
+    /// It is to be delivered nowhere.
+    #[error("the order is to be delivered and names no address")]
+    NoAddress,
     /// It asks for nothing.
     #[error("the order has no items")]
     NoItems,
@@ -185,6 +260,7 @@ impl PlaceOrder {
         if self.customer.trim().is_empty() {
             return Err(BadOrder::NoCustomer);
         }
+        self.delivery.as_ref().map_or(Ok(()), Delivery::check)?;
         if self.lines.is_empty() {
             return Err(BadOrder::NoItems);
         }
@@ -206,6 +282,7 @@ impl PlaceOrder {
             customer: self.customer,
             lines,
             total: Money { cents, currency },
+            delivery: self.delivery,
         })
     }
 }
@@ -243,6 +320,9 @@ pub struct Order {
     pub lines: Vec<OrderLine>,
     /// What it costs.
     pub total: Money,
+    /// How it is delivered, unless it is picked up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
     /// How far it is.
     pub status: OrderStatus,
 }
@@ -251,11 +331,13 @@ pub struct Order {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderStatus {
-    /// Accepted; its stock is not reserved yet.
+    /// Accepted; whether the customer can have it is not known yet.
     Placed,
-    /// Its stock is reserved.
+    /// Its stock is reserved; if it is delivered, it is paid for and on its way, too.
     Confirmed,
-    /// It will not be shipped.
+    /// It was to be picked up and is paid for.
+    Paid,
+    /// The customer will not get it.
     Cancelled,
 }
 
@@ -269,8 +351,8 @@ impl Entity for Order {
 
 impl From<OrderPlaced> for Order {
     fn from(placed: OrderPlaced) -> Self {
-        let OrderPlaced { order_id, customer, lines, total } = placed;
-        Self { id: order_id, customer, lines, total, status: OrderStatus::Placed }
+        let OrderPlaced { order_id, customer, lines, total, delivery } = placed;
+        Self { id: order_id, customer, lines, total, delivery, status: OrderStatus::Placed }
     }
 }
 
@@ -281,24 +363,65 @@ impl Order {
     /// # Errors
     /// [`BadOrder::AnotherOrderHasThisId`].
     pub fn check_same(&self, asked: &OrderPlaced) -> Result<(), BadOrder> {
-        let same = (&self.customer, &self.lines, self.total) == (&asked.customer, &asked.lines, asked.total);
+        let same = (&self.customer, &self.lines, self.total, &self.delivery)
+            == (&asked.customer, &asked.lines, asked.total, &asked.delivery);
         if same { Ok(()) } else { Err(BadOrder::AnotherOrderHasThisId { order_id: self.id.clone() }) }
     }
 
-    /// What the answer from the stock makes of the order: nothing, if it is settled already. The first
-    /// answer stands.
+    /// What the answer from the stock makes of the order: nothing, if it is settled already, or if it is
+    /// delivered, which its saga settles. The first answer stands.
     pub fn settle(&self, answer: &StockEvent) -> Option<OrderEvent> {
-        if self.status != OrderStatus::Placed {
+        if self.delivery.is_some() || self.status != OrderStatus::Placed {
             return None;
         }
-        let (order_id, customer) = (self.id.clone(), self.customer.clone());
-        Some(match answer {
-            StockEvent::Reserved(_) => OrderConfirmed { order_id, customer, total: self.total }.into(),
+        match answer {
+            StockEvent::Reserved(_) => Some(self.confirmed()),
             StockEvent::Depleted(depleted) => {
-                let reason = CancelReason::OutOfStock { shortages: depleted.shortages.clone() };
-                OrderCancelled { order_id, customer, reason }.into()
+                self.cancel(CancelReason::OutOfStock { shortages: depleted.shortages.clone() })
             }
-        })
+            StockEvent::Released(_) => None,
+        }
+    }
+
+    /// An order that is delivered is paid for and on its way: it is confirmed, unless it is settled already.
+    pub fn confirm_delivery(&self) -> Option<OrderEvent> {
+        let is_open = self.delivery.is_some() && self.status == OrderStatus::Placed;
+        is_open.then(|| self.confirmed())
+    }
+
+    /// Cancels the order, unless it is cancelled already or somebody has paid for it at the counter. What it
+    /// has reserved, charged or shipped is for the caller to undo.
+    pub fn cancel(&self, reason: CancelReason) -> Option<OrderEvent> {
+        let is_open = matches!(self.status, OrderStatus::Placed | OrderStatus::Confirmed);
+        let (order_id, customer) = (self.id.clone(), self.customer.clone());
+        is_open.then(|| OrderCancelled { order_id, customer, reason }.into())
+    }
+
+    /// Takes the payment for an order that is picked up: nothing, if it is paid already.
+    ///
+    /// # Errors
+    /// [`BadPayment`]: it cannot be paid, or not yet.
+    pub fn pay(&self) -> Result<Option<OrderEvent>, BadPayment> {
+        let order_id = self.id.clone();
+        if self.delivery.is_some() {
+            return Err(BadPayment::IsDelivered { order_id });
+        }
+        match self.status {
+            OrderStatus::Placed => Err(BadPayment::TooEarly { order_id }),
+            OrderStatus::Confirmed => Ok(Some(OrderPaid { order_id }.into())),
+            OrderStatus::Paid => Ok(None),
+            OrderStatus::Cancelled => Err(BadPayment::IsCancelled { order_id }),
+        }
+    }
+
+    /// The time to pay is over: an order that is picked up is cancelled, unless it is paid.
+    pub fn expire(&self) -> Option<OrderEvent> {
+        if self.delivery.is_some() { None } else { self.cancel(CancelReason::Unpaid) }
+    }
+
+    fn confirmed(&self) -> OrderEvent {
+        let (order_id, customer) = (self.id.clone(), self.customer.clone());
+        OrderConfirmed { order_id, customer, total: self.total }.into()
     }
 
     /// The order after an event that happened to it.
@@ -307,6 +430,7 @@ impl Order {
             OrderEvent::Placed(_) => OrderStatus::Placed,
             OrderEvent::Confirmed(_) => OrderStatus::Confirmed,
             OrderEvent::Cancelled(_) => OrderStatus::Cancelled,
+            OrderEvent::Paid(_) => OrderStatus::Paid,
         };
         Self { status, ..self }
     }
@@ -322,11 +446,35 @@ mod tests {
     }
 
     fn asked(lines: Vec<RequestedLine>) -> PlaceOrder {
-        PlaceOrder { order_id: "o-1".into(), customer: "ada".into(), currency: "EUR".into(), lines }
+        PlaceOrder {
+            order_id: "o-1".into(),
+            customer: "ada".into(),
+            currency: "EUR".into(),
+            lines,
+            delivery: None,
+            pay_by: None,
+        }
     }
 
     fn order() -> Order {
         asked(vec![line("mug-blue", 2, 1250)]).check().unwrap().into()
+    }
+
+    fn delivery(card: &str, address: &str) -> Delivery {
+        Delivery { card: card.into(), address: address.into() }
+    }
+
+    fn delivered() -> Order {
+        Order { delivery: Some(delivery("card-1", "12 Analytical Row")), ..order() }
+    }
+
+    const STATUSES: [OrderStatus; 4] =
+        [OrderStatus::Placed, OrderStatus::Confirmed, OrderStatus::Paid, OrderStatus::Cancelled];
+
+    /// In which states something makes an event of this order.
+    fn states_in_which(order: &Order, something: impl Fn(&Order) -> Option<OrderEvent>) -> Vec<OrderStatus> {
+        let in_state = |status: &OrderStatus| Order { status: *status, ..order.clone() };
+        STATUSES.into_iter().filter(|status| something(&in_state(status)).is_some()).collect()
     }
 
     #[test]
@@ -351,6 +499,8 @@ mod tests {
         for (bad, why) in [
             (PlaceOrder { order_id: " ".into(), ..asked(good()) }, "no id"),
             (PlaceOrder { customer: String::new(), ..asked(good()) }, "no customer"),
+            (PlaceOrder { delivery: Some(delivery(" ", "here")), ..asked(good()) }, "names no card"),
+            (PlaceOrder { delivery: Some(delivery("card-1", "")), ..asked(good()) }, "names no address"),
             (PlaceOrder { currency: "XTS".into(), ..asked(good()) }, "does not take the currency `XTS`"),
             (asked(vec![]), "no items"),
             (asked(too_many(MOST_LINES + 1)), "51 lines; the most is 50"),
@@ -374,6 +524,7 @@ mod tests {
         assert_eq!(confirmed.check_same(&again(2)), Ok(()));
         let error = confirmed.check_same(&again(3)).unwrap_err();
         assert_eq!(error, BadOrder::AnotherOrderHasThisId { order_id: "o-1".into() });
+        assert!(delivered().check_same(&again(2)).is_err(), "one is delivered, the other is not");
     }
 
     #[test]
@@ -388,5 +539,72 @@ mod tests {
             assert_eq!(settled.settle(&reserved), None);
             assert_eq!(settled.settle(&depleted), None);
         }
+    }
+
+    #[test]
+    fn the_stock_does_not_settle_an_order_that_is_delivered() {
+        let reserved = StockReserved { order_id: "o-1".into() }.into();
+        assert_eq!(delivered().settle(&reserved), None);
+        let confirmed = delivered().confirm_delivery().unwrap();
+        assert!(matches!(confirmed, OrderEvent::Confirmed(_)));
+        assert_eq!(states_in_which(&delivered(), Order::confirm_delivery), [OrderStatus::Placed]);
+        assert_eq!(states_in_which(&order(), Order::confirm_delivery), []);
+    }
+
+    #[test]
+    fn an_order_is_cancelled_once_and_never_after_it_was_paid() {
+        let reason = || CancelReason::Declined { reason: "no funds".into() };
+        let open = [OrderStatus::Placed, OrderStatus::Confirmed];
+        for order in [order(), delivered()] {
+            assert_eq!(states_in_which(&order, |order| order.cancel(reason())), open);
+            let cancelled = order.clone().after(&order.cancel(reason()).unwrap());
+            assert_eq!(cancelled.status, OrderStatus::Cancelled);
+        }
+    }
+
+    #[test]
+    fn only_an_unpaid_order_that_is_picked_up_expires() {
+        assert_eq!(states_in_which(&order(), Order::expire), [OrderStatus::Placed, OrderStatus::Confirmed]);
+        assert_eq!(states_in_which(&delivered(), Order::expire), []);
+        let Some(OrderEvent::Cancelled(cancelled)) = order().expire() else { panic!("it did not expire") };
+        assert_eq!(cancelled.reason.to_string(), "it was not paid in time");
+    }
+
+    #[test]
+    fn an_order_is_paid_once_its_stock_is_reserved_and_before_it_is_cancelled() {
+        let in_state = |status| Order { status, ..order() };
+        let order_id = || "o-1".to_owned();
+        let paid = in_state(OrderStatus::Confirmed).pay().unwrap().unwrap();
+        assert_eq!(paid, OrderPaid { order_id: order_id() }.into());
+        assert_eq!(order().after(&paid).status, OrderStatus::Paid);
+        assert_eq!(in_state(OrderStatus::Paid).pay(), Ok(None));
+        assert_eq!(order().pay(), Err(BadPayment::TooEarly { order_id: order_id() }));
+        let cancelled = in_state(OrderStatus::Cancelled).pay();
+        assert_eq!(cancelled, Err(BadPayment::IsCancelled { order_id: order_id() }));
+        assert_eq!(delivered().pay(), Err(BadPayment::IsDelivered { order_id: order_id() }));
+    }
+
+    #[test]
+    fn every_reason_to_cancel_reads_as_the_rest_of_a_sentence() {
+        let reason = || "no".to_owned();
+        for (why, text) in [
+            (CancelReason::Unpaid, "it was not paid in time"),
+            (CancelReason::Declined { reason: reason() }, "the card was declined: no"),
+            (CancelReason::NotShipped { reason: reason() }, "it cannot be shipped: no"),
+            (CancelReason::NotApproved { reason: reason() }, "it was not approved: no"),
+            (CancelReason::Failed { reason: reason() }, "something went wrong: no"),
+        ] {
+            assert_eq!(why.to_string(), text);
+        }
+    }
+
+    /// As it was stored before orders could be delivered.
+    #[test]
+    fn an_order_stored_long_ago_is_one_that_is_picked_up() {
+        let stored = r#"{"id":"o-1","customer":"ada","lines":[{"sku":"mug-blue","quantity":2,
+            "unit_price_cents":1250}],"total":{"cents":2500,"currency":"EUR"},"status":"placed"}"#;
+        assert_eq!(serde_json::from_str::<Order>(stored).unwrap(), order());
+        let written = serde_json::to_value(order()).unwrap();
+        assert_eq!(written, serde_json::from_str::<serde_json::Value>(stored).unwrap());
     }
 }

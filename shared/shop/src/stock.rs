@@ -3,7 +3,7 @@
 use crate::OrderLine;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use throughline_core::{Entity, EntityTable, Versioned, events};
+use throughline_core::{Context, Entity, EntityTable, Versioned, context::LoadError, events};
 
 events! {
     /// What became of an order's wish for stock. These happen to the order's [`Reservation`], not to one
@@ -11,6 +11,7 @@ events! {
     pub enum StockEvent of "reservation" {
         "stock.reserved" v1 => Reserved(StockReserved.order_id),
         "stock.depleted" v1 => Depleted(StockDepleted.order_id),
+        "stock.released" v1 => Released(StockReleased.order_id),
     }
 }
 
@@ -28,6 +29,13 @@ pub struct StockDepleted {
     pub order_id: String,
     /// Everything there is too little of; at least one.
     pub shortages: Vec<Shortage>,
+}
+
+/// What was set aside for an order is for sale again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StockReleased {
+    /// For which order it had been set aside.
+    pub order_id: String,
 }
 
 /// Too little of one article.
@@ -53,6 +61,7 @@ impl StockEvent {
         match self {
             Self::Reserved(reserved) => &reserved.order_id,
             Self::Depleted(depleted) => &depleted.order_id,
+            Self::Released(released) => &released.order_id,
         }
     }
 }
@@ -81,6 +90,22 @@ impl Stock {
         Self { sku: sku.into(), available: 0 }
     }
 
+    /// Loads the stock of each line's article, in the order of the lines.
+    ///
+    /// # Errors
+    /// [`LoadError`]: one of them could not be loaded.
+    pub async fn of_each(
+        lines: &[OrderLine],
+        context: &Context<'_>,
+    ) -> Result<Vec<Versioned<Self>>, LoadError> {
+        let mut stocks = Vec::with_capacity(lines.len());
+        for OrderLine { sku, .. } in lines {
+            let stock = context.load::<Self>(sku).await?;
+            stocks.push(stock.unwrap_or_else(|| Versioned::new(Self::none_of(sku))));
+        }
+        Ok(stocks)
+    }
+
     /// What is left after the line has taken its pieces.
     ///
     /// # Errors
@@ -90,6 +115,11 @@ impl Stock {
             Some(available) => Ok(Self { available, ..self.clone() }),
             None => Err(Shortage { sku: self.sku.clone(), wanted: line.quantity, available: self.available }),
         }
+    }
+
+    /// What there is after the line has given its pieces back.
+    pub fn put_back(&self, line: &OrderLine) -> Self {
+        Self { available: self.available.saturating_add(line.quantity), ..self.clone() }
     }
 }
 
@@ -101,6 +131,9 @@ pub struct Reservation {
     pub order_id: String,
     /// Whether everything it asks for is set aside.
     pub is_held: bool,
+    /// What was set aside. Empty in what was stored before reservations could be released.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<OrderLine>,
 }
 
 impl Entity for Reservation {
@@ -111,9 +144,42 @@ impl Entity for Reservation {
     }
 }
 
-impl From<&StockEvent> for Reservation {
-    fn from(event: &StockEvent) -> Self {
-        Self { order_id: event.order_id().to_owned(), is_held: matches!(event, StockEvent::Reserved(_)) }
+impl Reservation {
+    /// What an answer from the stock makes of an order's wish for these lines.
+    pub fn of(answer: &StockEvent, lines: Vec<OrderLine>) -> Self {
+        let order_id = answer.order_id().to_owned();
+        if matches!(answer, StockEvent::Reserved(_)) {
+            Self { order_id, is_held: true, lines }
+        } else {
+            Self::refused(order_id)
+        }
+    }
+
+    /// The order gets nothing, now or later: whoever would reserve for it finds that it has had its answer.
+    pub fn refused(order_id: impl Into<String>) -> Self {
+        Self { order_id: order_id.into(), is_held: false, lines: Vec::new() }
+    }
+
+    /// Puts everything back that is set aside: the event, and the stock that changed. Nothing, if nothing is
+    /// set aside any more.
+    ///
+    /// It is given the stock of each of its lines; [`released`](Self::released) is what is left of it.
+    pub fn release(&self, stocks: &[Versioned<Stock>]) -> Option<(StockEvent, Vec<Versioned<Stock>>)> {
+        if !self.is_held {
+            return None;
+        }
+        let put_back = |line: &OrderLine| {
+            let stock = stocks.iter().find(|stock| stock.value.sku == line.sku).cloned();
+            let stock = stock.unwrap_or_else(|| Versioned::new(Stock::none_of(&line.sku)));
+            stock.map(|stock| stock.put_back(line))
+        };
+        let event = StockReleased { order_id: self.order_id.clone() }.into();
+        Some((event, self.lines.iter().map(put_back).collect()))
+    }
+
+    /// The reservation after its release, which can happen once.
+    pub fn released(self) -> Self {
+        Self { is_held: false, ..self }
     }
 }
 
@@ -165,6 +231,29 @@ mod tests {
         let shortages = vec![shortage("mug", 3, 2), shortage("pot", 1, 0)];
         assert_eq!(event, StockDepleted { order_id: "o-1".into(), shortages }.into());
         assert!(left.is_empty());
-        assert!(!Reservation::from(&event).is_held);
+        assert!(!Reservation::of(&event, Vec::new()).is_held);
+    }
+
+    #[test]
+    fn a_reservation_is_released_once_and_puts_everything_back() {
+        let wishes = [wish("mug", 2, 2), wish("tea", 1, 5)];
+        let lines = wishes.iter().map(|(line, _)| line.clone()).collect();
+        let (event, left) = reserve("o-1", wishes);
+        let reservation = Reservation::of(&event, lines);
+
+        let (event, back) = reservation.release(&left).unwrap();
+        assert_eq!(event, StockReleased { order_id: "o-1".into() }.into());
+        assert_eq!(back, [stock("mug", 2), stock("tea", 5)]);
+        assert_eq!(reservation.released().release(&back), None);
+        assert_eq!(Reservation::refused("o-1").release(&back), None);
+    }
+
+    /// As it was stored before reservations could be released.
+    #[test]
+    fn a_reservation_stored_long_ago_is_read() {
+        let stored = r#"{"order_id":"o-1","is_held":true}"#;
+        let read: Reservation = serde_json::from_str(stored).unwrap();
+        assert_eq!(read, Reservation { order_id: "o-1".into(), is_held: true, lines: Vec::new() });
+        assert_eq!(serde_json::to_string(&read).unwrap(), stored);
     }
 }

@@ -10,7 +10,7 @@ use throughline_core::{
     identity::emitted_id,
     message::WireForm,
 };
-use throughline_shop::{OrderCommand, OrderEvent, Stock, StockEvent};
+use throughline_shop::{Checkout, Order, OrderCommand, OrderEvent, PaymentCommand, Stock, StockEvent};
 
 /// What a file in `events/` is, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,8 @@ fn samples() -> BTreeMap<String, Sample> {
 }
 
 fn catalogue() -> Vec<MessageType> {
-    [OrderCommand::CATALOGUE, OrderEvent::CATALOGUE, StockEvent::CATALOGUE].concat()
+    [OrderCommand::CATALOGUE, PaymentCommand::CATALOGUE, OrderEvent::CATALOGUE, StockEvent::CATALOGUE]
+        .concat()
 }
 
 fn open(text: &str) -> Result<EncodedEnvelope, DecodeError> {
@@ -72,6 +73,8 @@ fn read_and_write(text: &str) -> Result<Value, DecodeError> {
     };
     if has(OrderCommand::CATALOGUE) {
         through::<OrderCommand>(opened)
+    } else if has(PaymentCommand::CATALOGUE) {
+        through::<PaymentCommand>(opened)
     } else if has(OrderEvent::CATALOGUE) {
         through::<OrderEvent>(opened)
     } else {
@@ -149,6 +152,14 @@ fn the_orders_for_the_demo_end_as_their_names_say() {
             .iter()
             .all(|line| stock.iter().any(|item| item.sku == line.sku && item.available >= line.quantity))
     };
+    for name in ["unpaid", "delivery", "declined", "undeliverable", "answer-lost", "high-value"] {
+        let name = format!("order.place.v1.{name}");
+        assert!(is_in_stock(&name), "{name}");
+        let checkout = Checkout::of(&Order::from(check(&name).unwrap()));
+        assert_eq!(checkout.is_none(), name.ends_with("unpaid"), "{name}");
+        let needs_approval = checkout.is_some_and(|checkout| checkout.needs_approval);
+        assert_eq!(needs_approval, name.ends_with("high-value"), "{name}");
+    }
     assert!(is_in_stock("order.place.v1"));
     assert!(!is_in_stock("order.place.v1.out-of-stock"));
     let reason = check("order.place.v1.negative-quantity").unwrap_err().to_string();
@@ -157,7 +168,7 @@ fn the_orders_for_the_demo_end_as_their_names_say() {
 
 /// Someone who looks at the samples sees one order's line, with the very ids it has when it runs.
 #[test]
-fn the_samples_of_the_first_order_are_one_line() {
+fn the_samples_of_an_order_are_one_line() {
     let samples = samples();
     let attributes = |name: &str| open(&samples[name].text).unwrap().attributes;
     for (parent, handler, child) in [
@@ -165,6 +176,10 @@ fn the_samples_of_the_first_order_are_one_line() {
         ("order.placed.v1", "reserve-stock", "stock.reserved.v1"),
         ("stock.reserved.v1", "confirm-order", "order.confirmed.v1"),
         ("stock.depleted.v1", "confirm-order", "order.cancelled.v1"),
+        ("order.pay.v1", "await-payment", "order.paid.v1"),
+        ("order.place.v1.unpaid", "place-order", "order.expire.v1"),
+        ("order.expire.v1", "await-payment", "order.cancelled.v1.unpaid"),
+        ("order.expire.v1", "await-payment", "stock.released.v1"),
     ] {
         let (parent, child) = (attributes(parent), attributes(child));
         let id = emitted_id(&parent, handler, &child.message_type, child.subject.as_deref(), 0);

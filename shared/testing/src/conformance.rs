@@ -77,6 +77,7 @@ macro_rules! ledger_conformance {
                 two_handlers_of_one_message_do_not_meet,
                 one_failed_commit_of_a_batch_leaves_the_others_alone,
                 events_and_commands_are_in_the_log_with_their_destinations,
+                what_is_scheduled_started_and_answered_is_in_the_log_as_it_is,
                 events_of_a_saved_aggregate_keep_their_sequences,
             ]
             versions: [

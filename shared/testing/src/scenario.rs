@@ -1,9 +1,10 @@
 //! Given / when / then, over the real main path and the in-memory ledger.
 
 use crate::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime};
+use serde::Serialize;
 use serde_json::Value;
 use throughline_core::{
-    Command, Entity, Envelope, Handler, Message, Record, Verdict, Version,
+    Command, Entity, Envelope, Handler, Message, Record, SagaInput, Timestamp, Verdict, Version,
     ledger::{Destination, Outgoing},
     ports::{Ports, Time as _},
     process::{RetryCause, Settings, process},
@@ -143,6 +144,50 @@ impl<H: Handler> Ran<H> {
         this
     }
 
+    /// Exactly these sagas of one kind were started, in this order.
+    #[track_caller]
+    pub fn then_starts<I: SagaInput>(self, expected: impl IntoIterator<Item = I>) -> Self {
+        let this = self.then_done();
+        let machine = Destination::StateMachine(I::SAGA.into());
+        let sent = this.sent().into_iter().filter(|outgoing| outgoing.destination == machine);
+        // An input need not be comparable: what counts is what the saga will read.
+        let found: Vec<Value> = sent.map(|outgoing| json(&outgoing.envelope.data)).collect();
+        let expected: Vec<Value> = expected.into_iter().map(|input| json(&input)).collect();
+        assert_eq!(found, expected, "the saga `{}` was started otherwise", I::SAGA);
+        this
+    }
+
+    /// Exactly these commands were scheduled for their receiver, each not before its time, in this order.
+    #[track_caller]
+    pub fn then_schedules<C: Command>(self, expected: impl IntoIterator<Item = (C, Timestamp)>) -> Self {
+        let this = self.then_done();
+        let time = |outgoing: &Outgoing| match &outgoing.destination {
+            Destination::Scheduled { queue, at } if queue == C::QUEUE => Some(*at),
+            _ => None,
+        };
+        let times: Vec<Timestamp> = this.sent().iter().filter_map(time).collect();
+        let commands: Vec<C> = this.messages(|outgoing| time(outgoing).is_some());
+        let found: Vec<(C, Timestamp)> = commands.into_iter().zip(times).collect();
+        let expected: Vec<(C, Timestamp)> = expected.into_iter().collect();
+        assert_eq!(found, expected, "other commands were scheduled for `{}`", C::QUEUE);
+        this
+    }
+
+    /// Exactly these scheduled commands were taken back from their receiver, in this order. Of each, type and
+    /// subject count: what else it holds does not matter.
+    #[track_caller]
+    pub fn then_cancels_scheduled<C: Command>(self, expected: impl IntoIterator<Item = C>) -> Self {
+        let this = self.then_done();
+        let queue = Destination::Unscheduled { queue: C::QUEUE.into() };
+        let found: Vec<C> = this.messages(|outgoing| outgoing.destination == queue);
+        let found: Vec<_> = found.iter().map(|command| (command.message_type(), command.subject())).collect();
+        let expected: Vec<C> = expected.into_iter().collect();
+        let expected: Vec<_> =
+            expected.iter().map(|command| (command.message_type(), command.subject())).collect();
+        assert_eq!(found, expected, "other commands were taken back from `{}`", C::QUEUE);
+        this
+    }
+
     /// The entity is stored like this.
     #[track_caller]
     pub fn then_saved<T: Entity>(self, expected: T) -> Self {
@@ -151,7 +196,6 @@ impl<H: Handler> Ran<H> {
         let Some(found) = found else {
             panic!("{} `{}` is not stored", T::KIND, expected.id());
         };
-        let json = |entity: &T| serde_json::to_value(entity).unwrap_or(Value::Null);
         assert_eq!(json(&found), json(&expected), "{} `{}` is stored otherwise", T::KIND, expected.id());
         this
     }
@@ -219,18 +263,21 @@ impl<H: Handler> Ran<H> {
         &self.scenario.ledger
     }
 
-    fn messages<M: Message>(&self, wanted: impl Fn(&Outgoing) -> bool) -> Vec<M> {
-        self.scenario
-            .ledger
-            .log()
-            .into_iter()
-            .skip(self.log_before)
-            .filter(wanted)
-            .map(|outgoing| {
-                let Envelope { attributes, data } = outgoing.envelope;
-                M::decode(&attributes.message_type, attributes.schema_version, &data)
-                    .unwrap_or_else(|error| panic!("what was emitted cannot be read back: {error}"))
-            })
-            .collect()
+    /// What was sent since the scenario's last message arrived.
+    fn sent(&self) -> Vec<Outgoing> {
+        self.scenario.ledger.log().split_off(self.log_before)
     }
+
+    fn messages<M: Message>(&self, wanted: impl Fn(&Outgoing) -> bool) -> Vec<M> {
+        let read = |outgoing: Outgoing| {
+            let Envelope { attributes, data } = outgoing.envelope;
+            M::decode(&attributes.message_type, attributes.schema_version, &data)
+                .unwrap_or_else(|error| panic!("what was emitted cannot be read back: {error}"))
+        };
+        self.sent().into_iter().filter(wanted).map(read).collect()
+    }
+}
+
+fn json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or(Value::Null)
 }

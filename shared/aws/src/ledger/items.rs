@@ -193,7 +193,7 @@ fn outgoing(envelope: Option<&str>, destination: Option<&str>) -> Result<Outgoin
         .map_err(|error| format!("the log entry's `{}` is no CloudEvent: {error}", layout::ENVELOPE))?;
     let destination = layout::destination_from(destination).ok_or_else(|| {
         let name = layout::DESTINATION;
-        format!("the log entry's `{name}` is `{destination}`, neither `bus` nor `queue:<name>`")
+        format!("the log entry's `{name}` is no destination of ours: `{destination}`")
     })?;
     Ok(Outgoing { destination, envelope })
 }

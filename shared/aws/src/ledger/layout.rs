@@ -6,7 +6,7 @@
 //! | entity | `<kind>#<id>` | `state` |
 //! | event of an aggregate saved with it | `<kind>#<id>` of the aggregate | `event#<sequence>`, 20 digits |
 //! | other event | the claim's | `event#<ordinal>#<owner token>` |
-//! | command | the claim's | `command#<ordinal>#<owner token>` |
+//! | command, now or later; start of a saga; answer to a task | the claim's | `command#<ordinal>#<owner token>` |
 //!
 //! The owner token makes a message that is emitted again, after its claim expired, an item of its own: the
 //! table's stream reports an insertion, and the relay publishes it.
@@ -72,7 +72,8 @@ pub const FINISHED_AT: &str = "finished_at";
 
 /// A message in the log: the whole CloudEvent as JSON text.
 pub const ENVELOPE: &str = "envelope";
-/// Where it is going: `bus` or `queue:<name>`.
+/// Where it is going: `bus`, `queue:<name>`, `scheduled:<RFC 3339>|<name>`, `unscheduled:<name>`,
+/// `state-machine:<name>` or `task:<token>`.
 pub const DESTINATION: &str = "destination";
 /// Its id.
 pub const ID: &str = "id";
@@ -118,10 +119,7 @@ pub(crate) fn message_keys(
     ordinal: usize,
     outgoing: &Outgoing,
 ) -> (String, String) {
-    let prefix = match outgoing.destination {
-        Destination::Bus => EVENT_PREFIX,
-        _ => COMMAND_PREFIX,
-    };
+    let prefix = if outgoing.destination == Destination::Bus { EVENT_PREFIX } else { COMMAND_PREFIX };
     match aggregate_of(outgoing) {
         Some((kind, id, sequence)) => {
             (aggregate_partition(kind, id), format!("{EVENT_PREFIX}{sequence:020}"))
@@ -144,7 +142,7 @@ pub(crate) fn destination_text(destination: &Destination) -> String {
     match destination {
         Destination::Bus => "bus".to_owned(),
         Destination::Queue(name) => format!("queue:{name}"),
-        Destination::Scheduled { queue, at } => format!("scheduled:{at}:{queue}"),
+        Destination::Scheduled { queue, at } => format!("scheduled:{at}|{queue}"),
         Destination::Unscheduled { queue } => format!("unscheduled:{queue}"),
         Destination::StateMachine(name) => format!("state-machine:{name}"),
         Destination::Task { token } => format!("task:{token}"),
@@ -153,11 +151,22 @@ pub(crate) fn destination_text(destination: &Destination) -> String {
 
 /// A destination from its text.
 pub(crate) fn destination_from(text: &str) -> Option<Destination> {
-    match text.split_once(':') {
-        None if text == "bus" => Some(Destination::Bus),
-        Some(("queue", name)) if !name.is_empty() => Some(Destination::Queue(name.to_owned())),
-        _ => None,
+    if text == "bus" {
+        return Some(Destination::Bus);
     }
+    let (kind, rest) = text.split_once(':')?;
+    let name = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    Some(match kind {
+        "queue" => Destination::Queue(name(rest)?),
+        "scheduled" => {
+            let (at, queue) = rest.split_once('|')?; // a time has no such sign
+            Destination::Scheduled { queue: name(queue)?, at: at.parse().ok()? }
+        }
+        "unscheduled" => Destination::Unscheduled { queue: name(rest)? },
+        "state-machine" => Destination::StateMachine(name(rest)?),
+        "task" => Destination::Task { token: name(rest)? },
+        _ => return None,
+    })
 }
 
 /// RFC 3339 with nine decimals: a text that sorts as time.
@@ -195,12 +204,50 @@ mod tests {
         assert!(earlier < later, "{earlier} {later}");
     }
 
+    fn destinations(name: &str) -> Vec<Destination> {
+        let at = |text: &str| text.parse().expect("a time");
+        vec![
+            Destination::Bus,
+            Destination::Queue(name.into()),
+            Destination::Scheduled { queue: name.into(), at: at("2026-01-02T03:04:05Z") },
+            Destination::Scheduled { queue: name.into(), at: at("2026-01-02T03:04:05.123456789Z") },
+            Destination::Scheduled { queue: name.into(), at: at("-000044-03-15T12:00:00Z") },
+            Destination::Unscheduled { queue: name.into() },
+            Destination::StateMachine(name.into()),
+            Destination::Task { token: name.into() },
+        ]
+    }
+
     #[test]
     fn destinations_are_read_back_from_their_text() {
-        for destination in [Destination::Bus, Destination::Queue("a:b".into())] {
-            assert_eq!(destination_from(&destination_text(&destination)), Some(destination));
+        for name in ["place-order", "a:b", "a|b", "|", ":", " ", "bus", "queue:x", "größe", "AAAA+/=:\n"] {
+            for destination in destinations(name) {
+                assert_eq!(destination_from(&destination_text(&destination)), Some(destination));
+            }
         }
-        assert_eq!(destination_from("queue:"), None);
-        assert_eq!(destination_from("bus:x"), None);
+    }
+
+    #[test]
+    fn what_is_no_destination_is_none() {
+        for destination in destinations("").into_iter().skip(1) {
+            assert_eq!(destination_from(&destination_text(&destination)), None, "{destination:?}");
+        }
+        let times = ["scheduled:orders", "scheduled:tomorrow|orders", "scheduled:2026-01-02|orders"];
+        for text in ["", "bus:x", "queue", "topic:x", "Bus"].into_iter().chain(times) {
+            assert_eq!(destination_from(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_but_an_event_has_the_sort_key_of_a_command() {
+        let owner = OwnerToken::from_random(1);
+        for destination in destinations("x") {
+            let attributes = throughline_core::Attributes::new("e-1", "shop", "t");
+            let data = serde_json::value::to_raw_value(&()).expect("JSON");
+            let envelope = throughline_core::Envelope { attributes, data };
+            let is_event = destination == Destination::Bus;
+            let (_, sort) = message_keys("claim#x", &owner, 7, &Outgoing { destination, envelope });
+            assert!(sort.starts_with(if is_event { "event#0007#" } else { "command#0007#" }), "{sort}");
+        }
     }
 }

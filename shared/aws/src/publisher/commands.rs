@@ -1,6 +1,6 @@
 //! Commands, to their receivers' queues.
 
-use super::{AwsPublisher, CallError, Encoded, call_error, failed_entry, group_of};
+use super::{AwsPublisher, CallError, call_error, failed_entry, group_of, plan::Encoded};
 use crate::{describe, sqs_text};
 use aws_sdk_sqs::{error::ProvideErrorMetadata as _, types::SendMessageBatchRequestEntry};
 use throughline_core::relay::Delivery;
@@ -47,7 +47,8 @@ fn entry(
         .id(at.to_string())
         .message_body(sqs_text::body(&command.text));
     if !sqs_text::is_fifo(queue_url) {
-        return entry.build();
+        let delay = i32::try_from(command.delay.as_secs()).unwrap_or(i32::MAX);
+        return entry.set_delay_seconds((delay > 0).then_some(delay)).build();
     }
     let id = &command.outgoing.envelope.attributes.id;
     entry.message_group_id(group_of(command.outgoing)).message_deduplication_id(sqs_text::fifo_id(id)).build()

@@ -1,6 +1,6 @@
 //! Events, to the bus.
 
-use super::{AwsPublisher, CallError, Encoded, call_error, failed_entry};
+use super::{AwsPublisher, CallError, call_error, failed_entry, plan::Encoded};
 use crate::describe;
 use aws_sdk_eventbridge::{
     error::ProvideErrorMetadata as _,

@@ -1,7 +1,10 @@
+mod schedules;
+mod step_functions;
+
 use super::*;
 use crate::fake::{Answer, Fake, error};
 use serde_json::{Value, json};
-use throughline_core::{Attributes, Envelope, Timestamp};
+use throughline_core::{Attributes, Envelope, Timestamp, ledger::Destination};
 
 const QUEUE: &str = "https://sqs.example/1/orders";
 const FIFO_QUEUE: &str = "https://sqs.example/1/orders.fifo";

@@ -58,7 +58,7 @@ impl<T: Serialize> CallbackId<T> {
                 let token = token.clone();
                 Ok(Waiting { record, token, answer: PhantomData })
             }
-            StepOutcome::Done { .. } | StepOutcome::Rejected { .. } | StepOutcome::Doubtful { .. } => {
+            StepOutcome::Done { .. } | StepOutcome::Rejected { .. } => {
                 Err(Failure::reject(format!("`{}` was answered already", self.id)).named("AnsweredAlready"))
             }
             StepOutcome::Voided => {
@@ -95,7 +95,11 @@ impl<T: Serialize> Waiting<T> {
 
     /// Refuses: the step is rejected, and what was done before it is undone.
     pub fn refuse<E>(self, error_type: impl Into<String>, reason: impl Into<String>) -> Effects<E> {
-        self.settle(StepOutcome::Rejected { error_type: error_type.into(), reason: reason.into() })
+        self.settle(StepOutcome::Rejected {
+            error_type: error_type.into(),
+            reason: reason.into(),
+            may_have_happened: false,
+        })
     }
 
     fn settle<E>(self, outcome: StepOutcome) -> Effects<E> {
@@ -111,14 +115,9 @@ pub(crate) const ANSWER_TYPE: &str = "saga.answer";
 pub(crate) fn answer_task<E>(token: String, outcome: &StepOutcome) -> Effects<E> {
     let answer = match outcome {
         StepOutcome::Done { output } => TaskAnswer::Success { output: super::shown(output) },
-        StepOutcome::Rejected { error_type, reason } => TaskAnswer::Failure {
-            error: error_type::REJECTED.to_owned(),
-            cause: format!("{error_type}: {reason}"),
-        },
-        StepOutcome::Doubtful { error_type, reason } => TaskAnswer::Failure {
-            error: error_type::FAILED.to_owned(),
-            cause: format!("{error_type}: {reason}"),
-        },
+        StepOutcome::Rejected { reason, .. } => {
+            TaskAnswer::Failure { error: error_type::REJECTED.to_owned(), cause: reason.clone() }
+        }
         StepOutcome::Voided | StepOutcome::Waiting { .. } => return Effects::none(),
     };
     let send = CommandSend {

@@ -48,6 +48,7 @@ pub struct Saga<P> {
 }
 
 /// One after another, the parts of a saga.
+#[expect(clippy::large_enum_variant, reason = "a process has a handful of them")]
 pub(crate) enum Stage<P> {
     Step(Step<P>),
     /// `misplaced` is a stage that cannot be in a group.
@@ -147,7 +148,7 @@ impl<P: Send + Sync + 'static> Saga<P> {
             input_fields: wiring::fields_of::<I>(),
             tables: &[],
             deadline: Duration::from_hours(1),
-            worker_time_limit: Duration::from_secs(60),
+            worker_time_limit: Duration::from_mins(1),
             stages: Vec::new(),
             ending: None,
         }
@@ -258,6 +259,11 @@ impl<P: Send + Sync + 'static> Saga<P> {
     /// Its name.
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The tables of their own that its steps' entities are in.
+    pub fn own_tables(&self) -> &'static [&'static str] {
+        self.tables
     }
 
     /// Whether everything fits: names, what each step reads, limits.

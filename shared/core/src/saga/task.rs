@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 /// The names of the errors that a worker answers with: what a state machine's `Retry` and `Catch` match.
 pub mod error_type {
-    /// The step was refused for good the first time it was tried, and changed nothing. Not tried again, and not undone.
+    /// The step was refused for good the first time it was tried, and changed nothing. Not tried again, and not
+    /// undone.
     pub const REJECTED: &str = "Saga.Rejected";
     /// It failed in a way that may pass.
     pub const TRANSIENT: &str = "Saga.Transient";
@@ -15,8 +16,8 @@ pub mod error_type {
     pub const TIMED_OUT: &str = "Saga.TimedOut";
     /// Another invocation holds the step's claim, or died holding it: its lease will end.
     pub const BUSY: &str = "Saga.Busy";
-    /// It ran, and what it decided can never be committed; or it was refused when tried again, and what came
-    /// of the attempts before is not known. Not tried again; undone.
+    /// It will never succeed, and may have taken effect: it ran, and what it decided can never be committed, or
+    /// it was refused after an attempt whose answer is not known. Not tried again; undone.
     pub const FAILED: &str = "Saga.Failed";
     /// The saga's deadline has passed.
     pub const DEADLINE_PASSED: &str = "Saga.DeadlinePassed";

@@ -127,10 +127,7 @@ impl<P> Saga<P> {
             deadline: self.deadline,
             worker_time_limit: self.worker_time_limit,
             stages: self.stages.iter().map(stage).collect(),
-            ending: self
-                .ending
-                .as_ref()
-                .map(|ending| EndingView { name: ending.name, retry: ending.retry }),
+            ending: self.ending.as_ref().map(|ending| EndingView { name: ending.name, retry: ending.retry }),
         }
     }
 }

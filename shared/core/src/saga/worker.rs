@@ -17,6 +17,7 @@ use crate::{
     BoxError, Failure, Timestamp,
     dead_letter::{DeadLetter, DeadLetters},
     entity::EntityKey,
+    ledger::Stored,
     ports::Ports,
     process::{Record, RetryCause, Settings, Verdict, process},
 };
@@ -187,7 +188,9 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         let Some(undo) = &step.undo else { return self.cannot_be_undone(step, outcome) };
         let output = match outcome {
             Some(StepOutcome::Done { output }) => Some(output),
-            Some(StepOutcome::Rejected { .. }) => return Ok(json!({ "skipped": "it was rejected" })),
+            Some(StepOutcome::Rejected { may_have_happened: false, .. }) => {
+                return Ok(json!({ "skipped": "it was rejected" }));
+            }
             _ if step.is_effects_only => return Ok(json!({ "skipped": "it changed nothing" })),
             _ => None,
         };
@@ -337,7 +340,7 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
             Some(Err(error)) => return Err(transient(error.to_string())),
             None => return Err(transient("the ledger gave no answer".to_owned())),
         };
-        let record = stored.map(|stored| stored.read::<StepRecord>(&key)).transpose();
+        let record = stored.map(Stored::read::<StepRecord>).transpose();
         let record = record.map_err(|error| TaskError::new(error_type::NOT_UNDERSTOOD, error.to_string()))?;
         Ok(record.map(|record| record.value.outcome))
     }
@@ -346,12 +349,10 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         match outcome {
             StepOutcome::Done { output } => Ok(json!({ "output": shown(&output) })),
             StepOutcome::Waiting { .. } => Ok(json!({ "waiting": self.task.step })),
-            StepOutcome::Rejected { error_type, reason } => {
-                Err(TaskError::new(error_type::REJECTED, format!("{error_type}: {reason}")))
+            StepOutcome::Rejected { reason, may_have_happened: true, .. } => {
+                Err(TaskError::new(error_type::FAILED, reason))
             }
-            StepOutcome::Doubtful { error_type, reason } => {
-                Err(TaskError::new(error_type::FAILED, format!("{error_type}: {reason}")))
-            }
+            StepOutcome::Rejected { reason, .. } => Err(TaskError::new(error_type::REJECTED, reason)),
             StepOutcome::Voided => Err(TaskError::new(error_type::VOIDED, "its undo came first")),
         }
     }

@@ -12,7 +12,7 @@ use serde_json::json;
 use throughline_core::{
     Version,
     identity::ClaimKey,
-    ledger::{Claim, Commit, CommitOutcome, Destination, Save},
+    ledger::{Claim, Commit, CommitOutcome, Destination, Outgoing, Save},
 };
 
 /// The claim, the entity and the event are all there.
@@ -158,6 +158,34 @@ pub async fn events_and_commands_are_in_the_log_with_their_destinations(ledger: 
     }
     let queues = log.iter().filter(|message| message.destination != Destination::Bus).count();
     assert_eq!(queues, 2);
+}
+
+/// Names and tokens may hold anything, also what a ledger sets the parts of a destination apart with.
+pub async fn what_is_scheduled_started_and_answered_is_in_the_log_as_it_is(ledger: &dyn LedgerUnderTest) {
+    let at = |text: &str| text.parse().expect("a time");
+    let claim = claim("e-1");
+    let destinations = [
+        Destination::Scheduled { queue: "await-payment".into(), at: at("2999-01-02T03:04:05.000000001Z") },
+        Destination::Scheduled { queue: "a:b|c".into(), at: at("2026-01-02T03:04:05Z") },
+        Destination::Unscheduled { queue: "await-payment".into() },
+        Destination::StateMachine("checkout:2".into()),
+        Destination::Task { token: "AAAA:b|c+/=".into() },
+    ];
+    let outgoing: Vec<_> = destinations
+        .into_iter()
+        .enumerate()
+        .map(|(number, destination)| Outgoing {
+            destination,
+            ..command(&claim, "order.do", &number.to_string())
+        })
+        .collect();
+    let sends = Commit { outgoing: outgoing.clone(), ..bare(claim) };
+    assert_eq!(commit(ledger, &sends).await, CommitOutcome::Committed);
+    let log = ledger.log().await;
+    assert_eq!(log.len(), outgoing.len());
+    for message in &outgoing {
+        assert!(log.contains(message), "{message:?} is not in {log:?}");
+    }
 }
 
 /// The sequence of an aggregate's events is its own, across commits.

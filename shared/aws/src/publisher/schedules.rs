@@ -1,0 +1,183 @@
+//! Commands for later: held back by their queue, or kept by EventBridge Scheduler.
+
+use super::{CallError, call_error, group_of};
+use crate::{describe, ledger::layout, sqs_text};
+use aws_sdk_scheduler::{
+    error::{BuildError, ProvideErrorMetadata, SdkError},
+    types::{
+        ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy,
+        SqsParameters, Target,
+    },
+};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use throughline_core::{Timestamp, ledger::Outgoing, ports::Time, relay::Delivery};
+
+/// The longest that SQS holds a message back: `DelaySeconds` is at most 900.
+pub const LONGEST_DELAY: Duration = Duration::from_mins(15);
+
+/// How often, and for how long, EventBridge Scheduler tries to reach a queue: the most there is.
+const MOST_RETRIES: i32 = 185;
+const LONGEST_RETRIED: Duration = Duration::from_hours(24);
+
+/// What EventBridge Scheduler puts a value in place of, wherever it stands in an input.
+const KEYWORD_START: &str = "<aws.scheduler.";
+
+pub(super) const NOT_SET_UP: &str = "commands for later are not set up: set THROUGHLINE_SCHEDULE_GROUP";
+
+/// How commands are kept until they are due.
+///
+/// A command that is due within [`longest_delay`](Self::longest_delay), or should have been long ago, goes to its
+/// queue at once with a delay, to the second. One that is due later, or any time later if its queue is FIFO (which
+/// knows no delay of single messages), becomes a one-time schedule of EventBridge Scheduler: it sends the same body
+/// to the queue within the minute that follows, and is gone then. Neither is ever early. A FIFO queue that
+/// commands are scheduled to must have content-based deduplication, which EventBridge Scheduler relies on.
+///
+/// Scheduling a command of the same type about the same subject replaces the schedule, and taking it back deletes
+/// it. There may be none: it was never there, or it has fired. What SQS already holds back cannot be taken back: it
+/// will be delivered, and whoever receives it asks whether it is still wanted.
+#[derive(Clone)]
+pub struct Schedules {
+    /// EventBridge Scheduler.
+    pub client: aws_sdk_scheduler::Client,
+    /// The name of the schedule group.
+    pub group: String,
+    /// The role that EventBridge Scheduler sends to the queues with.
+    pub role_arn: String,
+    /// The queue for what cannot be sent: a standard one, which the role may send to as well.
+    pub dead_letter_arn: String,
+    /// The ARN of the queue of each logical name.
+    pub target_arns: BTreeMap<String, String>,
+    /// What is due later than this is kept by EventBridge Scheduler. [`LONGEST_DELAY`] at most.
+    pub longest_delay: Duration,
+    /// The clock that says how long it is until something is due.
+    pub time: Arc<dyn Time>,
+}
+
+/// A command to keep.
+pub(super) struct Schedule<'a> {
+    pub(super) name: String,
+    pub(super) target_arn: &'a str,
+    pub(super) is_fifo: bool,
+    pub(super) at: Timestamp,
+    pub(super) outgoing: &'a Outgoing,
+    pub(super) text: String,
+}
+
+impl Schedules {
+    /// How long a queue is to hold back what is due then: whole seconds, rounded up. Nothing if it cannot.
+    pub(super) fn delay(&self, at: Timestamp, queue_url: &str) -> Option<Duration> {
+        let left = self.left_until(at);
+        let left = Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0));
+        let longest =
+            if sqs_text::is_fifo(queue_url) { Duration::ZERO } else { self.longest_delay.min(LONGEST_DELAY) };
+        (left <= longest).then_some(left)
+    }
+
+    fn left_until(&self, at: Timestamp) -> Duration {
+        // What is negative is no `Duration`: it is due.
+        at.duration_since(self.time.now()).try_into().unwrap_or(Duration::ZERO)
+    }
+
+    /// Makes a schedule, or changes the one that there is.
+    pub(super) async fn keep(&self, schedule: Schedule<'_>) -> Delivery {
+        let kept = match self.create(&schedule).await {
+            Err(error) if error.code == "ConflictException" => self.update(&schedule).await,
+            other => other,
+        };
+        match kept {
+            Ok(()) => Delivery::Accepted,
+            // A time that has just passed is nothing to refuse a command for: the next try sends it.
+            Err(error) if self.left_until(schedule.at).is_zero() => Delivery::Retry(error.reason),
+            Err(error) => error.delivery(),
+        }
+    }
+
+    async fn create(&self, schedule: &Schedule<'_>) -> Result<(), CallError> {
+        let call = self
+            .client
+            .create_schedule()
+            .group_name(&self.group)
+            .name(&schedule.name)
+            .schedule_expression(expression(schedule.at))
+            .schedule_expression_timezone("UTC")
+            .flexible_time_window(to_the_minute()?)
+            .action_after_completion(ActionAfterCompletion::Delete)
+            .target(self.target(schedule)?);
+        call.send().await.map(drop).map_err(|error| failed(&error))
+    }
+
+    async fn update(&self, schedule: &Schedule<'_>) -> Result<(), CallError> {
+        let call = self
+            .client
+            .update_schedule()
+            .group_name(&self.group)
+            .name(&schedule.name)
+            .schedule_expression(expression(schedule.at))
+            .schedule_expression_timezone("UTC")
+            .flexible_time_window(to_the_minute()?)
+            .action_after_completion(ActionAfterCompletion::Delete)
+            .target(self.target(schedule)?);
+        call.send().await.map(drop).map_err(|error| failed(&error))
+    }
+
+    /// Deletes a schedule, if there is one.
+    pub(super) async fn take_back(&self, name: &str) -> Delivery {
+        let call = self.client.delete_schedule().group_name(&self.group).name(name);
+        match call.send().await.map_err(|error| failed(&error)) {
+            Ok(_) => Delivery::Accepted,
+            Err(error) if error.code == "ResourceNotFoundException" => Delivery::Accepted,
+            Err(error) => error.delivery(),
+        }
+    }
+
+    fn target(&self, schedule: &Schedule<'_>) -> Result<Target, BuildError> {
+        let group = schedule.is_fifo.then(|| group_of(schedule.outgoing));
+        let retries = RetryPolicy::builder()
+            .maximum_retry_attempts(MOST_RETRIES)
+            .maximum_event_age_in_seconds(i32::try_from(LONGEST_RETRIED.as_secs()).unwrap_or(i32::MAX));
+        Target::builder()
+            .arn(schedule.target_arn)
+            .role_arn(&self.role_arn)
+            .input(input(&schedule.text))
+            .retry_policy(retries.build())
+            .dead_letter_config(DeadLetterConfig::builder().arn(&self.dead_letter_arn).build())
+            .set_sqs_parameters(group.map(|group| SqsParameters::builder().message_group_id(group).build()))
+            .build()
+    }
+}
+
+impl fmt::Debug for Schedules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Schedules").field("group", &self.group).finish_non_exhaustive()
+    }
+}
+
+/// A time in UTC, rounded up to a whole second.
+fn expression(at: Timestamp) -> String {
+    let at = Timestamp::from_second(layout::expiry_seconds(at)).unwrap_or(at);
+    format!("at({})", at.strftime("%Y-%m-%dT%H:%M:%S"))
+}
+
+/// A body for SQS in which EventBridge Scheduler finds nothing to replace: in JSON, the escape means the same.
+fn input(text: &str) -> String {
+    sqs_text::body(text).replace(KEYWORD_START, "\\u003caws.scheduler.")
+}
+
+fn to_the_minute() -> Result<FlexibleTimeWindow, BuildError> {
+    FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build()
+}
+
+impl From<BuildError> for CallError {
+    fn from(error: BuildError) -> Self {
+        call_error(None, error.to_string(), &[])
+    }
+}
+
+fn failed<E, R>(error: &SdkError<E, R>) -> CallError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: fmt::Debug,
+{
+    let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+    call_error(code, describe(error), &["groupname", "role", "arn", "dead-letter", "deadletter"])
+}

@@ -1,0 +1,51 @@
+//! What comes after a step failed for good: undos, the last step's first, and the ending.
+
+use super::{
+    COMPENSATED, Compiler, retrying,
+    states::{Catcher, State, States},
+    stuck_on, task, undo_of,
+};
+use crate::saga::{StepView, Work};
+
+impl Compiler {
+    /// Where unwinding begins after a step of a stage failed: with the stage itself, or with what is before it.
+    pub(super) fn first_undo(&self, at: usize, is_itself_undone: bool) -> String {
+        let undos = self.saga.unwinding(at, is_itself_undone);
+        undos.first().map_or_else(|| self.end_of_unwinding(), |step| undo_of(step.name))
+    }
+
+    fn end_of_unwinding(&self) -> String {
+        self.saga.ending.as_ref().map_or(COMPENSATED, |ending| ending.name).to_owned()
+    }
+
+    /// Every state of the unwinding can be reached: an undo by its own step's failure, the end by the first
+    /// step's.
+    pub(super) fn add_unwinding(&self, states: &mut States) {
+        for (at, stage) in self.saga.stages.iter().enumerate().rev() {
+            let mut undos = self.saga.unwinding(at, true).into_iter().take(stage.steps().len()).peekable();
+            while let Some(step) = undos.next() {
+                let next = undos.peek().map(|next| undo_of(next.name));
+                self.add_undo(states, step, next.unwrap_or_else(|| self.first_undo(at, false)));
+            }
+        }
+        if let Some(ending) = &self.saga.ending {
+            let retry = retrying::rendered(&self.saga.retriers_of_ending(ending));
+            let payload = self.payload("end", ending.name);
+            let (catch, next) = (stuck_on_all(ending.name), Some(COMPENSATED.to_owned()));
+            states.add(ending.name, task(payload, self.saga.task_time_limit(), retry, catch, next));
+        }
+        states.add(COMPENSATED, State::Succeed {});
+    }
+
+    fn add_undo(&self, states: &mut States, step: &StepView, next: String) {
+        let retry = retrying::rendered(&self.saga.retriers_of(step, Work::Undo));
+        let payload = self.payload("undo", step.name);
+        let catch = stuck_on_all(step.name);
+        states.add(undo_of(step.name), task(payload, self.saga.task_time_limit(), retry, catch, Some(next)));
+    }
+}
+
+/// An undo that cannot be done leaves those before it alone: what they undo may still be needed.
+fn stuck_on_all(name: &str) -> Vec<Catcher> {
+    vec![stuck_on("States.ALL", name)]
+}

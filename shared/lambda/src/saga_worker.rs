@@ -1,0 +1,139 @@
+//! The worker of a saga: what Step Functions invokes for every step.
+
+use crate::{Environment, Invocation, Trigger, Unanswered, backend::LazyLedger, system::System};
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use std::fmt;
+use throughline_core::{
+    BoxError,
+    dead_letter::{DeadLetter, DeadLetters},
+    ports::Ports,
+    process,
+    saga::{Saga, Task, TaskError, Worker, error_type},
+};
+use tracing::{Instrument as _, info, info_span, warn};
+
+/// Runs the steps of a saga, over the services they need.
+///
+/// The function is invoked by the state machine that the saga was compiled to. What it answers is kept in the
+/// ledger; an error carries the name that the machine's `Retry` and `Catch` match.
+///
+/// ```no_run
+/// # use serde::{Deserialize, Serialize};
+/// # use throughline::prelude::*;
+/// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)] pub struct Booking { trip: String }
+/// # impl SagaInput for Booking { const SAGA: &'static str = "booking"; }
+/// # pub struct Railway { url: String }
+/// # fn booking() -> Saga<Railway> { Saga::of::<Booking>() }
+/// #[tokio::main(flavor = "current_thread")]
+/// async fn main() -> Result<(), throughline::Error> {
+///     throughline::run_with(|environment| {
+///         let url = environment.required("RAILWAY_URL", "the URL of the railway's API");
+///         throughline::saga_worker(booking(), Railway { url })
+///     })
+///     .await
+/// }
+/// ```
+pub fn saga_worker<P: Send + Sync + 'static>(saga: Saga<P>, services: P) -> SagaWorker<P> {
+    SagaWorker { worker: Worker::new(saga, services) }
+}
+
+/// What [`saga_worker`] returns.
+#[derive(Debug)]
+pub struct SagaWorker<P> {
+    worker: Worker<P>,
+}
+
+impl<P: Send + Sync + 'static> SagaWorker<P> {
+    /// Also runs executions that were started with an earlier definition: keep it until they have ended.
+    #[must_use]
+    pub fn still(self, earlier: Saga<P>) -> Self {
+        Self { worker: self.worker.still(earlier) }
+    }
+}
+
+/// A worker with its settings.
+pub struct ReadySagaWorker<P> {
+    worker: Worker<P>,
+    settings: process::Settings,
+    ledger: LazyLedger,
+}
+
+impl<P: Send + Sync + 'static> Trigger for SagaWorker<P> {
+    type Ready = ReadySagaWorker<P>;
+
+    fn configure(self, environment: &mut Environment) -> ReadySagaWorker<P> {
+        for saga in self.worker.definitions() {
+            if let Err(error) = saga.check() {
+                environment.problem(error.to_string());
+            }
+        }
+        let tables: Vec<_> = self.worker.definitions().flat_map(Saga::own_tables).copied().collect();
+        ReadySagaWorker {
+            settings: environment.process_settings(),
+            ledger: LazyLedger::configure(environment, &tables),
+            worker: self.worker,
+        }
+    }
+
+    async fn respond(ready: &ReadySagaWorker<P>, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
+        let ports = Ports {
+            ledger: ready.ledger.get().await,
+            dead_letters: &NoDeadLetters,
+            time: &System,
+            random: &System,
+        };
+        answer(&ready.worker, ports, &ready.settings, invocation).await
+    }
+}
+
+/// Does what a state machine asks.
+///
+/// # Errors
+/// With an error type that the machine's `Retry` and `Catch` match.
+pub async fn answer<P: Send + Sync + 'static>(
+    worker: &Worker<P>,
+    ports: Ports<'_>,
+    settings: &process::Settings,
+    invocation: Invocation<'_>,
+) -> Result<Value, Unanswered> {
+    let task: Task = serde_json::from_str(invocation.payload).map_err(|error| {
+        let message =
+            format!("a saga's worker is invoked by its state machine, but this is no task: {error}");
+        Unanswered::new(error_type::NOT_UNDERSTOOD, message)
+    })?;
+    let span = info_span!(
+        "task",
+        saga = worker.saga().name(),
+        execution = task.execution,
+        step = task.step,
+        work = ?task.work,
+        retries = task.retries,
+        correlationid = task.document.start.attributes.correlation_id,
+    );
+    async {
+        let answer = worker.work(ports, settings, invocation.deadline, &task).await;
+        match &answer {
+            Ok(answer) => info!(%answer, "told the state machine"),
+            Err(TaskError { error_type, cause }) => warn!(error_type, cause, "told the state machine"),
+        }
+        answer.map_err(|TaskError { error_type, cause }| Unanswered::new(error_type, cause))
+    }
+    .instrument(span)
+    .await
+}
+
+/// What cannot be done is told to the state machine.
+struct NoDeadLetters;
+
+impl DeadLetters for NoDeadLetters {
+    fn send<'a>(&'a self, _: &'a DeadLetter) -> BoxFuture<'a, Result<(), BoxError>> {
+        Box::pin(std::future::ready(Err("a saga's worker has no dead-letter queue".into())))
+    }
+}
+
+impl<P> fmt::Debug for ReadySagaWorker<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadySagaWorker").field("worker", &self.worker).finish_non_exhaustive()
+    }
+}

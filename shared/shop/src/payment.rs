@@ -1,0 +1,60 @@
+//! Paying at the counter: how an order that is picked up is paid for, and what happens if it is not.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use throughline_core::commands;
+
+/// How long an order that is picked up waits for its payment, unless it says otherwise.
+pub const PAYMENT_TIME_LIMIT: Duration = Duration::from_hours(24);
+
+commands! {
+    /// What an order that waits for its payment may be told.
+    pub enum PaymentCommand to "await-payment" {
+        "order.pay" v1 => Pay(PayOrder.order_id),
+        "order.expire" v1 => Expire(ExpireOrder.order_id),
+    }
+}
+
+/// The customer has paid.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PayOrder {
+    /// For which order.
+    pub order_id: String,
+}
+
+/// The time to pay is over. It is scheduled when the order is placed, and taken back when it is paid.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExpireOrder {
+    /// Of which order.
+    pub order_id: String,
+}
+
+/// Why a payment cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadPayment {
+    /// Its stock is not reserved yet: nobody pays for what cannot be had.
+    #[error("the stock of the order `{order_id}` is not reserved yet")]
+    TooEarly {
+        /// Which order.
+        order_id: String,
+    },
+    /// Whoever paid must have the money back.
+    #[error("the order `{order_id}` is cancelled and cannot be paid any more")]
+    IsCancelled {
+        /// Which order.
+        order_id: String,
+    },
+    /// Its card is charged.
+    #[error("the order `{order_id}` is delivered: its card pays for it")]
+    IsDelivered {
+        /// Which order.
+        order_id: String,
+    },
+}
+
+impl BadPayment {
+    /// Whether the same payment may be taken later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::TooEarly { .. })
+    }
+}
