@@ -191,7 +191,10 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
             Some(StepOutcome::Rejected { may_have_happened: false, .. }) => {
                 return Ok(json!({ "skipped": "it was rejected" }));
             }
-            _ if step.is_effects_only => return Ok(json!({ "skipped": "it changed nothing" })),
+            // A callback's question may have been asked: that is an effect of its own.
+            _ if step.is_effects_only && step.kind == Kind::Task => {
+                return Ok(json!({ "skipped": "it changed nothing" }));
+            }
             _ => None,
         };
         let is_known = output.is_some();
