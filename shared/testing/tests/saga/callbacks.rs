@@ -84,9 +84,8 @@ async fn a_question_that_was_asked_is_taken_back_though_it_is_nothing_but_effect
 
 #[test]
 fn what_is_refused_unwinds_the_saga_and_is_not_undone_itself() {
-    let refused = undecided(true)
-        .reacting(Approval, Duration::from_hours(1), |event| decision(event, None))
-        .run();
+    let refused =
+        undecided(true).reacting(Approval, Duration::from_hours(1), |event| decision(event, None)).run();
     all_or_nothing(&refused);
     assert_eq!(refused.end, End::Compensated);
     assert_eq!(refused.results(Work::Run, "approve"), [error_type::REJECTED]);

@@ -266,7 +266,8 @@ pub(crate) fn decision(event: &throughline_core::ledger::Outgoing, by: Option<&s
     if event.envelope.attributes.message_type != "approval.wanted" {
         return None;
     }
-    let wanted: ApprovalWanted = serde_json::from_str(event.envelope.data.get()).expect("it asks for approval");
+    let wanted: ApprovalWanted =
+        serde_json::from_str(event.envelope.data.get()).expect("it asks for approval");
     Some(Decide { journey_id: wanted.journey_id, callback: wanted.callback, by: by.map(Into::into) })
 }
 

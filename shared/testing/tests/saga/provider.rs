@@ -8,7 +8,9 @@ use throughline_core::Failure;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Booking {
-    Stands { id: String },
+    Stands {
+        id: String,
+    },
     TakenBack,
     /// Nothing came under this key, and nothing may any more.
     Void,

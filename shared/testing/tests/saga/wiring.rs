@@ -48,9 +48,12 @@ fn an_undo_that_reads_what_nothing_gives_is_named() {
 #[test]
 fn steps_of_a_group_cannot_read_each_other() {
     let group = saga().parallel("both", |both| {
-        both.step("seat", seat).no_undo().step("room", |_: &Travel, _: Seat, _: &StepContext<'_>| {
-            std::future::ready(Ok(Outcome::<Room>::of(Room { room_id: String::new() })))
-        }).no_undo()
+        both.step("seat", seat)
+            .no_undo()
+            .step("room", |_: &Travel, _: Seat, _: &StepContext<'_>| {
+                std::future::ready(Ok(Outcome::<Room>::of(Room { room_id: String::new() })))
+            })
+            .no_undo()
     });
     let (error, _) = wrong(&group);
     assert!(matches!(error, DefinitionError::NothingGives { missing: "Seat", .. }), "{error:?}");
