@@ -16,8 +16,8 @@ pub mod error_type {
     pub const TIMED_OUT: &str = "Saga.TimedOut";
     /// Another invocation holds the step's claim, or died holding it: its lease will end.
     pub const BUSY: &str = "Saga.Busy";
-    /// It will never succeed, and may have taken effect: it ran, and what it decided can never be committed, or
-    /// it was refused after an attempt whose answer is not known. Not tried again; undone.
+    /// It ran, and what it decided can never be committed; or it was refused when tried again, and what came
+    /// of the attempts before is not known. Not tried again; undone.
     pub const FAILED: &str = "Saga.Failed";
     /// The saga's deadline has passed.
     pub const DEADLINE_PASSED: &str = "Saga.DeadlinePassed";
@@ -138,6 +138,9 @@ impl Failed {
     }
 }
 
+/// The most of a cause that is told. The execution carries it from then on, and what it carries is limited.
+const MOST_CAUSE_BYTES: usize = 4 * 1024;
+
 /// How a task failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{error_type}: {cause}")]
@@ -150,6 +153,8 @@ pub struct TaskError {
 
 impl TaskError {
     pub(crate) fn new(error_type: &'static str, cause: impl Into<String>) -> Self {
-        Self { error_type, cause: cause.into() }
+        let mut cause = cause.into();
+        cause.truncate(cause.floor_char_boundary(MOST_CAUSE_BYTES));
+        Self { error_type, cause }
     }
 }

@@ -199,9 +199,7 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         let Some(undo) = &step.undo else { return without_undo(step, outcome.as_ref()) };
         let output = match outcome {
             Some(StepOutcome::Done { output }) => Some(output),
-            Some(StepOutcome::Rejected { may_have_happened: false, .. }) => {
-                return Ok(json!({ "skipped": "it was rejected" }));
-            }
+            Some(StepOutcome::Rejected { .. }) => return Ok(json!({ "skipped": "it was rejected" })),
             // A callback's question may have been asked: that is an effect of its own.
             _ if step.is_effects_only && step.kind == Kind::Task => {
                 return Ok(json!({ "skipped": "it changed nothing" }));
@@ -352,10 +350,8 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         match outcome {
             StepOutcome::Done { output } => Ok(json!({ "output": shown(&output) })),
             StepOutcome::Waiting { .. } => Ok(json!({ "waiting": self.task.step })),
-            StepOutcome::Rejected { reason, may_have_happened: true, .. } => {
-                Err(TaskError::new(error_type::FAILED, reason))
-            }
             StepOutcome::Rejected { reason, .. } => Err(TaskError::new(error_type::REJECTED, reason)),
+            StepOutcome::Doubtful { reason, .. } => Err(TaskError::new(error_type::FAILED, reason)),
             StepOutcome::Voided => Err(TaskError::new(error_type::VOIDED, "its undo came first")),
         }
     }
