@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 /// The names of the errors that a worker answers with: what a state machine's `Retry` and `Catch` match.
 pub mod error_type {
-    /// The step was refused for good the first time it was tried, and changed nothing. Not tried again, and not undone.
+    /// The step was refused for good the first time it was tried, and changed nothing. Not tried again, and not
+    /// undone.
     pub const REJECTED: &str = "Saga.Rejected";
     /// It failed in a way that may pass.
     pub const TRANSIENT: &str = "Saga.Transient";

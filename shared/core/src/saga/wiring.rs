@@ -241,14 +241,17 @@ fn check_groups<P>(saga: &Saga<P>) -> Result<(), DefinitionError> {
 
 fn check_outputs<P>(saga: &Saga<P>) -> Result<(), DefinitionError> {
     let nothing = DataType::of::<()>();
-    let mut given = vec![(saga.input, "the input".to_owned())];
+    let input = (vec![saga.input], "the input".to_owned());
+    let mut given = vec![input];
     for step in saga.steps().filter(|step| step.output != nothing) {
-        let same = given.iter().find(|(data, _)| data.id == step.output.id);
-        if let Some((data, other)) = same {
-            let (data, other) = (data.name, other.clone());
+        // Whoever reads it where it may be missing reads an `Option`.
+        let either = vec![step.output, step.optional_output];
+        let is_same = |data: &DataType| either.iter().any(|other| other.id == data.id);
+        if let Some((_, other)) = given.iter().find(|(given, _)| given.iter().any(is_same)) {
+            let (data, other) = (step.output.name, other.clone());
             return Err(DefinitionError::GivenTwice { saga: saga.name, step: step.name, data, other });
         }
-        given.push((step.output, format!("`{}`", step.name)));
+        given.push((either, format!("`{}`", step.name)));
     }
     Ok(())
 }
