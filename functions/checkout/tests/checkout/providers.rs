@@ -45,15 +45,13 @@ impl Book {
     }
 
     fn left(&self) -> Vec<u64> {
-        let amounts = self
-            .entries()
+        self.entries()
             .values()
             .filter_map(|entry| match entry {
                 Entry::Happened(amount) => Some(*amount),
                 Entry::Undone | Entry::Voided => None,
             })
-            .collect();
-        amounts
+            .collect()
     }
 }
 
