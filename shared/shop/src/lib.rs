@@ -7,6 +7,7 @@
 
 pub mod approval;
 pub mod checkout;
+pub mod event;
 pub mod money;
 pub mod order;
 pub mod payment;
@@ -17,6 +18,7 @@ pub use checkout::{
     APPROVAL_TIME_LIMIT, Approved, Charge, Charged, Checkout, Confirmed, HIGH_VALUE_CENTS, PaymentError,
     Payments, Reserved, Shipment, ShipmentRequest, Shipping, ShippingError, Shop, checkout,
 };
+pub use event::ShopEvent;
 pub use money::{Currency, Money};
 pub use order::{
     BadOrder, CancelReason, Delivery, Order, OrderCancelled, OrderCommand, OrderConfirmed, OrderEvent,

@@ -1,0 +1,331 @@
+//! The providers without HTTP: what they have done, and what they answer.
+
+use crate::{
+    book::{Asked, Book, Undo},
+    conduct::Conduct,
+    totals::Totals,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// A request to charge a card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// For which order.
+    pub order_id: String,
+    /// Which card.
+    pub card: String,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// An amount of money.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amount {
+    /// How many cents.
+    pub cents: u64,
+    /// Of which currency.
+    pub currency: String,
+}
+
+/// A request to bring something somewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShipmentRequest {
+    /// Of which order.
+    pub order_id: String,
+    /// Where to.
+    pub address: String,
+    /// What; a carrier does not care.
+    pub lines: Value,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP's status.
+    pub status: u16,
+    /// What happened, in a word or two.
+    pub outcome: &'static str,
+    /// The body.
+    pub body: Value,
+}
+
+/// An answer, and what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The answer.
+    pub answer: Answer,
+    /// How the request is treated.
+    pub conduct: Conduct,
+}
+
+/// One request, as the journal has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Call {
+    /// `charge`, `refund`, `void charge`, `ship`, `cancel shipment` or `void shipment`.
+    pub call: &'static str,
+    /// Its key, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The order or the id it is about, if it names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// What happened: [`Answer::outcome`].
+    pub outcome: &'static str,
+    /// HTTP's status.
+    pub status: u16,
+    /// Whether it was answered; otherwise, the connection was closed.
+    pub is_answered: bool,
+}
+
+/// Both providers.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(crate) charges: Book<Charge>,
+    pub(crate) shipments: Book<ShipmentRequest>,
+    attempts: BTreeMap<String, u32>,
+    calls: Vec<Call>,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            charges: Book::new("charge"),
+            shipments: Book::new("shipment"),
+            attempts: BTreeMap::new(),
+            calls: Vec::new(),
+        }
+    }
+}
+
+impl Gateway {
+    /// A request to charge a card arrives.
+    pub fn charge(&mut self, key: &str, charge: &Charge) -> Reply {
+        let attempt = self.attempt("charge", key);
+        let conduct = Conduct::of("declined", &charge.card, attempt);
+        let answer = match conduct {
+            Conduct::Refused => refused(402, "declined", "the card has no funds"),
+            Conduct::Unavailable => refused(503, "unavailable", "try again later"),
+            Conduct::Late => refused(503, "late", "this takes effect later"),
+            Conduct::Prompt | Conduct::Slow | Conduct::AnswerLost => self.take_charge(key, charge),
+        };
+        self.note("charge", Some(key), Some(&charge.order_id), &answer, conduct.is_answered());
+        Reply { answer, conduct }
+    }
+
+    /// A charge that was [late](Conduct::Late) takes effect.
+    pub fn charge_late(&mut self, key: &str, charge: &Charge) {
+        let answer = self.take_charge(key, charge);
+        self.note("charge", Some(key), Some(&charge.order_id), &answer, false);
+    }
+
+    /// Gives a charge back, once.
+    pub fn refund(&mut self, charge_id: &str, key: Option<&str>) -> Answer {
+        let answer = undone(self.charges.undo(charge_id), "refunded");
+        self.note("refund", key, Some(charge_id), &answer, true);
+        answer
+    }
+
+    /// Gives back what was charged under a key, and refuses what comes under it from now on.
+    pub fn void_charge(&mut self, key: &str) -> Answer {
+        let answer = voided(self.charges.void(key), "refunded");
+        self.note("void charge", Some(key), None, &answer, true);
+        answer
+    }
+
+    /// A request to bring something somewhere arrives.
+    pub fn ship(&mut self, key: &str, request: &ShipmentRequest) -> Reply {
+        let attempt = self.attempt("ship", key);
+        let conduct = Conduct::of("undeliverable", &request.address, attempt);
+        let answer = match conduct {
+            Conduct::Refused => refused(422, "undeliverable", "there is no such address"),
+            Conduct::Unavailable => refused(503, "unavailable", "try again later"),
+            Conduct::Late => refused(503, "late", "this takes effect later"),
+            Conduct::Prompt | Conduct::Slow | Conduct::AnswerLost => self.take_shipment(key, request),
+        };
+        self.note("ship", Some(key), Some(&request.order_id), &answer, conduct.is_answered());
+        Reply { answer, conduct }
+    }
+
+    /// A shipment that was [late](Conduct::Late) is made.
+    pub fn ship_late(&mut self, key: &str, request: &ShipmentRequest) {
+        let answer = self.take_shipment(key, request);
+        self.note("ship", Some(key), Some(&request.order_id), &answer, false);
+    }
+
+    /// Cancels a shipment, once.
+    pub fn cancel_shipment(&mut self, shipment_id: &str, key: Option<&str>) -> Answer {
+        let answer = undone(self.shipments.undo(shipment_id), "cancelled");
+        self.note("cancel shipment", key, Some(shipment_id), &answer, true);
+        answer
+    }
+
+    /// Cancels the shipment made under a key, and refuses what comes under it from now on.
+    pub fn void_shipment(&mut self, key: &str) -> Answer {
+        let answer = voided(self.shipments.void(key), "cancelled");
+        self.note("void shipment", Some(key), None, &answer, true);
+        answer
+    }
+
+    /// Every request so far, in order. One that takes effect later is there twice.
+    pub fn calls(&self) -> &[Call] {
+        &self.calls
+    }
+
+    /// What all of it adds up to.
+    pub fn totals(&self) -> Totals {
+        Totals::of(self)
+    }
+
+    fn take_charge(&mut self, key: &str, charge: &Charge) -> Answer {
+        asked(self.charges.ask(key, charge.clone()), "charge_id", "charged")
+    }
+
+    fn take_shipment(&mut self, key: &str, request: &ShipmentRequest) -> Answer {
+        asked(self.shipments.ask(key, request.clone()), "shipment_id", "shipped")
+    }
+
+    fn attempt(&mut self, call: &str, key: &str) -> u32 {
+        let attempts = self.attempts.entry(format!("{call} {key}")).or_default();
+        *attempts += 1;
+        *attempts
+    }
+
+    fn note(
+        &mut self,
+        call: &'static str,
+        key: Option<&str>,
+        about: Option<&str>,
+        answer: &Answer,
+        is_answered: bool,
+    ) {
+        let Answer { status, outcome, .. } = *answer;
+        let (key, about) = (key.map(Into::into), about.map(Into::into));
+        self.calls.push(Call { call, key, about, outcome, status, is_answered });
+    }
+}
+
+fn asked(asked: Asked, id_field: &str, outcome: &'static str) -> Answer {
+    match asked {
+        Asked::Happens(id) => Answer { status: 201, outcome, body: json!({ id_field: id }) },
+        Asked::Happened(id) => Answer { status: 201, outcome: "repeated", body: json!({ id_field: id }) },
+        Asked::OtherRequest => refused(409, "key reused", "something else was asked for under this key"),
+        Asked::Voided => refused(410, "voided", "this key was voided"),
+    }
+}
+
+fn undone(undo: Undo, outcome: &'static str) -> Answer {
+    match undo {
+        Undo::Undone => Answer { status: 200, outcome, body: json!({ "outcome": outcome }) },
+        Undo::AlreadyUndone => {
+            Answer { status: 200, outcome: "repeated", body: json!({ "outcome": outcome }) }
+        }
+        Undo::NeverHappened => refused(404, "unknown", "there is nothing of this id"),
+    }
+}
+
+fn voided(undo: Undo, outcome: &'static str) -> Answer {
+    match undo {
+        Undo::NeverHappened => {
+            Answer { status: 200, outcome: "voided", body: json!({ "outcome": "voided" }) }
+        }
+        undo => undone(undo, outcome),
+    }
+}
+
+fn refused(status: u16, outcome: &'static str, reason: &str) -> Answer {
+    Answer { status, outcome, body: json!({ "error": outcome, "reason": reason }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn charge(card: &str) -> Charge {
+        let amount = Amount { cents: 3390, currency: "EUR".into() };
+        Charge { order_id: "o-1".into(), card: card.into(), amount }
+    }
+
+    fn shipment(address: &str) -> ShipmentRequest {
+        ShipmentRequest { order_id: "o-1".into(), address: address.into(), lines: json!([]) }
+    }
+
+    fn net(gateway: &Gateway) -> i64 {
+        gateway.totals().net_cents.get("EUR").copied().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_charge_happens_once_however_often_it_is_asked_for() {
+        let mut gateway = Gateway::default();
+        let first = gateway.charge("k-1", &charge("card-ada")).answer;
+        let second = gateway.charge("k-1", &charge("card-ada")).answer;
+        assert_eq!((first.status, &first.body), (second.status, &second.body));
+        assert_eq!(net(&gateway), 3390);
+        assert_eq!(gateway.charge("k-1", &charge("card-bob")).answer.status, 409);
+        let outcomes: Vec<_> = gateway.calls().iter().map(|call| call.outcome).collect();
+        assert_eq!(outcomes, ["charged", "repeated", "key reused"]);
+    }
+
+    #[test]
+    fn a_charge_is_given_back_once_by_its_id_or_its_key() {
+        let mut gateway = Gateway::default();
+        gateway.charge("k-1", &charge("card-ada"));
+        for _ in 0..2 {
+            assert_eq!(gateway.refund("charge-1", None).status, 200);
+            assert_eq!(gateway.void_charge("k-1").status, 200);
+        }
+        assert_eq!(net(&gateway), 0);
+        assert_eq!(gateway.totals().orders["o-1"].refunds, 1);
+        assert_eq!(gateway.refund("charge-9", None).status, 404);
+    }
+
+    #[test]
+    fn what_is_refused_or_unavailable_has_no_effect() {
+        let mut gateway = Gateway::default();
+        assert_eq!(gateway.charge("k-1", &charge("declined")).answer.status, 402);
+        assert_eq!(gateway.ship("k-2", &shipment("undeliverable")).answer.status, 422);
+        assert_eq!(gateway.charge("k-3", &charge("unavailable-once")).answer.status, 503);
+        assert_eq!(gateway.ship("k-3", &shipment("unavailable-once")).answer.status, 503);
+        assert_eq!(gateway.totals(), Totals::default());
+        assert_eq!(gateway.charge("k-3", &charge("unavailable-once")).answer.status, 201);
+        assert_eq!(gateway.ship("k-3", &shipment("unavailable-once")).answer.status, 201);
+    }
+
+    #[test]
+    fn an_answer_that_is_lost_has_had_its_effect() {
+        let mut gateway = Gateway::default();
+        for _ in 0..2 {
+            let reply = gateway.charge("k-1", &charge("answer-lost"));
+            assert_eq!((reply.answer.status, reply.conduct.is_answered()), (201, false));
+        }
+        assert_eq!(net(&gateway), 3390);
+        gateway.void_charge("k-1");
+        assert_eq!(net(&gateway), 0);
+        let once = |gateway: &mut Gateway| gateway.ship("k-2", &shipment("answer-lost-once")).conduct;
+        assert!(!once(&mut gateway).is_answered());
+        assert!(once(&mut gateway).is_answered());
+        assert_eq!(gateway.totals().shipments, 1);
+    }
+
+    #[test]
+    fn what_comes_late_is_refused_if_it_was_voided_before() {
+        let mut gateway = Gateway::default();
+        for key in ["k-1", "k-2"] {
+            assert_eq!(gateway.charge(key, &charge("late")).conduct, Conduct::Late);
+            assert_eq!(gateway.ship(key, &shipment("late")).conduct, Conduct::Late);
+        }
+        assert_eq!(gateway.totals(), Totals::default());
+        assert_eq!(gateway.void_charge("k-1").outcome, "voided");
+        assert_eq!(gateway.void_shipment("k-1").outcome, "voided");
+        for key in ["k-1", "k-2"] {
+            gateway.charge_late(key, &charge("late"));
+            gateway.ship_late(key, &shipment("late"));
+        }
+        assert_eq!(net(&gateway), 3390, "the one that was not voided");
+        assert_eq!(gateway.totals().orders["o-1"].live_shipments, 1);
+        assert_eq!(gateway.void_charge("k-2").outcome, "refunded");
+        assert_eq!(gateway.void_shipment("k-2").outcome, "cancelled");
+        assert_eq!((net(&gateway), gateway.totals().orders["o-1"].live_shipments), (0, 0));
+    }
+}

@@ -1,0 +1,77 @@
+//! The program `shop-gateway`: a payment provider and a carrier to develop and test against.
+
+use clap::Parser;
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use throughline_gateway::server::{Delays, serve};
+use tokio::{
+    net::TcpListener,
+    select,
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+/// A payment provider and a carrier to develop and test against. Everything it knows is in memory.
+///
+/// A word in the card (for a charge) or the address (for a shipment) asks for what goes wrong:
+///
+///   declined        a charge has no effect and is answered with 402
+///   undeliverable   a shipment has no effect and is answered with 422
+///   slow            it takes effect and is answered some time later
+///   answer-lost     it takes effect and the connection is closed without an answer
+///   late            the connection is closed; it takes effect some time later, unless it is voided first
+///   unavailable     it has no effect and is answered with 503
+///
+/// With `-once` behind the last four, only the first attempt under a key goes wrong. Everything else is fine.
+/// `GET /totals` has the sums, `GET /calls` every request in order.
+#[derive(Debug, Parser)]
+#[command(name = "shop-gateway", verbatim_doc_comment)]
+struct Arguments {
+    /// The port on 127.0.0.1 to listen on; 0 is any that is free.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// A file to write the address to (`http://127.0.0.1:1234`), once requests are answered.
+    #[arg(long)]
+    address_file: Option<PathBuf>,
+    /// How many milliseconds later what is slow is answered.
+    #[arg(long, default_value = "2000", value_parser = milliseconds)]
+    slow_milliseconds: Duration,
+    /// How many milliseconds later what is late takes effect.
+    #[arg(long, default_value = "2000", value_parser = milliseconds)]
+    late_milliseconds: Duration,
+}
+
+fn milliseconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
+    text.parse().map(Duration::from_millis)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> io::Result<()> {
+    let arguments = Arguments::parse();
+    // Both are listened for before anybody is told that the program is there.
+    let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let listener = TcpListener::bind(("127.0.0.1", arguments.port)).await?;
+    announce(&format!("http://{}", listener.local_addr()?), arguments.address_file.as_deref())?;
+    let delays = Delays { slow: arguments.slow_milliseconds, late: arguments.late_milliseconds };
+    serve(listener, delays, ended(interrupt, terminate)).await
+}
+
+/// The file is there with all of its content, or it is not.
+fn announce(address: &str, file: Option<&Path>) -> io::Result<()> {
+    if let Some(file) = file {
+        let unfinished = file.with_added_extension("part");
+        fs::write(&unfinished, address)?;
+        fs::rename(unfinished, file)?;
+    }
+    writeln!(io::stdout(), "{address}")
+}
+
+async fn ended(mut interrupt: Signal, mut terminate: Signal) {
+    select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

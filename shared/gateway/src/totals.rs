@@ -1,0 +1,73 @@
+//! What everything that happened adds up to.
+
+use crate::gateway::Gateway;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The sums of both providers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// How often a card was charged.
+    pub charges: usize,
+    /// How many of these charges were given back.
+    pub refunds: usize,
+    /// How much was charged, by currency.
+    pub charged_cents: BTreeMap<String, i64>,
+    /// How much was given back, by currency.
+    pub refunded_cents: BTreeMap<String, i64>,
+    /// What is left, by currency.
+    pub net_cents: BTreeMap<String, i64>,
+    /// How many shipments were made.
+    pub shipments: usize,
+    /// How many of these were cancelled.
+    pub cancelled_shipments: usize,
+    /// The same by order.
+    pub orders: BTreeMap<String, OrderTotals>,
+}
+
+/// The sums of one order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct OrderTotals {
+    /// How often its card was charged.
+    pub charges: usize,
+    /// How many of these charges were given back.
+    pub refunds: usize,
+    /// How much it paid in the end, whatever the currency.
+    pub net_cents: i64,
+    /// How many shipments are on their way.
+    pub live_shipments: usize,
+}
+
+impl Totals {
+    pub(crate) fn of(gateway: &Gateway) -> Self {
+        let mut totals = Self::default();
+        for charge in gateway.charges.happened() {
+            let cents = i64::try_from(charge.request.amount.cents).unwrap_or(i64::MAX);
+            totals.charge(&charge.request.order_id, &charge.request.amount.currency, cents, charge.is_undone);
+        }
+        for shipment in gateway.shipments.happened() {
+            let order = totals.orders.entry(shipment.request.order_id.clone()).or_default();
+            order.live_shipments += usize::from(!shipment.is_undone);
+            totals.shipments += 1;
+            totals.cancelled_shipments += usize::from(shipment.is_undone);
+        }
+        totals
+    }
+
+    fn charge(&mut self, order_id: &str, currency: &str, cents: i64, is_refunded: bool) {
+        let order = self.orders.entry(order_id.to_owned()).or_default();
+        let refunded = if is_refunded { cents } else { 0 };
+        order.charges += 1;
+        order.refunds += usize::from(is_refunded);
+        order.net_cents += cents - refunded;
+        self.charges += 1;
+        self.refunds += usize::from(is_refunded);
+        for (sums, cents) in [
+            (&mut self.charged_cents, cents),
+            (&mut self.refunded_cents, refunded),
+            (&mut self.net_cents, cents - refunded),
+        ] {
+            *sums.entry(currency.to_owned()).or_default() += cents;
+        }
+    }
+}
