@@ -10,6 +10,7 @@ mod context;
 mod definition;
 mod function;
 mod record;
+mod states_language;
 mod stuck;
 mod task;
 mod wiring;

@@ -1,0 +1,255 @@
+//! A saga as a state machine of Step Functions, in Amazon States Language.
+//!
+//! The machine only remembers how far an execution is, waits, and decides by error names what comes next.
+//! Everything else is the worker's: what it is told is in [`Task`](super::Task), what it answers in
+//! [`error_type`].
+
+mod retrying;
+mod states;
+mod unwinding;
+
+use super::{
+    DefinitionError,
+    definition::{Kind, Saga, Stage, Step, Wait},
+    error_type,
+};
+use retrying::Patience;
+use states::{Branch, Catcher, Choice, Condition, Machine, Parameters, Payload, State, States};
+use std::time::Duration;
+
+/// How much longer the machine waits for a task than the worker's invocation may take: what the worker says at
+/// the last moment still arrives, and a task whose worker fell silent is tried again.
+const LONGER_THAN_THE_WORKER: Duration = Duration::from_secs(10);
+/// What the worker function's ARN takes the place of: a `DefinitionSubstitution` of the template.
+const WORKER: &str = "${WorkerArn}";
+const COMPLETED: &str = "Completed";
+const COMPENSATED: &str = "Compensated";
+const STUCK: &str = "Stuck";
+
+impl<P: Send + Sync + 'static> Saga<P> {
+    /// The state machine, in Amazon States Language: the same text for the same definition. `${WorkerArn}` in
+    /// it stands for the worker function's ARN.
+    ///
+    /// # Errors
+    /// What [`check`](Self::check) finds.
+    pub fn states_language(&self) -> Result<String, DefinitionError> {
+        self.check()?;
+        let machine = Compiler { saga: self, fingerprint: self.fingerprint() }.machine();
+        Ok(serde_json::to_string_pretty(&machine).unwrap_or_default() + "\n")
+    }
+
+    /// How many state transitions Step Functions bills for an execution that completes, if nothing is tried
+    /// again and no step that depends on a condition is wanted.
+    ///
+    /// "Step Functions counts a state transition each time a step of your workflow is executed" (its pricing
+    /// page): every state that is entered, also one that decides, waits or ends. The start is counted as one
+    /// more: AWS does not say that it is free.
+    pub fn transitions_of_success(&self) -> usize {
+        let start_and_completed = 2;
+        let of_step = |step: &Step<P>| usize::from(step.only_if.is_none());
+        let of_branch = |step: &Step<P>| if step.only_if.is_some() { 2 } else { 1 };
+        let of_stage = |stage: &Stage<P>| match stage {
+            Stage::Step(step) => usize::from(step.only_if.is_some()) + of_step(step),
+            Stage::Wait { .. } => 1,
+            Stage::Parallel { steps, .. } => 1 + steps.iter().map(of_branch).sum::<usize>(),
+        };
+        start_and_completed + self.stages.iter().map(of_stage).sum::<usize>()
+    }
+}
+
+struct Compiler<'a, P> {
+    saga: &'a Saga<P>,
+    fingerprint: String,
+}
+
+/// The state in which a step is undone. No step's name begins so.
+fn undo_of(step: &str) -> String {
+    format!("undo_{step}")
+}
+
+/// The state that decides whether a step is done. No step's name has a hyphen.
+fn choice_of(step: &str) -> String {
+    format!("{step}-wanted")
+}
+
+/// Where the branch of a step ends that is not wanted.
+fn end_without(step: &str) -> String {
+    format!("{step}-not-wanted")
+}
+
+/// The first state of a stage.
+fn start_of<P>(stage: &Stage<P>) -> String {
+    match stage {
+        Stage::Step(step) if step.only_if.is_some() => choice_of(step.name),
+        Stage::Step(Step { name, .. }) | Stage::Parallel { name, .. } | Stage::Wait { name, .. } => {
+            (*name).to_owned()
+        }
+    }
+}
+
+impl<P> Compiler<'_, P> {
+    fn machine(&self) -> Machine {
+        let mut states = States::default();
+        for (at, stage) in self.saga.stages.iter().enumerate() {
+            self.add_stage(&mut states, at, stage);
+        }
+        states.add(COMPLETED, State::Succeed {});
+        self.add_unwinding(&mut states);
+        states.add(STUCK, State::Fail { error: error_type::STUCK, cause: WHAT_TO_DO_WHEN_STUCK });
+        Machine {
+            comment: format!(
+                "Generated from the saga `{}`, definition {}: change the saga, not this file.",
+                self.saga.name, self.fingerprint
+            ),
+            start_at: self.saga.stages.first().map(start_of).unwrap_or_default(),
+            states,
+        }
+    }
+
+    fn add_stage(&self, states: &mut States, at: usize, stage: &Stage<P>) {
+        let next = self.saga.stages.get(at + 1).map_or_else(|| COMPLETED.to_owned(), start_of);
+        match stage {
+            Stage::Step(step) => {
+                if let Some(field) = step.only_if {
+                    states.add(choice_of(step.name), choose(step, field, next.clone()));
+                }
+                let catch = self.catch_of_step(at, step);
+                states.add(step.name, self.run(step, catch, Some(next)));
+            }
+            Stage::Wait { name, wait: Wait::For(duration) } => {
+                states.add(
+                    *name,
+                    State::Wait { seconds: Some(duration.as_secs()), timestamp_path: None, next },
+                );
+            }
+            Stage::Wait { name, wait: Wait::Until(field) } => {
+                let timestamp_path = Some(format!("$.data.{field}"));
+                states.add(*name, State::Wait { seconds: None, timestamp_path, next });
+            }
+            Stage::Parallel { name, steps, .. } => {
+                let branches = steps.iter().map(|step| self.branch(step)).collect();
+                let catch = vec![
+                    stuck_on(error_type::NOT_UNDERSTOOD, name),
+                    failed_on("States.ALL", name, self.unwinding_of_group(at, steps)),
+                ];
+                // What the branches return is in the ledger.
+                states.add(*name, State::Parallel { branches, result_path: (), catch, next });
+            }
+        }
+    }
+
+    /// A failure leaves the branch, with its name: the group decides what comes next.
+    fn branch(&self, step: &Step<P>) -> Branch {
+        let mut states = States::default();
+        let mut start_at = step.name.to_owned();
+        if let Some(field) = step.only_if {
+            start_at = choice_of(step.name);
+            states.add(start_at.clone(), choose(step, field, end_without(step.name)));
+            states.add(step.name, self.run(step, Vec::new(), None));
+            states.add(end_without(step.name), State::Succeed {});
+        } else {
+            states.add(step.name, self.run(step, Vec::new(), None));
+        }
+        Branch { start_at, states }
+    }
+
+    /// What was rejected changed nothing: it is not undone. What failed otherwise may have happened.
+    fn catch_of_step(&self, at: usize, step: &Step<P>) -> Vec<Catcher> {
+        let before = self.unwinding_before(at);
+        let mut catch = vec![stuck_on(error_type::NOT_UNDERSTOOD, step.name)];
+        if step.undo.is_some() || is_callback(step) {
+            catch.push(failed_on(error_type::REJECTED, step.name, before));
+            catch.push(failed_on("States.ALL", step.name, undo_of(step.name)));
+        } else {
+            catch.push(failed_on("States.ALL", step.name, before));
+        }
+        catch
+    }
+
+    fn run(&self, step: &Step<P>, catch: Vec<Catcher>, next: Option<String>) -> State {
+        let patience = Patience { retry: step.retry, lease: step.time_limit };
+        match step.kind {
+            Kind::Task => {
+                let payload = self.payload("run", step.name);
+                task(payload, self.longest_task(), patience.with_a_task(), catch, next)
+            }
+            Kind::Callback { time_out } => {
+                let task_token = Some("$$.Task.Token");
+                let payload = Payload { task_token, ..self.payload("run", step.name) };
+                // Not what is left until the deadline: a definition is refused whose waits do not all fit
+                // before it. A worker that falls silent is told by Lambda, not by this.
+                task(payload, time_out, patience.with_a_callback(), catch, next)
+            }
+        }
+    }
+
+    fn longest_task(&self) -> Duration {
+        self.saga.worker_time_limit + LONGER_THAN_THE_WORKER
+    }
+
+    fn payload(&self, work: &'static str, step: &'static str) -> Payload {
+        Payload {
+            definition: self.fingerprint.clone(),
+            work,
+            step,
+            execution: "$$.Execution.Name",
+            started_at: "$$.Execution.StartTime",
+            retries: "$$.State.RetryCount",
+            task_token: None,
+            document: "$",
+        }
+    }
+}
+
+fn task(
+    payload: Payload,
+    time_out: Duration,
+    retry: Vec<states::Retrier>,
+    catch: Vec<Catcher>,
+    next: Option<String>,
+) -> State {
+    let resource = match payload.task_token {
+        Some(_) => "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        None => "arn:aws:states:::lambda:invoke",
+    };
+    State::Task {
+        resource,
+        parameters: Parameters { function_name: WORKER, payload },
+        // What a step returns is in the ledger: the machine's data stays what started it.
+        result_path: (),
+        timeout_seconds: retrying::whole_seconds(time_out),
+        retry,
+        catch,
+        is_end: next.is_none().then_some(true),
+        next,
+    }
+}
+
+fn is_callback<P>(step: &Step<P>) -> bool {
+    matches!(step.kind, Kind::Callback { .. })
+}
+
+/// Does the step if the field is there and true.
+fn choose<P>(step: &Step<P>, field: &str, otherwise: String) -> State {
+    let variable = format!("$.data.{field}");
+    let is_true = vec![
+        Condition { variable: variable.clone(), is_present: Some(true), boolean_equals: None },
+        Condition { variable, is_present: None, boolean_equals: Some(true) },
+    ];
+    State::Choice { choices: vec![Choice { and: is_true, next: step.name }], default: otherwise }
+}
+
+fn failed_on(error: &'static str, name: &str, next: String) -> Catcher {
+    Catcher { error_equals: [error], result_path: format!("$.failed.{name}"), next }
+}
+
+fn stuck_on(error: &'static str, name: &str) -> Catcher {
+    Catcher { error_equals: [error], result_path: format!("$.stuck.{name}"), next: STUCK.to_owned() }
+}
+
+const WHAT_TO_DO_WHEN_STUCK: &str = "It can neither be finished nor undone. This state's input says under \
+    `stuck` where and why, and under `failed` what made it unwind. Mend that cause; then do by hand what is not \
+    undone: that step and those before it.";
+
+#[cfg(test)]
+mod tests;
