@@ -18,6 +18,8 @@ QUEUE = "AWS::SQS::Queue"
 QUEUE_POLICY = "AWS::SQS::QueuePolicy"
 ROLE = "AWS::IAM::Role"
 RULE = "AWS::Events::Rule"
+SCHEDULE_GROUP = "AWS::Scheduler::ScheduleGroup"
+STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 TABLE = "AWS::DynamoDB::Table"
 
 # Policies that are resources themselves, and the property that names whom they are for.
@@ -172,6 +174,18 @@ class Template:
 
     def variables_of(self, function):
         return self.of_type(FUNCTION)[function].get("Environment", {}).get("Variables", {})
+
+    def settings_of(self, function, prefix):
+        """The function's settings whose names begin so: each name and value."""
+        return [(name, value) for name, value in self.variables_of(function).items() if name.startswith(prefix)]
+
+    def executions_of(self, machine):
+        """What the ARNs of a state machine's executions look like: of one of the template's, or of one by its ARN."""
+        named = self.by_reference(machine, STATE_MACHINE)
+        if named:
+            name = self.of_type(STATE_MACHINE)[named].get("StateMachineName", f"${{{named}.Name}}")
+            return f"arn:${{AWS::Partition}}:states:${{AWS::Region}}:${{AWS::AccountId}}:execution:{name}:*"
+        return machine.replace(":stateMachine:", ":execution:") + ":*" if ":stateMachine:" in machine else None
 
     def log_group_name(self, function):
         """The log group that Lambda writes the function's logs to."""

@@ -17,6 +17,7 @@ from model import (
     QUEUE_POLICY,
     ROLE,
     RULE,
+    SCHEDULE_GROUP,
     TABLE,
     Unreadable,
     arn,
@@ -43,6 +44,8 @@ QUEUE_READER_ACTIONS = [
 ]
 STREAM_READER_ACTIONS = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]
 LOG_ACTIONS = ["logs:CreateLogStream", "logs:PutLogEvents"]
+
+SCHEDULE_ACTIONS = ["scheduler:CreateSchedule", "scheduler:DeleteSchedule", "scheduler:UpdateSchedule"]
 
 OUTBOX_PREFIXES = {"event#", "command#"}
 
@@ -510,6 +513,79 @@ def used_by(setting):
     return (TABLE, "dynamodb:PutItem") if match["table"] else (EVENT_BUS, "events:PutEvents")
 
 
+@rule
+def a_saga_can_be_started_and_looked_at(template):
+    """A start whose name is taken is compared with the execution that has it."""
+    for function in template.of_type(FUNCTION):
+        for setting, machine in template.settings_of(function, "THROUGHLINE_STATE_MACHINE_"):
+            executions = template.executions_of(machine)
+            purpose = f"for its setting {setting}"
+            if executions:
+                yield from missing_right(template, function, "states:StartExecution", machine, purpose)
+                yield from missing_right(template, function, "states:DescribeExecution", executions, purpose)
+            else:
+                yield f"{function}: {setting} is {machine}; set it to the ARN of a state machine"
+
+
+@rule
+def a_schedule_can_be_kept(template):
+    """In a group of the template, with a role that only EventBridge Scheduler takes on."""
+    for function in template.of_type(FUNCTION):
+        for setting, value in template.settings_of(function, "THROUGHLINE_SCHEDULE_GROUP"):
+            group = template.by_reference(value, SCHEDULE_GROUP)
+            if not group:
+                yield f"{function}: {setting} is {value}; set it to the !Ref of an {SCHEDULE_GROUP} of this template"
+                continue
+            for action in SCHEDULE_ACTIONS:
+                yield from missing_right(template, function, action, schedules(group), f"for its setting {setting}")
+            role = schedule_role(template, function)
+            if not role:
+                yield f"{function}: set THROUGHLINE_SCHEDULE_ROLE_ARN to the Arn of an {ROLE} of this template"
+            else:
+                yield from missing_right(template, function, "iam:PassRole", arn(role), "to schedule with that role")
+                yield from problems_of_trust(template, role, group)
+
+
+def schedule_role(template, function):
+    return template.by_arn(template.variables_of(function).get("THROUGHLINE_SCHEDULE_ROLE_ARN"), ROLE)
+
+
+def schedules(group):
+    return f"arn:${{AWS::Partition}}:scheduler:${{AWS::Region}}:${{AWS::AccountId}}:schedule/{reference(group)}/*"
+
+
+def problems_of_trust(template, role, group):
+    """EventBridge Scheduler acts for anyone who asks; only aws:SourceArn tells for which group."""
+    statements = listed(template.of_type(ROLE)[role]["AssumeRolePolicyDocument"]["Statement"])
+    for statement in statements:
+        services = listed(statement.get("Principal", {}).get("Service"))
+        if services != ["scheduler.amazonaws.com"] or source_arns(statement) != [arn(group)]:
+            yield (
+                f"{role}: only scheduler.amazonaws.com may take it on, with the Condition ArnEquals aws:SourceArn "
+                f"{arn(group)}"
+            )
+
+
+@rule
+def a_schedule_reaches_its_queue(template):
+    """And its dead-letter queue, with the schedules' role, not with the function's."""
+    for function in template.of_type(FUNCTION):
+        targets = template.settings_of(function, "THROUGHLINE_SCHEDULE_TARGET_")
+        dead_letters = template.settings_of(function, "THROUGHLINE_SCHEDULE_DEAD_LETTER_ARN")
+        for setting, value in targets + dead_letters:
+            queue, role = template.by_arn(value, QUEUE), schedule_role(template, function)
+            if not queue:
+                yield f"{function}: {setting} is {value}; set it to the Arn of a queue of this template"
+            elif role and not template.may(role, "sqs:SendMessage", value):
+                yield f"{role}: schedules need sqs:SendMessage on {value} for the setting {setting}; allow it there"
+            if queue and is_fifo(template, queue) and not template.of_type(QUEUE)[queue].get("ContentBasedDeduplication"):
+                yield f"{queue}: schedules cannot send to it; set ContentBasedDeduplication to true"
+
+
+def is_fifo(template, queue):
+    return str(template.of_type(QUEUE)[queue].get("FifoQueue", False)).lower() == "true"
+
+
 # ---- Lifetimes ----------------------------------------------------------------------------------------------------------
 
 
@@ -608,11 +684,35 @@ def streams(table):
     return f"${{{table}.Arn}}/stream/*"
 
 
+def executions_to_start(template, role):
+    """An execution has the name of the message that starts it."""
+    return [
+        executions
+        for function in template.of_type(FUNCTION)
+        if template.role_of(function) == role
+        for _, machine in template.settings_of(function, "THROUGHLINE_STATE_MACHINE_")
+        if (executions := template.executions_of(machine))
+    ]
+
+
+def schedules_of_groups(template, role):
+    """A schedule has the name of what is scheduled; the group is that of a function with this role."""
+    return [
+        schedules(group)
+        for function in template.of_type(FUNCTION)
+        if template.role_of(function) == role
+        for _, value in template.settings_of(function, "THROUGHLINE_SCHEDULE_GROUP")
+        if (group := template.by_reference(value, SCHEDULE_GROUP))
+    ]
+
+
 # The calls that AWS allows on no single resource, and the narrowest resources for them.
 NARROWEST = {
     "dynamodb:ListStreams": streams_of_tables,
     "logs:CreateLogStream": own_log_streams,
     "logs:PutLogEvents": own_log_streams,
+    "states:DescribeExecution": executions_to_start,
+    **dict.fromkeys(SCHEDULE_ACTIONS, schedules_of_groups),
 }
 
 

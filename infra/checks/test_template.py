@@ -408,6 +408,74 @@ class Settings(Mutation):
         self.without_statement("ReserveStockRole", "UseItsStock")
         self.assert_reported("ReserveStockRole", "dynamodb:PutItem", "StockTable", "THROUGHLINE_TABLE_STOCK")
 
+    def test_the_rights_to_start_a_saga_are_needed(self):
+        for sid, action in [("StartSagasAndAnswerTheirTasks", "StartExecution"), ("SeeWhatIsStarted", "DescribeExecution")]:
+            with self.subTest(action):
+                self.setUp()
+                self.without_statement("RelayOutboxRole", sid)
+                self.assert_reported("RelayOutboxRole", f"states:{action}", "THROUGHLINE_STATE_MACHINE_CHECKOUT")
+
+    def test_a_state_machine_of_the_template_may_be_named_by_reference(self):
+        self.add("Machine", "AWS::StepFunctions::StateMachine", StateMachineName={"Fn::Sub": "${AWS::StackName}-checkout"})
+        self.variables("RelayOutboxFunction")["THROUGHLINE_STATE_MACHINE_CHECKOUT"] = reference("Machine")
+        self.statement("RelayOutboxRole", "StartSagasAndAnswerTheirTasks")["Resource"] = reference("Machine")
+        self.assert_accepted()
+
+    def test_a_state_machine_by_its_name_alone_is_reported(self):
+        self.variables("RelayOutboxFunction")["THROUGHLINE_STATE_MACHINE_CHECKOUT"] = "checkout"
+        self.assert_reported("RelayOutboxFunction", "THROUGHLINE_STATE_MACHINE_CHECKOUT is checkout")
+
+    def test_every_right_to_keep_schedules_is_needed(self):
+        for action in ["CreateSchedule", "DeleteSchedule", "UpdateSchedule"]:
+            with self.subTest(action):
+                self.setUp()
+                self.without_action("RelayOutboxRole", "KeepSchedules", f"scheduler:{action}")
+                self.assert_reported("RelayOutboxRole", f"scheduler:{action}", "THROUGHLINE_SCHEDULE_GROUP")
+
+    def test_a_schedule_group_of_another_stack_is_reported(self):
+        self.variables("RelayOutboxFunction")["THROUGHLINE_SCHEDULE_GROUP"] = "default"
+        self.assert_reported("RelayOutboxFunction", "THROUGHLINE_SCHEDULE_GROUP is default")
+
+    def test_the_schedules_role_is_needed_and_must_be_lent(self):
+        self.without_statement("RelayOutboxRole", "LendTheScheduleRole")
+        self.assert_reported("RelayOutboxRole", "iam:PassRole", "ScheduleRole")
+        del self.variables("RelayOutboxFunction")["THROUGHLINE_SCHEDULE_ROLE_ARN"]
+        self.assert_reported("RelayOutboxFunction", "THROUGHLINE_SCHEDULE_ROLE_ARN")
+
+    def test_a_schedules_role_that_others_can_take_on_is_reported(self):
+        statement = self.properties("ScheduleRole")["AssumeRolePolicyDocument"]["Statement"][0]
+        for change in [{"Condition": {}}, {"Principal": {"Service": "events.amazonaws.com"}}]:
+            with self.subTest(change):
+                kept = copy.deepcopy(statement)
+                statement.update(change)
+                self.assert_reported("ScheduleRole", "scheduler.amazonaws.com", "${ScheduleGroup.Arn}")
+                statement.update(kept)
+
+    def test_a_schedule_must_reach_its_queue(self):
+        variables = self.variables("RelayOutboxFunction")
+        variables["THROUGHLINE_SCHEDULE_TARGET_PLACE_ORDER"] = arn("PlaceOrderQueue")
+        self.assert_reported("ScheduleRole", "sqs:SendMessage", "THROUGHLINE_SCHEDULE_TARGET_PLACE_ORDER")
+        variables["THROUGHLINE_SCHEDULE_TARGET_PLACE_ORDER"] = reference("PlaceOrderQueue")
+        self.assert_reported("RelayOutboxFunction", "THROUGHLINE_SCHEDULE_TARGET_PLACE_ORDER is ${PlaceOrderQueue}")
+
+    def test_a_schedule_must_reach_its_dead_letter_queue(self):
+        self.without_statement("ScheduleRole", "KeepWhatCannotBeSent")
+        self.assert_reported("ScheduleRole", "sqs:SendMessage", "THROUGHLINE_SCHEDULE_DEAD_LETTER_ARN")
+
+    def test_a_fifo_queue_that_schedules_cannot_send_to_is_reported(self):
+        variables = self.variables("RelayOutboxFunction")
+        variables["THROUGHLINE_SCHEDULE_TARGET_PLACE_ORDER"] = arn("PlaceOrderQueue")
+        self.allow("ScheduleRole", "sqs:SendMessage", arn("PlaceOrderQueue"))
+        self.assert_accepted()
+        self.properties("PlaceOrderQueue")["FifoQueue"] = True
+        self.assert_reported("PlaceOrderQueue", "ContentBasedDeduplication")
+
+    def test_schedules_and_executions_of_others_are_too_wide(self):
+        self.allow("RelayOutboxRole", "scheduler:CreateSchedule", "*")
+        self.assert_reported("RelayOutboxRole", "scheduler:CreateSchedule is allowed on *", "schedule/${ScheduleGroup}/*")
+        self.allow("RelayOutboxRole", "states:DescribeExecution", "*")
+        self.assert_reported("RelayOutboxRole", "states:DescribeExecution is allowed on *", "-checkout:*")
+
     def test_a_setting_of_another_kind_of_resource_is_reported(self):
         self.variables("PlaceOrderFunction")["THROUGHLINE_TABLE"] = reference("PlaceOrderQueue")
         self.assert_reported("PlaceOrderFunction", "THROUGHLINE_TABLE is ${PlaceOrderQueue}")

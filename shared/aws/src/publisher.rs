@@ -17,13 +17,16 @@ use futures_util::{
     future::{BoxFuture, join, join_all},
 };
 use plan::{Encoded, Plan, Request};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 use step_functions::StepFunctions;
 use throughline_core::{
     ledger::Outgoing,
     limits::MOST_MESSAGE_BYTES,
     relay::{Delivery, MOST_ENTRIES, Publisher},
 };
+
+/// How long one destination is waited for. The others' answers are worth nothing once the invocation is over.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The [`Publisher`] on EventBridge and SQS, and, where they are given, EventBridge Scheduler and Step Functions.
 ///
@@ -91,15 +94,21 @@ impl AwsPublisher {
         Self { step_functions: Some(StepFunctions { client, state_machines }), ..self }
     }
 
-    /// Asks everybody at the same time: whoever is slow or fails does so for himself.
+    /// Asks everybody at the same time: whoever is slow or fails does so for himself alone.
     async fn publish_all(&self, messages: &[&Outgoing]) -> Vec<Delivery> {
         let mut plan = Plan::default();
         for (position, outgoing) in messages.iter().enumerate() {
             plan.add(self, position, outgoing);
         }
         let Plan { batched, single, settled } = plan;
-        let batched = batched.into_iter().map(|(queue, messages)| self.send_to(queue, messages));
-        let single = single.into_values().map(|requests| self.carry_out(requests));
+        let batched = batched.into_iter().map(|(queue, messages)| {
+            let positions = messages.iter().map(|message| message.position).collect();
+            in_time(positions, self.send_to(queue, messages))
+        });
+        let single = single.into_values().map(|requests| {
+            let positions = requests.iter().map(|(position, _)| *position).collect();
+            in_time(positions, self.carry_out(requests))
+        });
         let (batched, single) = join(join_all(batched), join_all(single)).await;
         let mut answers: Vec<Option<Delivery>> = vec![None; messages.len()];
         for (position, delivery) in settled.into_iter().chain(batched.into_iter().chain(single).flatten()) {
@@ -166,6 +175,16 @@ impl AwsPublisher {
         }
         messages.iter().map(|message| message.position).zip(deliveries).collect()
     }
+}
+
+/// What became of messages if it is known in time. What is not is sent again: it may have been accepted.
+async fn in_time(
+    positions: Vec<usize>,
+    deliveries: impl Future<Output = Vec<(usize, Delivery)>>,
+) -> Vec<(usize, Delivery)> {
+    let late = || Delivery::Retry(format!("there was no answer within {} seconds", PATIENCE.as_secs()));
+    let deliveries = tokio::time::timeout(PATIENCE, deliveries).await;
+    deliveries.unwrap_or_else(|_| positions.into_iter().map(|position| (position, late())).collect())
 }
 
 impl CallError {

@@ -100,9 +100,9 @@ impl Schedules {
             .name(&schedule.name)
             .schedule_expression(expression(schedule.at))
             .schedule_expression_timezone("UTC")
-            .flexible_time_window(to_the_minute().map_err(unbuilt)?)
+            .flexible_time_window(to_the_minute()?)
             .action_after_completion(ActionAfterCompletion::Delete)
-            .target(self.target(schedule).map_err(unbuilt)?);
+            .target(self.target(schedule)?);
         call.send().await.map(drop).map_err(|error| failed(&error))
     }
 
@@ -114,9 +114,9 @@ impl Schedules {
             .name(&schedule.name)
             .schedule_expression(expression(schedule.at))
             .schedule_expression_timezone("UTC")
-            .flexible_time_window(to_the_minute().map_err(unbuilt)?)
+            .flexible_time_window(to_the_minute()?)
             .action_after_completion(ActionAfterCompletion::Delete)
-            .target(self.target(schedule).map_err(unbuilt)?);
+            .target(self.target(schedule)?);
         call.send().await.map(drop).map_err(|error| failed(&error))
     }
 
@@ -167,8 +167,10 @@ fn to_the_minute() -> Result<FlexibleTimeWindow, BuildError> {
     FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build()
 }
 
-fn unbuilt(error: BuildError) -> CallError {
-    call_error(None, error.to_string(), &[])
+impl From<BuildError> for CallError {
+    fn from(error: BuildError) -> Self {
+        call_error(None, error.to_string(), &[])
+    }
 }
 
 fn failed<E, R>(error: &SdkError<E, R>) -> CallError

@@ -221,6 +221,28 @@ async fn the_first_of_two_answers_to_one_task_is_sent_first() {
     assert!(matches!(&deliveries[..], [Delivery::Accepted, Delivery::TooLate(_)]), "{deliveries:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_service_that_never_answers_costs_nobody_elses_answer() {
+    let (events, elsewhere) = (Fake::new([accepted(1)]), Fake::new([]).config());
+    let silence = aws_smithy_http_client::test_util::NeverClient::new();
+    let silent = elsewhere.clone().into_builder().http_client(silence).build();
+    let publisher = AwsPublisher::new(
+        aws_sdk_eventbridge::Client::new(&events.config()),
+        aws_sdk_sqs::Client::new(&elsewhere),
+        "shop-bus",
+        [].into(),
+    )
+    .with_step_functions(
+        aws_sdk_sfn::Client::new(&silent),
+        [("checkout".to_owned(), MACHINE.to_owned())].into(),
+    );
+    let deliveries = publisher.publish(&[&start("s-1"), &event("e-1"), &start("s-2")]).await;
+    assert_eq!(deliveries[1], Delivery::Accepted);
+    for delivery in [&deliveries[0], &deliveries[2]] {
+        assert!(matches!(delivery, Delivery::Retry(reason) if reason.contains("4 seconds")), "{delivery:?}");
+    }
+}
+
 #[test]
 fn the_executions_of_a_version_or_alias_are_those_of_its_machine() {
     use crate::publisher::step_functions::execution_arn;
