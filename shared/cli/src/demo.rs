@@ -2,7 +2,7 @@
 //! happens; then the same orders go in again, and nothing changes.
 
 use crate::{
-    line_tree::WholeLine,
+    line_tree::{WholeLine, sentence_of},
     stack::{Stack, StackError},
 };
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 use throughline_aws::operate::{self, FoundLetter};
-use throughline_core::{Timestamp, ledger::Destination};
+use throughline_core::Timestamp;
 
 /// How long the demo waits for something to happen before it says what it waited for.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -229,19 +229,9 @@ fn show_news(correlation_id: &str, line: &WholeLine, shown: &mut HashSet<String>
         }
     };
     for message in &line.recorded.messages {
-        let attributes = &message.outgoing.envelope.attributes;
-        let direction = match &message.outgoing.destination {
-            Destination::Bus => "emits",
-            Destination::Queue(_) => "sends",
-            Destination::Scheduled { .. } => "schedules",
-            Destination::Unscheduled { .. } => "takes back",
-            Destination::StateMachine(_) => "starts",
-            Destination::Task { .. } => "answers",
-        };
-        let subject = attributes.subject.as_deref().unwrap_or_default();
         show(
-            attributes.id.clone(),
-            format!("{:<16} {direction} {} {subject}", message.handler, attributes.message_type),
+            message.outgoing.envelope.attributes.id.clone(),
+            format!("{:<16} {}", message.handler, sentence_of(&message.outgoing, message.occurred_at)),
         );
     }
     for claim in line.recorded.claims.iter().filter(|claim| claim.handler == LAST && line.is_done_by(LAST)) {

@@ -3,6 +3,7 @@
 pub mod dead_letters;
 pub mod demo;
 pub mod deploy;
+pub mod execution;
 pub mod line_tree;
 pub mod local_cloud;
 pub mod logs;
