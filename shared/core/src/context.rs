@@ -63,7 +63,7 @@ impl Context<'_> {
     pub async fn load<T: Entity>(&self, id: &str) -> Result<Option<Versioned<T>>, LoadError> {
         let key = EntityKey::of::<T>(id);
         let stored = self.fetch_unchanging(&key).await?;
-        stored.map(|stored| stored.read(&key)).transpose()
+        stored.map(Stored::read).transpose().map_err(|source| LoadError::Malformed { key, source })
     }
 
     /// Loads an entity whose later changes do not matter to the decision.
@@ -72,7 +72,8 @@ impl Context<'_> {
     /// [`LoadError`]; with `?` it means *retry*.
     pub async fn peek<T: Entity>(&self, id: &str) -> Result<Option<Versioned<T>>, LoadError> {
         let key = EntityKey::of::<T>(id);
-        self.fetch(&key).await?.map(|stored| stored.read(&key)).transpose()
+        let stored = self.fetch(&key).await?;
+        stored.map(Stored::read).transpose().map_err(|source| LoadError::Malformed { key, source })
     }
 
     /// The time of this attempt.
@@ -129,9 +130,8 @@ impl Context<'_> {
 
 impl Stored {
     /// The entity that is stored.
-    pub(crate) fn read<T: Entity>(self, key: &EntityKey) -> Result<Versioned<T>, LoadError> {
-        let value = serde_json::from_value(Value::Object(self.data))
-            .map_err(|source| LoadError::Malformed { key: key.clone(), source })?;
+    pub(crate) fn read<T: Entity>(self) -> Result<Versioned<T>, serde_json::Error> {
+        let value = serde_json::from_value(Value::Object(self.data))?;
         Ok(Versioned { value, version: self.version })
     }
 }

@@ -112,9 +112,10 @@ impl<E> Effects<E> {
     /// Sends a command to its receiver's queue, not before a time. What is in the past is sent at once.
     ///
     /// There is one such command of a type about a subject: scheduling another moves it. Up to 15 minutes are
-    /// SQS's delay, more is EventBridge Scheduler's, whose granularity is a minute. Neither is ever early.
-    /// Whoever receives it must ask whether it is still wanted: it may have been on its way when it was
-    /// [cancelled](Self::cancel_scheduled).
+    /// SQS's delay, more is EventBridge Scheduler's, whose granularity is a minute; a FIFO queue knows no delay, so
+    /// that anything later is EventBridge Scheduler's. Neither is ever early. Whoever receives it must ask whether
+    /// it is still wanted: what SQS holds back already can be neither moved nor
+    /// [cancelled](Self::cancel_scheduled), and messages of different handlers may reach the relay in any order.
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};
@@ -133,7 +134,8 @@ impl<E> Effects<E> {
     }
 
     /// Takes back a [scheduled](Self::schedule) command of the same type about the same subject. The rest of
-    /// its data does not matter.
+    /// its data does not matter. If there is none, or it is due within minutes and so in its queue already,
+    /// nothing happens.
     pub fn cancel_scheduled<C: Command>(self, command: C) -> Self {
         self.request(Destination::Unscheduled { queue: C::QUEUE.to_owned() }, command)
     }

@@ -13,16 +13,18 @@ mod record;
 mod states_language;
 mod stuck;
 mod task;
+mod view;
 mod wiring;
 mod worker;
 
 pub use callback::{CallbackId, Waiting};
 pub use context::StepContext;
-pub use definition::{Retry, Saga, StepBuilder};
+pub use definition::{Retry, Saga, StepBuilder, Wait};
 pub use function::{DataType, GivenFunction, Reads, StepFunction};
 pub use record::{StepOutcome, StepRecord, record_id};
 pub use stuck::{ExecutionEnded, ReportStuckSagas, SagaEvent, SagaStuck};
 pub use task::{Document, Failed, Task, TaskError, Unwound, Work, error_type};
+pub use view::{EndingView, Retrier, SagaView, StageView, StepView, TASK_PATIENCE};
 pub use wiring::DefinitionError;
 pub use worker::{Interceptor, Worker};
 

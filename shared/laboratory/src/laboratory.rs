@@ -23,6 +23,7 @@ impl Laboratory {
     /// A function of the shop, or one like them: with every setting that the template gives to any of them.
     pub fn function(&self, name: &str, binary: impl Into<PathBuf>) -> FunctionSettings {
         let queue = |name: &str| format!("http://127.0.0.1/000000000000/{name}");
+        let arn = |service: &str, name: &str| format!("arn:aws:{service}:us-east-1:000000000000:{name}");
         FunctionSettings::new(name, binary, &self.recorder.endpoint())
             .with("THROUGHLINE_SOURCE", "shop")
             .with("THROUGHLINE_LOG", "info")
@@ -34,6 +35,10 @@ impl Laboratory {
             .with("THROUGHLINE_DEAD_LETTER_QUEUE_URL", queue("dead-letters"))
             .with("THROUGHLINE_EVENT_BUS", "shop")
             .with("THROUGHLINE_COMMAND_QUEUE_PLACE_ORDER", queue("place-order"))
+            .with("THROUGHLINE_STATE_MACHINE_CHECKOUT", arn("states", "stateMachine:checkout"))
+            .with("THROUGHLINE_SCHEDULE_GROUP", "shop")
+            .with("THROUGHLINE_SCHEDULE_ROLE_ARN", "arn:aws:iam::000000000000:role/schedules")
+            .with("THROUGHLINE_SCHEDULE_DEAD_LETTER_ARN", arn("sqs", "dead-letters"))
             .with("SHOP_NOTIFICATIONS_TOPIC_ARN", "arn:aws:sns:us-east-1:000000000000:notifications")
     }
 }

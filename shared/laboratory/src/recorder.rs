@@ -166,7 +166,7 @@ impl Shared {
     }
 
     async fn answer(&self, request: Request<Bytes>) -> Reply {
-        let operation = stands::operation(request.headers(), request.body());
+        let operation = stands::operation(&request);
         let (place, death) = self.write_down(operation.clone(), request.body().clone());
         if let Some((Moment::Before, victim)) = &death {
             victim.kill().await;

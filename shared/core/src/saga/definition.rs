@@ -48,6 +48,7 @@ pub struct Saga<P> {
 }
 
 /// One after another, the parts of a saga.
+#[expect(clippy::large_enum_variant, reason = "a process has a handful of them")]
 pub(crate) enum Stage<P> {
     Step(Step<P>),
     /// `misplaced` is a stage that cannot be in a group.
@@ -64,7 +65,8 @@ pub(crate) enum Stage<P> {
 
 /// How long a saga waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wait {
+pub enum Wait {
+    /// So long.
     For(Duration),
     /// Until the time in this field of the input.
     Until(&'static str),
@@ -132,6 +134,9 @@ impl Retry {
     /// For an undo, which should not be given up: thirty times, within about two hours.
     pub const UNDO: Self =
         Self { attempts: 30, first: Duration::from_secs(1), rate: 2.0, most: Duration::from_mins(5) };
+    /// For what only a deployment mends: about three days.
+    pub const PATIENT: Self =
+        Self { attempts: 436, first: Duration::from_secs(30), rate: 2.0, most: Duration::from_mins(10) };
 }
 
 impl<P: Send + Sync + 'static> Saga<P> {
@@ -143,7 +148,7 @@ impl<P: Send + Sync + 'static> Saga<P> {
             input_fields: wiring::fields_of::<I>(),
             tables: &[],
             deadline: Duration::from_hours(1),
-            worker_time_limit: Duration::from_secs(60),
+            worker_time_limit: Duration::from_mins(1),
             stages: Vec::new(),
             ending: None,
         }
@@ -269,6 +274,20 @@ impl<P: Send + Sync + 'static> Saga<P> {
         wiring::check(self)
     }
 
+    /// The same saga, but that this step's undo does nothing: whatever proves that the saga is undone must
+    /// fail for it.
+    ///
+    /// # Panics
+    /// If it has no such step, or the step has no undo.
+    #[must_use]
+    pub fn with_idle_undo(&self, step: &str) -> Self {
+        let mut idle = self.clone();
+        let undo = idle.steps_mut().find(|other| other.name == step).and_then(|step| step.undo.as_mut());
+        let undo = undo.unwrap_or_else(|| panic!("saga `{}` has no step `{step}` with an undo", self.name));
+        *undo = Function::idle(undo.reads.clone());
+        idle
+    }
+
     fn without_stages(&self) -> Self {
         Self {
             name: self.name,
@@ -290,6 +309,14 @@ impl<P> Saga<P> {
             Stage::Step(step) => std::slice::from_ref(step),
             Stage::Parallel { steps, .. } => steps,
             Stage::Wait { .. } => &[],
+        })
+    }
+
+    fn steps_mut(&mut self) -> impl Iterator<Item = &mut Step<P>> {
+        self.stages.iter_mut().flat_map(|stage| match stage {
+            Stage::Step(step) => std::slice::from_mut(step),
+            Stage::Parallel { steps, .. } => steps,
+            Stage::Wait { .. } => &mut [],
         })
     }
 
@@ -335,6 +362,45 @@ impl<P> Saga<P> {
 
 fn names(types: &[DataType]) -> Vec<&'static str> {
     types.iter().map(|data| data.name).collect()
+}
+
+impl<P> Clone for Saga<P> {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name,
+            input: self.input,
+            input_fields: self.input_fields,
+            tables: self.tables,
+            deadline: self.deadline,
+            worker_time_limit: self.worker_time_limit,
+            stages: self.stages.clone(),
+            ending: self.ending.clone(),
+        }
+    }
+}
+
+impl<P> Clone for Stage<P> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Step(step) => Self::Step(step.clone()),
+            Self::Parallel { name, steps, misplaced } => {
+                Self::Parallel { name, steps: steps.clone(), misplaced: *misplaced }
+            }
+            Self::Wait { name, wait } => Self::Wait { name, wait: *wait },
+        }
+    }
+}
+
+impl<P> Clone for Step<P> {
+    fn clone(&self) -> Self {
+        Self { function: self.function.clone(), undo: self.undo.clone(), ..*self }
+    }
+}
+
+impl<P> Clone for Ending<P> {
+    fn clone(&self) -> Self {
+        Self { function: self.function.clone(), ..*self }
+    }
 }
 
 impl<P> fmt::Debug for Saga<P> {

@@ -276,6 +276,12 @@ impl<P: Send + Sync + 'static> Function<P> {
         }
     }
 
+    /// One that reads what another does, and does nothing.
+    pub(crate) fn idle(reads: Vec<DataType>) -> Self {
+        let ran = || Ran { output: Value::Null, effects: Effects::none() };
+        Self { reads, call: Arc::new(move |_, _, _| Ok(Box::pin(std::future::ready(Ok(ran()))))) }
+    }
+
     /// Starts it.
     pub(crate) fn call<'a>(
         &self,

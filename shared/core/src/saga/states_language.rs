@@ -8,18 +8,10 @@ mod retrying;
 mod states;
 mod unwinding;
 
-use super::{
-    DefinitionError,
-    definition::{Kind, Saga, Stage, Step, Wait},
-    error_type,
-};
-use retrying::Patience;
-use states::{Branch, Catcher, Choice, Condition, Machine, Parameters, Payload, State, States};
+use super::{DefinitionError, Saga, SagaView, StageView, StepView, Wait, Work, error_type};
+use states::{Branch, Catcher, Choice, Condition, Machine, Parameters, Payload, Retrier, State, States};
 use std::time::Duration;
 
-/// How much longer the machine waits for a task than the worker's invocation may take: what the worker says at
-/// the last moment still arrives, and a task whose worker fell silent is tried again.
-const LONGER_THAN_THE_WORKER: Duration = Duration::from_secs(10);
 /// What the worker function's ARN takes the place of: a `DefinitionSubstitution` of the template.
 const WORKER: &str = "${WorkerArn}";
 const COMPLETED: &str = "Completed";
@@ -34,7 +26,7 @@ impl<P: Send + Sync + 'static> Saga<P> {
     /// What [`check`](Self::check) finds.
     pub fn states_language(&self) -> Result<String, DefinitionError> {
         self.check()?;
-        let machine = Compiler { saga: self, fingerprint: self.fingerprint() }.machine();
+        let machine = Compiler { saga: self.view(), fingerprint: self.fingerprint() }.machine();
         Ok(serde_json::to_string_pretty(&machine).unwrap_or_default() + "\n")
     }
 
@@ -46,19 +38,18 @@ impl<P: Send + Sync + 'static> Saga<P> {
     /// more: AWS does not say that it is free.
     pub fn transitions_of_success(&self) -> usize {
         let start_and_completed = 2;
-        let of_step = |step: &Step<P>| usize::from(step.only_if.is_none());
-        let of_branch = |step: &Step<P>| if step.only_if.is_some() { 2 } else { 1 };
-        let of_stage = |stage: &Stage<P>| match stage {
-            Stage::Step(step) => usize::from(step.only_if.is_some()) + of_step(step),
-            Stage::Wait { .. } => 1,
-            Stage::Parallel { steps, .. } => 1 + steps.iter().map(of_branch).sum::<usize>(),
+        let of_branch = |step: &StepView| if step.only_if.is_some() { 2 } else { 1 };
+        let of_stage = |stage: &StageView| match stage {
+            // The step itself, or the choice not to do it.
+            StageView::Step(_) | StageView::Wait { .. } => 1,
+            StageView::Parallel { steps, .. } => 1 + steps.iter().map(of_branch).sum::<usize>(),
         };
-        start_and_completed + self.stages.iter().map(of_stage).sum::<usize>()
+        start_and_completed + self.view().stages.iter().map(of_stage).sum::<usize>()
     }
 }
 
-struct Compiler<'a, P> {
-    saga: &'a Saga<P>,
+struct Compiler {
+    saga: SagaView,
     fingerprint: String,
 }
 
@@ -78,16 +69,14 @@ fn end_without(step: &str) -> String {
 }
 
 /// The first state of a stage.
-fn start_of<P>(stage: &Stage<P>) -> String {
+fn start_of(stage: &StageView) -> String {
     match stage {
-        Stage::Step(step) if step.only_if.is_some() => choice_of(step.name),
-        Stage::Step(Step { name, .. }) | Stage::Parallel { name, .. } | Stage::Wait { name, .. } => {
-            (*name).to_owned()
-        }
+        StageView::Step(step) if step.only_if.is_some() => choice_of(step.name),
+        stage => stage.name().to_owned(),
     }
 }
 
-impl<P> Compiler<'_, P> {
+impl Compiler {
     fn machine(&self) -> Machine {
         let mut states = States::default();
         for (at, stage) in self.saga.stages.iter().enumerate() {
@@ -106,31 +95,31 @@ impl<P> Compiler<'_, P> {
         }
     }
 
-    fn add_stage(&self, states: &mut States, at: usize, stage: &Stage<P>) {
+    fn add_stage(&self, states: &mut States, at: usize, stage: &StageView) {
         let next = self.saga.stages.get(at + 1).map_or_else(|| COMPLETED.to_owned(), start_of);
         match stage {
-            Stage::Step(step) => {
+            StageView::Step(step) => {
                 if let Some(field) = step.only_if {
                     states.add(choice_of(step.name), choose(step, field, next.clone()));
                 }
                 let catch = self.catch_of_step(at, step);
                 states.add(step.name, self.run(step, catch, Some(next)));
             }
-            Stage::Wait { name, wait: Wait::For(duration) } => {
+            StageView::Wait { name, wait: Wait::For(duration) } => {
                 states.add(
                     *name,
                     State::Wait { seconds: Some(duration.as_secs()), timestamp_path: None, next },
                 );
             }
-            Stage::Wait { name, wait: Wait::Until(field) } => {
+            StageView::Wait { name, wait: Wait::Until(field) } => {
                 let timestamp_path = Some(format!("$.data.{field}"));
                 states.add(*name, State::Wait { seconds: None, timestamp_path, next });
             }
-            Stage::Parallel { name, steps, .. } => {
+            StageView::Parallel { name, steps } => {
                 let branches = steps.iter().map(|step| self.branch(step)).collect();
                 let catch = vec![
                     stuck_on(error_type::NOT_UNDERSTOOD, name),
-                    failed_on("States.ALL", name, self.unwinding_of_group(at, steps)),
+                    failed_on("States.ALL", name, self.first_undo(at, true)),
                 ];
                 // What the branches return is in the ledger.
                 states.add(*name, State::Parallel { branches, result_path: (), catch, next });
@@ -139,7 +128,7 @@ impl<P> Compiler<'_, P> {
     }
 
     /// A failure leaves the branch, with its name: the group decides what comes next.
-    fn branch(&self, step: &Step<P>) -> Branch {
+    fn branch(&self, step: &StepView) -> Branch {
         let mut states = States::default();
         let mut start_at = step.name.to_owned();
         if let Some(field) = step.only_if {
@@ -153,38 +142,29 @@ impl<P> Compiler<'_, P> {
         Branch { start_at, states }
     }
 
-    /// What was rejected changed nothing: it is not undone. What failed otherwise may have happened.
-    fn catch_of_step(&self, at: usize, step: &Step<P>) -> Vec<Catcher> {
-        let before = self.unwinding_before(at);
-        let mut catch = vec![stuck_on(error_type::NOT_UNDERSTOOD, step.name)];
-        if step.undo.is_some() || is_callback(step) {
-            catch.push(failed_on(error_type::REJECTED, step.name, before));
-            catch.push(failed_on("States.ALL", step.name, undo_of(step.name)));
-        } else {
-            catch.push(failed_on("States.ALL", step.name, before));
-        }
-        catch
+    /// What was rejected changed nothing: it is not undone. What failed otherwise may have happened, or may yet
+    /// do so: even where there is nothing to undo, the step is voided.
+    fn catch_of_step(&self, at: usize, step: &StepView) -> Vec<Catcher> {
+        let before = self.first_undo(at, false);
+        vec![
+            stuck_on(error_type::NOT_UNDERSTOOD, step.name),
+            failed_on(error_type::REJECTED, step.name, before),
+            failed_on("States.ALL", step.name, undo_of(step.name)),
+        ]
     }
 
-    fn run(&self, step: &Step<P>, catch: Vec<Catcher>, next: Option<String>) -> State {
-        let patience = Patience { retry: step.retry, lease: step.time_limit };
-        match step.kind {
-            Kind::Task => {
-                let payload = self.payload("run", step.name);
-                task(payload, self.longest_task(), patience.with_a_task(), catch, next)
-            }
-            Kind::Callback { time_out } => {
+    fn run(&self, step: &StepView, catch: Vec<Catcher>, next: Option<String>) -> State {
+        let retry = retrying::rendered(&self.saga.retriers_of(step, Work::Run));
+        let payload = self.payload("run", step.name);
+        match step.callback {
+            None => task(payload, self.saga.task_time_limit(), retry, catch, next),
+            Some(time_out) => {
                 let task_token = Some("$$.Task.Token");
-                let payload = Payload { task_token, ..self.payload("run", step.name) };
                 // Not what is left until the deadline: a definition is refused whose waits do not all fit
                 // before it. A worker that falls silent is told by Lambda, not by this.
-                task(payload, time_out, patience.with_a_callback(), catch, next)
+                task(Payload { task_token, ..payload }, time_out, retry, catch, next)
             }
         }
-    }
-
-    fn longest_task(&self) -> Duration {
-        self.saga.worker_time_limit + LONGER_THAN_THE_WORKER
     }
 
     fn payload(&self, work: &'static str, step: &'static str) -> Payload {
@@ -204,7 +184,7 @@ impl<P> Compiler<'_, P> {
 fn task(
     payload: Payload,
     time_out: Duration,
-    retry: Vec<states::Retrier>,
+    retry: Vec<Retrier>,
     catch: Vec<Catcher>,
     next: Option<String>,
 ) -> State {
@@ -225,12 +205,8 @@ fn task(
     }
 }
 
-fn is_callback<P>(step: &Step<P>) -> bool {
-    matches!(step.kind, Kind::Callback { .. })
-}
-
 /// Does the step if the field is there and true.
-fn choose<P>(step: &Step<P>, field: &str, otherwise: String) -> State {
+fn choose(step: &StepView, field: &str, otherwise: String) -> State {
     let variable = format!("$.data.{field}");
     let is_true = vec![
         Condition { variable: variable.clone(), is_present: Some(true), boolean_equals: None },

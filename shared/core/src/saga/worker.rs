@@ -17,6 +17,7 @@ use crate::{
     BoxError, Failure, Timestamp,
     dead_letter::{DeadLetter, DeadLetters},
     entity::EntityKey,
+    ledger::Stored,
     ports::Ports,
     process::{Record, RetryCause, Settings, Verdict, process},
 };
@@ -67,6 +68,11 @@ impl<P: Send + Sync + 'static> Worker<P> {
     /// The definition that new executions are started with.
     pub fn saga(&self) -> &Saga<P> {
         &self.current
+    }
+
+    /// The services it runs steps over.
+    pub fn services(&self) -> &P {
+        &self.services
     }
 
     /// Every definition it understands, the current one first.
@@ -312,7 +318,7 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
             Some(Err(error)) => return Err(transient(error.to_string())),
             None => return Err(transient("the ledger gave no answer".to_owned())),
         };
-        let record = stored.map(|stored| stored.read::<StepRecord>(&key)).transpose();
+        let record = stored.map(Stored::read::<StepRecord>).transpose();
         let record = record.map_err(|error| TaskError::new(error_type::NOT_UNDERSTOOD, error.to_string()))?;
         Ok(record.map(|record| record.value.outcome))
     }
