@@ -205,14 +205,14 @@ fn an_answer_is_drawn_below_the_question_and_says_who_waited() {
     let execution = Execution { visits: vec![visit("approve", 16, vec![answered])], end: None };
     let line = with_execution(recorded, Ok(execution));
     let expected = [
-        "  order.place o-1                                          +0 ms",
-        "  └─ place-order                                           +0 ms  done in 7 ms",
-        "     └─ starts checkout 3f2a91c0                           +5 ms",
-        "        └─ approve                                        +16 ms  answered after 934 ms",
-        "           └─ approval.requested o-1                      +35 ms",
-        "              └─ order.decide o-1                        +900 ms",
-        "                 └─ approve-order                        +900 ms  done in 7 ms",
-        "                    └─ answers checkout/3f2a91c0/approve +905 ms",
+        "  order.place o-1                                            +0 ms",
+        "  └─ place-order                                             +0 ms  done in 7 ms",
+        "     └─ starts checkout 3f2a91c0                             +5 ms",
+        "        └─ approve                                          +16 ms  answered after 934 ms",
+        "           └─ approval.requested o-1                        +35 ms",
+        "              └─ order.decide o-1                          +900 ms",
+        "                 └─ approve-order                          +900 ms  done in 7 ms",
+        "                    └─ answers checkout/3f2a91c0/approve   +905 ms",
     ];
     assert_eq!(line.to_string(), expected.join("\n"));
 }
