@@ -15,3 +15,33 @@ async fn main() -> Result<(), throughline::Error> {
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use throughline::saga::{Saga, Worker};
+    use throughline_testing::{assert_definitions_are_known, assert_states_language_is_current};
+
+    fn current() -> Saga<Shop<Provider, Provider>> {
+        checkout()
+    }
+
+    #[test]
+    fn the_state_machine_that_is_deployed_is_the_saga_s() {
+        assert_states_language_is_current(&current(), "../../infra/checkout.asl.json");
+    }
+
+    /// Whatever `main` gives its worker to run `still`, give it here, too.
+    #[test]
+    fn every_definition_that_executions_may_run_with_is_known() {
+        let unused = || Provider::new("http://127.0.0.1:9");
+        let worker = Worker::new(current(), Shop { payments: unused(), shipping: unused() });
+        assert_definitions_are_known(&worker, "../../infra/checkout.definitions");
+    }
+
+    /// Of a checkout that needs no approval: the start, four steps, the choice not to ask, and the end.
+    #[test]
+    fn a_completed_checkout_costs_seven_state_transitions() {
+        assert_eq!(current().transitions_of_success(), 7);
+    }
+}

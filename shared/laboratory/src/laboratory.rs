@@ -35,6 +35,8 @@ impl Laboratory {
             .with("THROUGHLINE_DEAD_LETTER_QUEUE_URL", queue("dead-letters"))
             .with("THROUGHLINE_EVENT_BUS", "shop")
             .with("THROUGHLINE_COMMAND_QUEUE_PLACE_ORDER", queue("place-order"))
+            .with("THROUGHLINE_COMMAND_QUEUE_AWAIT_PAYMENT", queue("await-payment"))
+            .with("THROUGHLINE_SCHEDULE_TARGET_AWAIT_PAYMENT", arn("sqs", "await-payment"))
             .with("THROUGHLINE_STATE_MACHINE_CHECKOUT", arn("states", "stateMachine:checkout"))
             .with("THROUGHLINE_SCHEDULE_GROUP", "shop")
             .with("THROUGHLINE_SCHEDULE_ROLE_ARN", "arn:aws:iam::000000000000:role/schedules")

@@ -30,6 +30,55 @@ async fn an_order_goes_through_every_function() -> Result<(), Trouble> {
     Ok(())
 }
 
+#[tokio::test]
+async fn the_relay_carries_out_whatever_a_handler_can_ask_for() -> Result<(), Trouble> {
+    let shop = Shop(Laboratory::open().await?);
+    let destinations = [
+        ("event#0000#x", "bus", json!({})),
+        ("command#0001#x", "queue:place-order", json!({})),
+        ("command#0002#x", "scheduled:2999-01-02T03:04:05.5Z|await-payment", json!({})),
+        ("command#0003#x", "scheduled:2026-01-02T03:04:05Z|await-payment", json!({})),
+        ("command#0004#x", "unscheduled:await-payment", json!({})),
+        ("command#0005#x", "state-machine:checkout", json!({ "order_id": "o-1" })),
+        ("command#0006#x", "task:the token", json!({ "success": { "output": { "paid": true } } })),
+        ("command#0007#x", "task:the token", json!({ "failure": { "error": "Declined", "cause": "" } })),
+    ];
+    let record = |(number, (sort_key, destination, data)): (usize, (&str, &str, Value))| {
+        let envelope = json!({
+            "specversion": "1.0", "id": format!("m-{number}"), "source": "shop", "type": "t",
+            "subject": format!("o-{number}"), "data": data,
+        });
+        let image = json!({
+            "pk": { "S": "claim#x" }, "sk": { "S": sort_key }, "destination": { "S": destination },
+            "envelope": { "S": envelope.to_string() },
+        });
+        inserted(number, &image)
+    };
+    shop.relay("relay-outbox", destinations.into_iter().enumerate().map(record).collect()).await?;
+
+    let expected = [
+        ("CreateSchedule", 1),
+        // What is taken back, and what is due already: an earlier schedule of it ends.
+        ("DeleteSchedule", 2),
+        ("PutEvents", 1),
+        ("SendMessageBatch", 2),
+        ("SendTaskFailure", 1),
+        ("SendTaskSuccess", 1),
+        ("StartExecution", 1),
+    ];
+    let expected = expected.map(|(operation, count)| (operation.to_owned(), count));
+    assert_eq!(shop.0.recorder.counts(), expected.into());
+    let calls = shop.0.recorder.calls();
+    let body = |operation: &str| -> Value {
+        let call = calls.iter().find(|call| call.operation == operation).expect("it was asked for");
+        serde_json::from_slice(&call.body).expect("JSON")
+    };
+    assert_eq!(body("CreateSchedule")["ScheduleExpression"], "at(2999-01-02T03:04:06)");
+    assert_eq!(body("StartExecution")["name"], "m-5");
+    assert_eq!(body("SendTaskSuccess")["output"], r#"{"paid":true}"#);
+    Ok(())
+}
+
 struct Shop(Laboratory);
 
 impl Shop {
@@ -76,15 +125,14 @@ impl Shop {
         let record = |(number, item): (usize, Item)| {
             let image: serde_json::Map<String, Value> =
                 item.keys().map(|key| (key.clone(), json!({ "S": text(&item, key) }))).collect();
-            json!({
-                "eventID": number.to_string(), "eventName": "INSERT", "eventSource": "aws:dynamodb",
-                "dynamodb": {
-                    "SequenceNumber": number.to_string(), "NewImage": image, "StreamViewType": "NEW_IMAGE"
-                },
-            })
+            inserted(number, &image.into())
         };
         let records: Vec<Value> = self.log().await?.into_iter().enumerate().map(record).collect();
         assert_eq!(records.len(), 3);
+        self.relay(name, records).await
+    }
+
+    async fn relay(&self, name: &str, records: Vec<Value>) -> Result<(), Trouble> {
         let answer = self.invoke(name, json!({ "Records": records }).to_string().into_bytes()).await?;
         assert_eq!(answer, json!({ "batchItemFailures": [] }), "{name}");
         Ok(())
@@ -96,6 +144,14 @@ impl Shop {
         let function = Function::start(&self.0.function(name, PathBuf::from(folder).join(name))).await?;
         Ok(function.invoke(payload, MINUTE).await?.payload)
     }
+}
+
+/// A new item, as the stream brings it.
+fn inserted(number: usize, image: &Value) -> Value {
+    json!({
+        "eventID": number.to_string(), "eventName": "INSERT", "eventSource": "aws:dynamodb",
+        "dynamodb": { "SequenceNumber": number.to_string(), "NewImage": image, "StreamViewType": "NEW_IMAGE" },
+    })
 }
 
 /// The text of an attribute.

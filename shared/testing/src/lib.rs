@@ -50,8 +50,8 @@ pub mod counting;
 pub mod memory_dead_letters;
 pub mod memory_ledger;
 pub mod name_lock;
-pub mod saga_golden;
 pub mod saga;
+pub mod saga_golden;
 pub mod scenario;
 pub mod time;
 
@@ -59,7 +59,7 @@ pub use counting::CountingLedger;
 pub use memory_dead_letters::MemoryDeadLetters;
 pub use memory_ledger::MemoryLedger;
 pub use name_lock::assert_name_is_locked;
-pub use saga_golden::{assert_definitions_are_known, assert_states_language_is_current};
 pub use saga::{SagaTest, saga_test};
+pub use saga_golden::{assert_definitions_are_known, assert_states_language_is_current};
 pub use scenario::{Ran, Scenario, scenario};
 pub use time::{SeededRandom, TestTime};

@@ -95,7 +95,11 @@ impl<T: Serialize> Waiting<T> {
 
     /// Refuses: the step is rejected, and what was done before it is undone.
     pub fn refuse<E>(self, error_type: impl Into<String>, reason: impl Into<String>) -> Effects<E> {
-        self.settle(StepOutcome::Rejected { error_type: error_type.into(), reason: reason.into() })
+        self.settle(StepOutcome::Rejected {
+            error_type: error_type.into(),
+            reason: reason.into(),
+            may_have_happened: false,
+        })
     }
 
     fn settle<E>(self, outcome: StepOutcome) -> Effects<E> {

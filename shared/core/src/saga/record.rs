@@ -24,12 +24,15 @@ pub enum StepOutcome {
         /// What it returned.
         output: Value,
     },
-    /// It was refused for good, and has changed nothing.
+    /// It was refused for good.
     Rejected {
         /// The type of the error.
         error_type: String,
         /// What was wrong.
         reason: String,
+        /// Whether an earlier attempt may have taken effect: then it is undone all the same.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        may_have_happened: bool,
     },
     /// It must not be done any more: its undo came first. A tombstone: no commit of the step passes it.
     Voided,

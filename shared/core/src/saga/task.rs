@@ -15,7 +15,8 @@ pub mod error_type {
     pub const TIMED_OUT: &str = "Saga.TimedOut";
     /// Another invocation holds the step's claim, or died holding it: its lease will end.
     pub const BUSY: &str = "Saga.Busy";
-    /// It ran, and what it decided can never be committed. Not tried again; undone.
+    /// It will never succeed, and may have taken effect: it ran, and what it decided can never be committed, or
+    /// it was refused after an attempt whose answer is not known. Not tried again; undone.
     pub const FAILED: &str = "Saga.Failed";
     /// The saga's deadline has passed.
     pub const DEADLINE_PASSED: &str = "Saga.DeadlinePassed";

@@ -177,7 +177,9 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         }
         let output = match outcome {
             Some(StepOutcome::Done { output }) => Some(output),
-            Some(StepOutcome::Rejected { .. }) => return Ok(json!({ "skipped": "it was rejected" })),
+            Some(StepOutcome::Rejected { may_have_happened: false, .. }) => {
+                return Ok(json!({ "skipped": "it was rejected" }));
+            }
             _ if step.is_effects_only => return Ok(json!({ "skipped": "it changed nothing" })),
             _ => None,
         };
@@ -327,6 +329,9 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         match outcome {
             StepOutcome::Done { output } => Ok(json!({ "output": shown(&output) })),
             StepOutcome::Waiting { .. } => Ok(json!({ "waiting": self.task.step })),
+            StepOutcome::Rejected { reason, may_have_happened: true, .. } => {
+                Err(TaskError::new(error_type::FAILED, reason))
+            }
             StepOutcome::Rejected { reason, .. } => Err(TaskError::new(error_type::REJECTED, reason)),
             StepOutcome::Voided => Err(TaskError::new(error_type::VOIDED, "its undo came first")),
         }

@@ -197,7 +197,8 @@ impl<P: Send + Sync + 'static> Execution<P> {
             self.note(asking.place, retries, &answer);
             let Err(failed) = answer else { return Ok(()) };
             let matching = asking.retriers.iter().zip(&mut retried);
-            let Some((retrier, retried)) = matching.into_iter().find(|(retrier, _)| retrier.matches(&failed.error))
+            let Some((retrier, retried)) =
+                matching.into_iter().find(|(retrier, _)| retrier.matches(&failed.error))
             else {
                 return Err(failed);
             };

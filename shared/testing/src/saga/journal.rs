@@ -81,7 +81,8 @@ impl<P: Send + Sync + 'static> SagaRun<P> {
     /// The events of a type that were emitted.
     pub fn events(&self, message_type: &str) -> Vec<Outgoing> {
         let is_wanted = |outgoing: &Outgoing| {
-            outgoing.destination == Destination::Bus && outgoing.envelope.attributes.message_type == message_type
+            outgoing.destination == Destination::Bus
+                && outgoing.envelope.attributes.message_type == message_type
         };
         self.ledger.log().into_iter().filter(is_wanted).collect()
     }

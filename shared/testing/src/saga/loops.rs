@@ -48,9 +48,10 @@ impl<P: Send + Sync + 'static> SagaTest<P> {
     /// If the invariant does not hold.
     pub fn every_pair_of_faults(&self, invariant: impl Fn(&SagaRun<P>) + Sync) -> usize {
         let faults = self.faults();
-        let pairs = faults.iter().enumerate().flat_map(|(at, first)| {
-            faults[at + 1..].iter().map(move |second| vec![*first, *second])
-        });
+        let pairs = faults
+            .iter()
+            .enumerate()
+            .flat_map(|(at, first)| faults[at + 1..].iter().map(move |second| vec![*first, *second]));
         self.run_all(&pairs.collect::<Vec<_>>(), &invariant)
     }
 
@@ -75,8 +76,7 @@ impl<P: Send + Sync + 'static> SagaTest<P> {
     /// On every processor there is; the first thing that is wrong fails the test.
     fn run_all(&self, runs: &[Vec<Injection>], invariant: &(impl Fn(&SagaRun<P>) + Sync)) -> usize {
         let wanted = env::var(WANTED).ok();
-        let is_wanted =
-            |run: &[Injection]| wanted.as_ref().is_none_or(|wanted| *wanted == names(run));
+        let is_wanted = |run: &[Injection]| wanted.as_ref().is_none_or(|wanted| *wanted == names(run));
         let figures = Figures::default();
         let original = SagaTestOf { test: self, saga: self.saga.clone() };
         let next = AtomicUsize::new(0);

@@ -188,7 +188,7 @@ impl<P: Send + Sync + 'static> Job<P> {
         let Some(record) = self.unsettled(record?) else { return Ok(Effects::none()) };
         let (outcome, effects) = match self.call(None, reads?, context).await {
             Ok(Ran { output, effects }) => (StepOutcome::Done { output }, effects),
-            Err(failure) => (rejection(failure)?, Effects::none()),
+            Err(failure) => (self.rejection(failure, context)?, Effects::none()),
         };
         Ok(self.settle(record, outcome, effects))
     }
@@ -227,7 +227,7 @@ impl<P: Send + Sync + 'static> Job<P> {
                 self.note(StepOutcome::Waiting { token: String::new() });
                 Ok(effects)
             }
-            Err(failure) => Ok(self.settle(record, rejection(failure)?, Effects::none())),
+            Err(failure) => Ok(self.settle(record, self.rejection(failure, context)?, Effects::none())),
         }
     }
 
@@ -331,6 +331,19 @@ impl<P: Send + Sync + 'static> Job<P> {
         effects.save(record.map(|_| StepRecord { step: self.record_id(), outcome }))
     }
 
+    /// A rejection is an outcome; every other failure is none. What asks something of the outside world says
+    /// with it only what this attempt has done: an earlier one may have taken effect before its answer was lost.
+    fn rejection(&self, failure: Failure, context: &Context<'_>) -> Result<StepOutcome, Failure> {
+        match failure.kind {
+            FailureKind::Reject => Ok(StepOutcome::Rejected {
+                error_type: failure.error_type.to_string(),
+                reason: failure.message(),
+                may_have_happened: self.is_leased && context.attempt() > 1,
+            }),
+            FailureKind::Retry => Err(failure),
+        }
+    }
+
     fn note(&self, outcome: StepOutcome) {
         *self.settled.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
     }
@@ -367,17 +380,6 @@ fn recorded(record: Option<Versioned<StepRecord>>) -> Versioned<Recorded> {
     match record {
         Some(record) => record.map(|record| Recorded { outcome: Some(record.outcome) }),
         None => Versioned::new(Recorded { outcome: None }),
-    }
-}
-
-/// A rejection is an outcome; every other failure is none.
-fn rejection(failure: Failure) -> Result<StepOutcome, Failure> {
-    match failure.kind {
-        FailureKind::Reject => Ok(StepOutcome::Rejected {
-            error_type: failure.error_type.to_string(),
-            reason: failure.message(),
-        }),
-        FailureKind::Retry => Err(failure),
     }
 }
 

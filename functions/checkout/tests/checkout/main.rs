@@ -1,0 +1,123 @@
+//! The checkout, with everything going wrong that can.
+
+mod providers;
+
+use approve_order::ApproveOrder;
+use providers::{Carrier, PaymentProvider};
+use std::time::Duration;
+use throughline_core::ledger::Outgoing;
+use throughline_shop::{
+    ApprovalRequested, Checkout, Currency, DecideOrder, Delivery, Money, Order, OrderLine, OrderStatus,
+    Reservation, Shop, Stock, checkout,
+};
+use throughline_testing::{
+    SagaTest, assert_name_is_locked,
+    saga::{End, SagaRun},
+    saga_test,
+};
+
+type TestShop = Shop<PaymentProvider, Carrier>;
+
+const IN_STOCK: u32 = 5;
+const ORDERED: u32 = 2;
+
+fn order(cents: u64) -> Order {
+    Order {
+        id: "o-1".into(),
+        customer: "Ada".into(),
+        lines: vec![OrderLine { sku: "mug-blue".into(), quantity: ORDERED, unit_price_cents: 1250 }],
+        total: Money { cents, currency: Currency::Eur },
+        delivery: Some(Delivery { card: "card-1".into(), address: "12 Analytical Row".into() }),
+        status: OrderStatus::Placed,
+    }
+}
+
+fn shop() -> TestShop {
+    Shop { payments: PaymentProvider::default(), shipping: Carrier::default() }
+}
+
+/// The checkout of an order of so many cents, which Grace approves of a minute after she is asked.
+fn checkout_of(cents: u64) -> SagaTest<TestShop> {
+    let input = Checkout::of(&order(cents)).expect("it is delivered");
+    saga_test(checkout(), input, shop)
+        .given(order(cents))
+        .given(Stock { sku: "mug-blue".into(), available: IN_STOCK })
+        .reacting(ApproveOrder, Duration::from_mins(1), |sent| approval(sent, None))
+}
+
+fn approval(sent: &Outgoing, refused_because: Option<&str>) -> Option<DecideOrder> {
+    let asked: ApprovalRequested = serde_json::from_str(sent.envelope.data.get()).ok()?;
+    let ApprovalRequested { order_id, callback, .. } = asked;
+    Some(DecideOrder {
+        order_id,
+        callback,
+        by: "Grace".into(),
+        refused_because: refused_because.map(Into::into),
+    })
+}
+
+/// Either the order is confirmed, paid and on its way, or nothing is left of it; or somebody is told.
+fn nothing_is_half_done(run: &SagaRun<TestShop>) {
+    let order = run.entity::<Order>("o-1").expect("it was placed");
+    let stock = run.entity::<Stock>("mug-blue").expect("there is some").available;
+    let is_held = run.entity::<Reservation>("o-1").is_some_and(|reservation| reservation.is_held);
+    let (paid, charges) = (run.services().payments.paid(), run.services().payments.charges());
+    let shipped = run.services().shipping.under_way();
+    assert!(charges <= 1, "the card was charged {charges} times");
+    match run.end {
+        End::Completed => {
+            assert_eq!(order.status, OrderStatus::Confirmed);
+            assert_eq!((stock, is_held), (IN_STOCK - ORDERED, true), "the stock");
+            assert_eq!((paid, shipped), (order.total.cents, 1), "what was paid and shipped");
+        }
+        End::Compensated => {
+            assert_eq!(order.status, OrderStatus::Cancelled);
+            assert_eq!((stock, is_held), (IN_STOCK, false), "the stock");
+            assert_eq!((paid, shipped), (0, 0), "what was paid and shipped");
+        }
+        End::Stuck => {} // the state machine fails, which is an alarm and an event
+    }
+}
+
+#[test]
+fn an_order_is_reserved_charged_shipped_and_confirmed() {
+    let run = checkout_of(2500).run();
+    assert_eq!(run.end, End::Completed);
+    nothing_is_half_done(&run);
+}
+
+#[test]
+fn an_expensive_order_waits_for_approval() {
+    let run = checkout_of(200_000).run();
+    assert_eq!(run.end, End::Completed);
+    nothing_is_half_done(&run);
+}
+
+#[test]
+fn every_fault_leaves_nothing_half_done() {
+    for cents in [2500, 200_000] {
+        let checkout = checkout_of(cents);
+        let runs = checkout.every_fault(nothing_is_half_done);
+        println!("{cents} cents: {runs} faults");
+        assert_eq!(runs, checkout.faults().len());
+    }
+}
+
+#[test]
+fn every_pair_of_faults_leaves_nothing_half_done() {
+    let checkout = checkout_of(200_000);
+    let faults = checkout.faults().len();
+    let runs = checkout.every_pair_of_faults(nothing_is_half_done);
+    println!("{runs} pairs of {faults} faults");
+    assert_eq!(runs, faults * (faults - 1) / 2);
+}
+
+#[test]
+fn no_undo_could_be_left_out() {
+    assert_eq!(checkout_of(200_000).idle_undos_not_missed(nothing_is_half_done), [""; 0]);
+}
+
+#[test]
+fn its_name_is_locked() {
+    assert_name_is_locked(checkout::<PaymentProvider, Carrier>().name());
+}
