@@ -7,12 +7,14 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+ALARM = "AWS::CloudWatch::Alarm"
 ARCHIVE = "AWS::Events::Archive"
 EVENT_BUS = "AWS::Events::EventBus"
 FUNCTION = "AWS::Lambda::Function"
 INVOKE_CONFIG = "AWS::Lambda::EventInvokeConfig"
 LOG_GROUP = "AWS::Logs::LogGroup"
 MAPPING = "AWS::Lambda::EventSourceMapping"
+METRIC_FILTER = "AWS::Logs::MetricFilter"
 PERMISSION = "AWS::Lambda::Permission"
 QUEUE = "AWS::SQS::Queue"
 QUEUE_POLICY = "AWS::SQS::QueuePolicy"
@@ -226,6 +228,29 @@ class Template:
         for name, config in self.of_type(INVOKE_CONFIG).items():
             if self.function_of(config) == function and config.get("Qualifier") == "$LATEST":
                 yield name, config
+
+    # ---- State machines ---------------------------------------------------------------------------------------------
+
+    def role_of_machine(self, machine):
+        return self.by_arn(self.of_type(STATE_MACHINE)[machine].get("RoleArn"), ROLE)
+
+    def substitutions_of(self, machine):
+        return self.of_type(STATE_MACHINE)[machine].get("DefinitionSubstitutions", {})
+
+    def tasks_of(self, machine):
+        """Each task of a state machine, also within branches: its state's name, itself."""
+        ahead = [self.of_type(STATE_MACHINE)[machine].get("Definition", {})]
+        while ahead:
+            for name, state in ahead.pop().get("States", {}).items():
+                ahead += state.get("Branches", [])
+                if state.get("Type") == "Task":
+                    yield name, state
+
+    def workers_of(self, machine):
+        """The functions of the template that a state machine's tasks invoke."""
+        named = {task.get("Parameters", {}).get("FunctionName") for _, task in self.tasks_of(machine)}
+        substituted = {self.substituted(name or "", self.substitutions_of(machine)) for name in named}
+        return {self.by_arn(name, FUNCTION) for name in substituted} - {None}
 
     # ---- Queues -----------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from samtranslator.public.translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
-from model import Template
+from model import STATE_MACHINE, Template
 from rules import RULES, problems
 
 
@@ -34,6 +34,10 @@ def transformed(source):
         if resource["Type"] == "AWS::Serverless::Function":
             # What `aws cloudformation package` would put here.
             resource["Properties"]["CodeUri"] = {"Bucket": "packaged", "Key": "bootstrap.zip"}
+        elif resource["Type"] == STATE_MACHINE:
+            # It would put this into a bucket, too; here it is for the rules and for cfn-lint to read.
+            definition = source.parent / resource["Properties"].pop("DefinitionS3Location")
+            resource["Properties"]["Definition"] = json.loads(definition.read_text())
     return transform(template, {}, NoPolicies())
 
 
