@@ -321,6 +321,99 @@ class Rules(Mutation):
         self.assert_reported("ConfirmOrderRole", "sqs:SendMessage", "OnFailure destination of ConfirmOrderInvocations")
 
 
+class StateMachines(Mutation):
+    def definition(self):
+        return self.properties("CheckoutStateMachine")["Definition"]
+
+    def test_a_place_that_nothing_takes_is_reported(self):
+        self.definition()["States"]["ship"]["Parameters"]["FunctionName"] = "${Shipper}"
+        self.assert_reported("CheckoutStateMachine", "${Shipper}", "DefinitionSubstitutions")
+
+    def test_a_substitution_without_a_place_is_reported(self):
+        self.properties("CheckoutStateMachine")["DefinitionSubstitutions"]["Shipper"] = arn("CheckoutFunction")
+        self.assert_reported("CheckoutStateMachine", "Shipper", "no place")
+
+    def test_a_worker_of_another_stack_is_reported(self):
+        self.properties("CheckoutStateMachine")["DefinitionSubstitutions"]["WorkerArn"] = "arn:of:another"
+        self.assert_reported("CheckoutStateMachine", "no function of this template")
+        self.assert_reported("CheckoutFunction", "nothing invokes it")
+
+    def test_a_worker_that_runs_longer_than_the_saga_says_is_reported(self):
+        self.properties("CheckoutFunction")["Timeout"] = 61
+        self.assert_reported("CheckoutFunction", "Timeout is 61 s", "gives it 60 s")
+
+    def test_a_task_that_is_waited_for_less_is_reported_wherever_it_is(self):
+        self.definition()["States"]["undo_ship"]["TimeoutSeconds"] = 69
+        self.assert_reported("CheckoutFunction", "gives it 59 s")
+        branch = {"StartAt": "deep", "States": {"deep": dict(self.definition()["States"]["ship"], TimeoutSeconds=20)}}
+        self.definition()["States"]["group"] = {"Type": "Parallel", "Branches": [branch], "Next": "Completed"}
+        self.assert_reported("CheckoutFunction", "gives it 10 s")
+
+    def test_an_answer_from_outside_has_its_own_time(self):
+        self.definition()["States"]["approve"]["TimeoutSeconds"] = 5
+        self.assert_accepted()
+
+    def test_the_right_to_invoke_the_worker_is_needed(self):
+        self.without_statement("CheckoutStateMachineRole", "HaveStepsDone")
+        self.assert_reported("CheckoutStateMachineRole", "lambda:InvokeFunction", "CheckoutFunction.Arn")
+
+    def test_a_state_machine_with_a_role_of_another_stack_is_reported(self):
+        self.properties("CheckoutStateMachine")["RoleArn"] = "arn:aws:iam::000000000000:role/another"
+        self.assert_reported("CheckoutStateMachine", "RoleArn")
+
+    def test_deliveries_on_everything_are_for_state_machines_alone(self):
+        self.allow("PlaceOrderRole", "logs:CreateLogDelivery", "*")
+        self.assert_reported("PlaceOrderRole", "logs:CreateLogDelivery is allowed on *")
+
+    def test_another_right_of_a_state_machine_on_everything_is_reported(self):
+        self.allow("CheckoutStateMachineRole", "lambda:InvokeFunction", "*")
+        self.assert_reported("CheckoutStateMachineRole", "lambda:InvokeFunction is allowed on *")
+
+    def test_a_state_machine_without_logs_is_reported(self):
+        del self.properties("CheckoutStateMachine")["LoggingConfiguration"]
+        self.assert_reported("CheckoutStateMachine", "LoggingConfiguration")
+
+    def test_logs_with_what_it_carries_are_reported(self):
+        self.properties("CheckoutStateMachine")["LoggingConfiguration"]["IncludeExecutionData"] = True
+        self.assert_reported("CheckoutStateMachine", "IncludeExecutionData")
+
+    def test_logs_that_are_kept_for_ever_are_reported(self):
+        del self.properties("CheckoutStateMachineLogGroup")["RetentionInDays"]
+        self.assert_reported("CheckoutStateMachine", "RetentionInDays")
+
+    def test_every_bad_end_needs_its_alarm(self):
+        for end in ["Aborted", "Failed", "TimedOut"]:
+            with self.subTest(end):
+                self.setUp()
+                self.remove(f"Checkout{end}Alarm")
+                self.assert_reported("CheckoutStateMachine", f"Executions{end}")
+
+    def test_an_alarm_of_another_machine_or_with_patience_does_not_serve(self):
+        self.properties("CheckoutFailedAlarm")["Dimensions"][0]["Value"] = "arn:of:another"
+        self.properties("CheckoutAbortedAlarm")["Threshold"] = 1
+        self.assert_reported("CheckoutStateMachine", "ExecutionsFailed")
+        self.assert_reported("CheckoutStateMachine", "ExecutionsAborted")
+
+    def test_a_worker_that_is_behind_needs_its_alarm(self):
+        self.remove("CheckoutNotUnderstoodAlarm")
+        self.assert_reported("CheckoutFunction", "Saga.NotUnderstood")
+
+    def test_a_metric_of_other_logs_does_not_serve(self):
+        self.properties("CheckoutNotUnderstoodFilter")["LogGroupName"] = reference("PlaceOrderLogGroup")
+        self.assert_reported("CheckoutFunction", "Saga.NotUnderstood")
+
+    def test_a_stuck_saga_needs_its_rule(self):
+        for change in [
+            {"EventBusName": reference("EventBus")},
+            {"State": "DISABLED"},
+            {"EventPattern": {"source": ["aws.states"], "detail-type": ["Step Functions Execution Status Change"]}},
+        ]:
+            with self.subTest(change):
+                self.setUp()
+                self.properties("ReportStuckSagasRule").update(change)
+                self.assert_reported("CheckoutStateMachine", "no rule on the default bus")
+
+
 class Functions(Mutation):
     def test_another_runtime_is_reported(self):
         self.properties("PlaceOrderFunction")["Runtime"] = "provided.al2"
@@ -415,10 +508,12 @@ class Settings(Mutation):
                 self.without_statement("RelayOutboxRole", sid)
                 self.assert_reported("RelayOutboxRole", f"states:{action}", "THROUGHLINE_STATE_MACHINE_CHECKOUT")
 
-    def test_a_state_machine_of_the_template_may_be_named_by_reference(self):
-        self.add("Machine", "AWS::StepFunctions::StateMachine", StateMachineName={"Fn::Sub": "${AWS::StackName}-checkout"})
-        self.variables("RelayOutboxFunction")["THROUGHLINE_STATE_MACHINE_CHECKOUT"] = reference("Machine")
-        self.statement("RelayOutboxRole", "StartSagasAndAnswerTheirTasks")["Resource"] = reference("Machine")
+    def test_a_state_machine_may_be_named_by_its_arn(self):
+        named = {
+            "Fn::Sub": "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:stateMachine:${AWS::StackName}-checkout"
+        }
+        self.variables("RelayOutboxFunction")["THROUGHLINE_STATE_MACHINE_CHECKOUT"] = named
+        self.statement("RelayOutboxRole", "StartSagasAndAnswerTheirTasks")["Resource"] = named
         self.assert_accepted()
 
     def test_a_state_machine_by_its_name_alone_is_reported(self):

@@ -58,7 +58,7 @@ impl<T: Serialize> CallbackId<T> {
                 let token = token.clone();
                 Ok(Waiting { record, token, answer: PhantomData })
             }
-            StepOutcome::Done { .. } | StepOutcome::Rejected { .. } => {
+            StepOutcome::Done { .. } | StepOutcome::Rejected { .. } | StepOutcome::Doubtful { .. } => {
                 Err(Failure::reject(format!("`{}` was answered already", self.id)).named("AnsweredAlready"))
             }
             StepOutcome::Voided => {
@@ -95,11 +95,7 @@ impl<T: Serialize> Waiting<T> {
 
     /// Refuses: the step is rejected, and what was done before it is undone.
     pub fn refuse<E>(self, error_type: impl Into<String>, reason: impl Into<String>) -> Effects<E> {
-        self.settle(StepOutcome::Rejected {
-            error_type: error_type.into(),
-            reason: reason.into(),
-            may_have_happened: false,
-        })
+        self.settle(StepOutcome::Rejected { error_type: error_type.into(), reason: reason.into() })
     }
 
     fn settle<E>(self, outcome: StepOutcome) -> Effects<E> {
@@ -117,6 +113,9 @@ pub(crate) fn answer_task<E>(token: String, outcome: &StepOutcome) -> Effects<E>
         StepOutcome::Done { output } => TaskAnswer::Success { output: super::shown(output) },
         StepOutcome::Rejected { reason, .. } => {
             TaskAnswer::Failure { error: error_type::REJECTED.to_owned(), cause: reason.clone() }
+        }
+        StepOutcome::Doubtful { reason, .. } => {
+            TaskAnswer::Failure { error: error_type::FAILED.to_owned(), cause: reason.clone() }
         }
         StepOutcome::Voided | StepOutcome::Waiting { .. } => return Effects::none(),
     };

@@ -420,7 +420,8 @@ pub struct StepBuilder<P, O> {
 
 impl<P: Send + Sync + 'static, O: DeserializeOwned + Send + 'static> StepBuilder<P, O> {
     /// How the step is undone. The undo is given the step's output, or nothing if it may have taken effect
-    /// without our knowing, or may yet do so. A step that was rejected is not undone.
+    /// without our knowing, or may yet do so. A step that was rejected is not undone, unless an earlier attempt
+    /// at it may have taken effect.
     pub fn undo<F, R, E>(mut self, undo: F) -> Saga<P>
     where
         F: for<'a> GivenFunction<'a, P, Option<O>, R, E>,
@@ -431,7 +432,8 @@ impl<P: Send + Sync + 'static, O: DeserializeOwned + Send + 'static> StepBuilder
         self.no_undo()
     }
 
-    /// There is nothing to undo: it changed nothing, or nothing that follows can fail.
+    /// There is nothing to undo: it changed nothing, or nothing that follows can fail. If its answer is lost, the
+    /// saga goes on if it is done, and unwinds if it is not; it is not done later.
     pub fn no_undo(mut self) -> Saga<P> {
         self.saga.stages.push(Stage::Step(self.step));
         self.saga

@@ -30,9 +30,13 @@ pub enum StepOutcome {
         error_type: String,
         /// What was wrong.
         reason: String,
-        /// Whether an earlier attempt may have taken effect: then it is undone all the same.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        may_have_happened: bool,
+    },
+    /// It was refused, and an attempt before that may have changed something.
+    Doubtful {
+        /// The type of the error.
+        error_type: String,
+        /// What was wrong.
+        reason: String,
     },
     /// It must not be done any more: its undo came first. A tombstone: no commit of the step passes it.
     Voided,

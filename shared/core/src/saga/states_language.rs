@@ -95,8 +95,13 @@ impl Compiler {
         }
     }
 
+    /// Where the saga goes on after a stage.
+    fn start_after(&self, at: usize) -> String {
+        self.saga.stages.get(at + 1).map_or_else(|| COMPLETED.to_owned(), start_of)
+    }
+
     fn add_stage(&self, states: &mut States, at: usize, stage: &StageView) {
-        let next = self.saga.stages.get(at + 1).map_or_else(|| COMPLETED.to_owned(), start_of);
+        let next = self.start_after(at);
         match stage {
             StageView::Step(step) => {
                 if let Some(field) = step.only_if {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// The names of the errors that a worker answers with: what a state machine's `Retry` and `Catch` match.
 pub mod error_type {
-    /// The step was refused for good, and changed nothing. Not tried again, and not undone.
+    /// The step was refused for good the first time it was tried, and changed nothing. Not tried again, and not undone.
     pub const REJECTED: &str = "Saga.Rejected";
     /// It failed in a way that may pass.
     pub const TRANSIENT: &str = "Saga.Transient";
@@ -15,13 +15,16 @@ pub mod error_type {
     pub const TIMED_OUT: &str = "Saga.TimedOut";
     /// Another invocation holds the step's claim, or died holding it: its lease will end.
     pub const BUSY: &str = "Saga.Busy";
-    /// It will never succeed, and may have taken effect: it ran, and what it decided can never be committed, or
-    /// it was refused after an attempt whose answer is not known. Not tried again; undone.
+    /// It ran, and what it decided can never be committed; or it was refused when tried again, and what came
+    /// of the attempts before is not known. Not tried again; undone.
     pub const FAILED: &str = "Saga.Failed";
     /// The saga's deadline has passed.
     pub const DEADLINE_PASSED: &str = "Saga.DeadlinePassed";
     /// The step's undo came first: it must not be done any more.
     pub const VOIDED: &str = "Saga.Voided";
+    /// The answer to undoing a step that has no undo, and is done after all: only the answer was lost. The saga
+    /// goes on after it, as if it had not failed.
+    pub const DONE: &str = "Saga.Done";
     /// The worker does not know the definition that the task belongs to, or cannot read what it stored.
     /// Deploying the right worker mends it: tried again for days, and never undone.
     pub const NOT_UNDERSTOOD: &str = "Saga.NotUnderstood";
@@ -109,11 +112,12 @@ pub struct Unwound {
 }
 
 impl Document {
-    /// What made the saga unwind.
+    /// What made the saga unwind: not what turned out to be [done](error_type::DONE).
     pub fn unwound(&self) -> Unwound {
         let (step, failed) = self
             .failed
-            .first_key_value()
+            .iter()
+            .find(|(_, failed)| failed.error != error_type::DONE)
             .map(|(step, failed)| (step.clone(), failed.clone()))
             .unwrap_or_default();
         Unwound { step, reason: failed.reason(), error_type: failed.error }

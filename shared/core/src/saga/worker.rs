@@ -34,6 +34,8 @@ const MOST_SHOWN_BYTES: usize = 32 * 1024;
 pub struct Worker<P> {
     current: Arc<Saga<P>>,
     earlier: Vec<Arc<Saga<P>>>,
+    /// Those of the current definition and of the earlier ones.
+    fingerprints: Vec<String>,
     services: Arc<P>,
     interceptor: Option<Arc<dyn Interceptor>>,
 }
@@ -49,12 +51,19 @@ pub trait Interceptor: Send + Sync {
 impl<P: Send + Sync + 'static> Worker<P> {
     /// A worker for a saga.
     pub fn new(saga: Saga<P>, services: P) -> Self {
-        Self { current: Arc::new(saga), earlier: Vec::new(), services: Arc::new(services), interceptor: None }
+        Self {
+            fingerprints: vec![saga.fingerprint()],
+            current: Arc::new(saga),
+            earlier: Vec::new(),
+            services: Arc::new(services),
+            interceptor: None,
+        }
     }
 
     /// Also runs executions that were started with an earlier definition: keep it until they have ended.
     #[must_use]
     pub fn still(mut self, earlier: Saga<P>) -> Self {
+        self.fingerprints.push(earlier.fingerprint());
         self.earlier.push(Arc::new(earlier));
         self
     }
@@ -111,8 +120,9 @@ impl<P: Send + Sync + 'static> Worker<P> {
 
     fn definition(&self, task: &Task) -> Result<&Arc<Saga<P>>, TaskError> {
         let all = std::iter::once(&self.current).chain(&self.earlier);
-        let mut found = all.filter(|saga| saga.fingerprint() == task.definition);
-        found.next().ok_or_else(|| {
+        let mut found = self.fingerprints.iter().zip(all);
+        let found = found.find(|(fingerprint, _)| **fingerprint == task.definition);
+        found.map(|(_, saga)| saga).ok_or_else(|| {
             let cause = format!(
                 "this worker of `{}` does not know the definition {}: deploy one that still does",
                 self.current.name, task.definition
@@ -175,19 +185,27 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         if matches!(outcome, None | Some(StepOutcome::Waiting { .. })) {
             outcome = Some(self.process(Role::Void, &step.function, step, None).await?);
         }
+        let Some(undo) = &step.undo else { return self.cannot_be_undone(step, outcome) };
         let output = match outcome {
             Some(StepOutcome::Done { output }) => Some(output),
-            Some(StepOutcome::Rejected { may_have_happened: false, .. }) => {
-                return Ok(json!({ "skipped": "it was rejected" }));
-            }
+            Some(StepOutcome::Rejected { .. }) => return Ok(json!({ "skipped": "it was rejected" })),
             _ if step.is_effects_only => return Ok(json!({ "skipped": "it changed nothing" })),
             _ => None,
         };
         let is_known = output.is_some();
-        if let Some(undo) = &step.undo {
-            self.process(Role::Undo { output }, undo, step, None).await?;
-        }
+        self.process(Role::Undo { output }, undo, step, None).await?;
         Ok(json!({ "undone": step.name, "outcome_was_known": is_known }))
+    }
+
+    /// What has no undo is not done later than this. If it is done by now, it stays done.
+    fn cannot_be_undone(&self, step: &Step<P>, outcome: Option<StepOutcome>) -> Result<Value, TaskError> {
+        match outcome {
+            Some(StepOutcome::Done { .. }) => {
+                let cause = format!("`{}` is done after all, and has no undo", step.name);
+                Err(TaskError::new(error_type::DONE, cause))
+            }
+            _ => Ok(json!({ "skipped": "it was not done, and will not be" })),
+        }
     }
 
     async fn end(&self) -> Result<Value, TaskError> {
@@ -329,10 +347,8 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         match outcome {
             StepOutcome::Done { output } => Ok(json!({ "output": shown(&output) })),
             StepOutcome::Waiting { .. } => Ok(json!({ "waiting": self.task.step })),
-            StepOutcome::Rejected { reason, may_have_happened: true, .. } => {
-                Err(TaskError::new(error_type::FAILED, reason))
-            }
             StepOutcome::Rejected { reason, .. } => Err(TaskError::new(error_type::REJECTED, reason)),
+            StepOutcome::Doubtful { reason, .. } => Err(TaskError::new(error_type::FAILED, reason)),
             StepOutcome::Voided => Err(TaskError::new(error_type::VOIDED, "its undo came first")),
         }
     }

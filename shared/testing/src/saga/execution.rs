@@ -60,6 +60,15 @@ pub(super) struct Execution<P> {
     deliveries: Mutex<Vec<JoinHandle<()>>>,
 }
 
+/// What came of unwinding.
+#[derive(Debug, PartialEq, Eq)]
+enum Unwinding {
+    /// Everything is undone.
+    Over,
+    /// What had failed is done after all: the saga goes on.
+    NotNeeded,
+}
+
 /// A state that asks the worker for something.
 struct Asking<'a> {
     place: Place,
@@ -134,8 +143,10 @@ impl<P: Send + Sync + 'static> Execution<P> {
                     try_join_all(steps.iter().map(|step| self.step(step, document))).await.map(drop)
                 }
             };
-            if let Err(failed) = done {
-                return self.unwind(at, stage, failed, document).await;
+            if let Err(failed) = done
+                && self.unwind(at, stage, failed, document).await? == Unwinding::Over
+            {
+                return Ok(End::Compensated);
             }
         }
         Ok(End::Completed)
@@ -147,15 +158,25 @@ impl<P: Send + Sync + 'static> Execution<P> {
         stage: &StageView,
         failed: Failed,
         document: &mut Document,
-    ) -> Result<End, Failed> {
+    ) -> Result<Unwinding, Failed> {
         if failed.error == error_type::NOT_UNDERSTOOD {
             return Err(failed);
         }
-        let is_rejected_step = matches!(stage, StageView::Step(_)) && failed.error == error_type::REJECTED;
+        let is_step = matches!(stage, StageView::Step(_));
+        let is_rejected = is_step && failed.error == error_type::REJECTED;
         document.failed.insert(stage.name().to_owned(), failed);
-        for step in self.view.unwinding(at, !is_rejected_step) {
-            if is_wanted(step, &self.input) {
-                self.undo(step, document).await?;
+        for step in self.view.unwinding(at, !is_rejected) {
+            if !is_wanted(step, &self.input) {
+                continue;
+            }
+            match self.undo(step, document).await {
+                Err(failed) if failed.error == error_type::DONE => {
+                    if is_step {
+                        document.failed.insert(step.name.to_owned(), failed);
+                        return Ok(Unwinding::NotNeeded);
+                    }
+                }
+                undone => undone?,
             }
         }
         if let Some(ending) = &self.view.ending {
@@ -163,7 +184,7 @@ impl<P: Send + Sync + 'static> Execution<P> {
             let retriers = self.view.retriers_of_ending(ending);
             self.ask(&Asking { place, retriers, callback: None, document }).await?;
         }
-        Ok(End::Compensated)
+        Ok(Unwinding::Over)
     }
 
     async fn step(&self, step: &StepView, document: &Document) -> Result<(), Failed> {
@@ -173,6 +194,9 @@ impl<P: Send + Sync + 'static> Execution<P> {
         let place = Place { work: Work::Run, step: step.name };
         if self.plan.has(place, Fault::DeadlinePassed) {
             self.relay.time.sleep(self.until_deadline()).await;
+        }
+        if self.plan.is_to_come(place, Fault::DeadlinePasses) {
+            self.relay.time.sleep(self.until_deadline().saturating_sub(Duration::from_secs(1))).await;
         }
         let retriers = self.view.retriers_of(step, Work::Run);
         self.ask(&Asking { place, retriers, callback: step.callback, document }).await
@@ -255,9 +279,6 @@ impl<P: Send + Sync + 'static> Execution<P> {
         let delivery = Arc::new(Delivery::next(&self.plan, asking.place));
         if delivery.is_lost() {
             return Err(no_answer("it did not reach the worker"));
-        }
-        if delivery.fault == Some(Fault::DeadlinePasses) {
-            self.relay.time.sleep(self.until_deadline().saturating_sub(Duration::from_secs(1))).await;
         }
         let task = Arc::new(self.task(asking, retries, task_token));
         let twin = || Arc::new(Delivery::without_fault(&self.plan, asking.place));

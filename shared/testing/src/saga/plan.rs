@@ -52,9 +52,14 @@ impl Plan {
         Some(fault)
     }
 
+    /// Whether something is to go wrong at a place.
+    pub(super) fn is_to_come(&self, place: Place, fault: Fault) -> bool {
+        self.lock().to_come.get(&place).is_some_and(|faults| faults.contains(&fault))
+    }
+
     /// Whether something goes wrong at a place that is not a delivery's.
     pub(super) fn has(&self, place: Place, fault: Fault) -> bool {
-        let has = self.lock().to_come.get(&place).is_some_and(|faults| faults.contains(&fault));
+        let has = self.is_to_come(place, fault);
         if has {
             self.happened(place, fault);
         }

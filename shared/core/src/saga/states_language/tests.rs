@@ -251,6 +251,17 @@ fn a_step_without_an_undo_is_voided_and_those_before_it_are_undone() {
 }
 
 #[test]
+fn a_step_without_an_undo_that_is_done_after_all_is_gone_on_from() {
+    let machine = machine(&plain());
+    assert_eq!(
+        catch_of(&machine, "undo_ticket"),
+        pairs(&[("Saga.Done", "Completed"), ("States.ALL", "Stuck")])
+    );
+    assert_eq!(machine["States"]["undo_ticket"]["Catch"][0]["ResultPath"], "$.failed.ticket");
+    assert_eq!(catch_of(&machine, "undo_bed"), pairs(&[("States.ALL", "Stuck")]));
+}
+
+#[test]
 fn undos_follow_one_another_back_to_the_first_step() {
     let machine = machine(&plain());
     assert_eq!(path_from(&machine, "undo_bed"), ["undo_bed", "undo_seat", "Compensated"]);

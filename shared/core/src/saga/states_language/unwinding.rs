@@ -1,11 +1,11 @@
 //! What comes after a step failed for good: undos, the last step's first, and the ending.
 
 use super::{
-    COMPENSATED, Compiler, retrying,
+    COMPENSATED, Compiler, failed_on, retrying,
     states::{Catcher, State, States},
     stuck_on, task, undo_of,
 };
-use crate::saga::{StepView, Work};
+use crate::saga::{StageView, StepView, Work, error_type};
 
 impl Compiler {
     /// Where unwinding begins after a step of a stage failed: with the stage itself, or with what is before it.
@@ -25,7 +25,13 @@ impl Compiler {
             let mut undos = self.saga.unwinding(at, true).into_iter().take(stage.steps().len()).peekable();
             while let Some(step) = undos.next() {
                 let next = undos.peek().map(|next| undo_of(next.name));
-                self.add_undo(states, step, next.unwrap_or_else(|| self.first_undo(at, false)));
+                let next = next.unwrap_or_else(|| self.first_undo(at, false));
+                // What others of a group did is undone; what stood for itself needs no undoing.
+                let if_done = match stage {
+                    StageView::Step(_) => self.start_after(at),
+                    _ => next.clone(),
+                };
+                self.add_undo(states, step, next, if_done);
             }
         }
         if let Some(ending) = &self.saga.ending {
@@ -37,10 +43,14 @@ impl Compiler {
         states.add(COMPENSATED, State::Succeed {});
     }
 
-    fn add_undo(&self, states: &mut States, step: &StepView, next: String) {
+    /// What has no undo, and turns out to be done, stays done.
+    fn add_undo(&self, states: &mut States, step: &StepView, next: String, if_done: String) {
         let retry = retrying::rendered(&self.saga.retriers_of(step, Work::Undo));
         let payload = self.payload("undo", step.name);
-        let catch = stuck_on_all(step.name);
+        let mut catch = stuck_on_all(step.name);
+        if !step.has_undo {
+            catch.insert(0, failed_on(error_type::DONE, step.name, if_done));
+        }
         states.add(undo_of(step.name), task(payload, self.saga.task_time_limit(), retry, catch, Some(next)));
     }
 }

@@ -188,7 +188,7 @@ impl<P: Send + Sync + 'static> Job<P> {
         let Some(record) = self.unsettled(record?) else { return Ok(Effects::none()) };
         let (outcome, effects) = match self.call(None, reads?, context).await {
             Ok(Ran { output, effects }) => (StepOutcome::Done { output }, effects),
-            Err(failure) => (self.rejection(failure, context)?, Effects::none()),
+            Err(failure) => (self.refusal(failure)?, Effects::none()),
         };
         Ok(self.settle(record, outcome, effects))
     }
@@ -227,7 +227,7 @@ impl<P: Send + Sync + 'static> Job<P> {
                 self.note(StepOutcome::Waiting { token: String::new() });
                 Ok(effects)
             }
-            Err(failure) => Ok(self.settle(record, self.rejection(failure, context)?, Effects::none())),
+            Err(failure) => Ok(self.settle(record, self.refusal(failure)?, Effects::none())),
         }
     }
 
@@ -280,6 +280,20 @@ impl<P: Send + Sync + 'static> Job<P> {
         Ok(ran)
     }
 
+    /// A rejection is an outcome; every other failure is none. That this attempt changed nothing says nothing of
+    /// those before it, if they may have asked something of the outside world.
+    fn refusal(&self, failure: Failure) -> Result<StepOutcome, Failure> {
+        if failure.kind == FailureKind::Retry {
+            return Err(failure);
+        }
+        let (error_type, reason) = (failure.error_type.to_string(), failure.message());
+        let may_have_happened = self.is_leased && self.task.retries > 0;
+        Ok(match may_have_happened {
+            true => StepOutcome::Doubtful { error_type, reason },
+            false => StepOutcome::Rejected { error_type, reason },
+        })
+    }
+
     /// Which steps' records are meant, and what they say.
     async fn reads(&self, context: &Context<'_>) -> Result<Vec<Value>, Failure> {
         let values = self.sources.iter().map(|source| async move {
@@ -329,19 +343,6 @@ impl<P: Send + Sync + 'static> Job<P> {
     ) -> Effects<EncodedEvent> {
         self.note(outcome.clone());
         effects.save(record.map(|_| StepRecord { step: self.record_id(), outcome }))
-    }
-
-    /// A rejection is an outcome; every other failure is none. What asks something of the outside world says
-    /// with it only what this attempt has done: an earlier one may have taken effect before its answer was lost.
-    fn rejection(&self, failure: Failure, context: &Context<'_>) -> Result<StepOutcome, Failure> {
-        match failure.kind {
-            FailureKind::Reject => Ok(StepOutcome::Rejected {
-                error_type: failure.error_type.to_string(),
-                reason: failure.message(),
-                may_have_happened: self.is_leased && context.attempt() > 1,
-            }),
-            FailureKind::Retry => Err(failure),
-        }
     }
 
     fn note(&self, outcome: StepOutcome) {
