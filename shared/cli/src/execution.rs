@@ -106,6 +106,11 @@ impl Execution {
         1 + self.visits.iter().map(of_visit).sum::<usize>()
     }
 
+    /// How many of its attempts were not the first at their task.
+    pub fn retries(&self) -> usize {
+        self.visits.iter().map(|visit| visit.attempts.len().saturating_sub(1)).sum()
+    }
+
     /// The name of the state it ended in: `Completed`, `Compensated` or `Stuck`, if nothing cut it short.
     pub fn ended_in(&self) -> Option<&str> {
         self.end.as_ref()?;

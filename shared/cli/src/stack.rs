@@ -143,6 +143,15 @@ impl Stack {
             .map(|(name, url)| (name.trim_end_matches("Url"), url.as_str()))
     }
 
+    /// The URLs of the queues that feed functions: those that have a dead-letter queue.
+    pub fn work_queues(&self) -> impl Iterator<Item = &str> {
+        let feeds = |name: &str| {
+            let logical = name.strip_suffix(QUEUE)?;
+            self.outputs.contains_key(&format!("{logical}{DEAD_LETTER_QUEUE}")).then_some(())
+        };
+        self.outputs.iter().filter(move |(name, _)| feeds(name).is_some()).map(|(_, url)| url.as_str())
+    }
+
     /// Everything that lies in a dead-letter queue, with the queue's name.
     ///
     /// # Errors
@@ -166,10 +175,23 @@ impl Stack {
     /// # Errors
     /// If the ledger or a dead-letter queue cannot be read.
     pub async fn line(&self, correlation_id: &str) -> Result<WholeLine, StackError> {
+        let letters = self.dead_letters().await?;
+        self.line_among(correlation_id, &letters).await
+    }
+
+    /// Everything with a correlation id, with the dead letters read already.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub async fn line_among(
+        &self,
+        correlation_id: &str,
+        dead_letters: &[(String, FoundLetter)],
+    ) -> Result<WholeLine, StackError> {
         let table = self.output("LedgerTable")?;
         let recorded = follow_line(self.clients.dynamodb().await, table, correlation_id).await?;
-        let mut dead_letters = self.dead_letters().await?;
-        dead_letters.retain(|(_, letter)| letter.attribute("CorrelationId") == Some(correlation_id));
+        let is_its = |letter: &FoundLetter| letter.attribute("CorrelationId") == Some(correlation_id);
+        let dead_letters = dead_letters.iter().filter(|(_, letter)| is_its(letter)).cloned().collect();
         let mut line = WholeLine { recorded, dead_letters, executions: BTreeMap::new() };
         line.executions = self.executions(&line).await;
         Ok(line)

@@ -123,7 +123,12 @@ impl<'a> Builder<'a> {
             let cause = message.outgoing.envelope.attributes.causation_id.as_deref();
             message.handler == claim.handler && cause == Some(&claim.message_id)
         });
-        messages.map(|message| self.message(message)).collect()
+        let mut messages: Vec<&LoggedMessage> = messages.collect();
+        // A saga is long: what was sent with its start stands before it.
+        let is_start =
+            |message: &LoggedMessage| matches!(message.outgoing.destination, Destination::StateMachine(_));
+        messages.sort_by_key(|message| is_start(message));
+        messages.into_iter().map(|message| self.message(message)).collect()
     }
 }
 

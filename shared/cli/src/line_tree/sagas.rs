@@ -74,6 +74,10 @@ impl<'a> Builder<'a> {
                 branch.children = self.visits(execution, &mut steps);
                 execution.end.as_ref().map(|end| ended(execution, end))
             }
+            Some(Err(_)) if steps.is_empty() => {
+                branch.state = "not seen to start yet".to_owned();
+                None
+            }
             Some(Err(why)) => {
                 branch
                     .notes
@@ -211,30 +215,45 @@ fn words(Failure { error, cause }: &Failure) -> String {
     if cause.is_empty() { error.clone() } else { format!("{error}: {cause}") }
 }
 
-/// A row for each attempt; those that failed alike, one after another, share one.
+/// Of so many attempts that fail alike, one after another, each has a row; more of them share one.
+const MOST_ROWS_ALIKE: usize = 3;
+
+/// What became of each attempt, and how long the next one was waited for.
 fn attempts(attempts: &[Attempt]) -> Vec<Branch> {
     let mut branches = Vec::new();
     let mut number = 1;
     for alike in attempts.chunk_by(|one, next| one.outcome == next.outcome) {
-        let (Some(first), Some(last)) = (alike.first(), alike.last()) else { continue };
-        let label = match alike.len() {
-            1 => format!("attempt {number}"),
-            several => format!("attempts {number} to {}", number + several - 1),
-        };
-        number += alike.len();
-        let took = last.ended_at.map(|end| duration_text(first.started_at, end)).unwrap_or_default();
-        let mut branch = Branch::new(label, Some(first.started_at));
-        match &last.outcome {
-            None => branch.state = "at work".to_owned(),
-            Some(Ok(_)) => branch.state = format!("done in {took}"),
-            Some(Err(failure)) => {
-                branch.state = format!("failed after {took}");
-                branch.notes = vec![words(failure)];
-            }
+        let in_a_row = if alike.len() > MOST_ROWS_ALIKE { alike.len() } else { 1 };
+        for several in alike.chunks(in_a_row) {
+            let next = attempts.get(number - 1 + several.len());
+            branches.push(attempt(several, number, next));
+            number += several.len();
         }
-        branches.push(branch);
+        // The same words once.
+        if let (Some(Err(failure)), Some(last)) = (&alike[0].outcome, branches.last_mut()) {
+            last.notes.extend(Some(failure.cause.clone()).filter(|cause| !cause.is_empty()));
+        }
     }
     branches
+}
+
+fn attempt(several: &[Attempt], number: usize, next: Option<&Attempt>) -> Branch {
+    let label = match several.len() {
+        1 => format!("attempt {number}"),
+        count => format!("attempts {number} to {}", number + count - 1),
+    };
+    let (first, last) = (&several[0], &several[several.len() - 1]);
+    let took = last.ended_at.map(|end| duration_text(first.started_at, end)).unwrap_or_default();
+    let mut branch = Branch::new(label, Some(first.started_at));
+    branch.state = match &last.outcome {
+        None => "at work".to_owned(),
+        Some(Ok(_)) => format!("done in {took}"),
+        Some(Err(failure)) => format!("{} after {took}", failure.error),
+    };
+    if let (Some(ended), Some(next)) = (last.ended_at, next) {
+        branch.state += &format!(", then waits {}", duration_text(ended, next.started_at));
+    }
+    branch
 }
 
 fn ended(execution: &Execution, end: &End) -> Branch {
