@@ -7,6 +7,9 @@ mod cost;
 mod orders;
 mod progress;
 mod snapshot;
+mod stock;
+#[cfg(test)]
+mod test_lines;
 
 use crate::{
     line_tree::WholeLine,
@@ -15,13 +18,14 @@ use crate::{
 use approval::Approvals;
 use orders::Published;
 use progress::Progress;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use snapshot::Snapshot;
 use std::{
     fs,
     path::Path,
     time::{Duration, Instant},
 };
+use stock::Stock;
 use throughline_aws::operate::{self, FoundLetter};
 use throughline_core::Timestamp;
 
@@ -100,7 +104,7 @@ impl From<operate::OperateError> for DemoError {
 /// [`DemoError`], if anything does not happen as it should.
 pub async fn run(stack: &Stack, providers: &str, events: &Path) -> Result<(), DemoError> {
     let mut orders = orders::read_all(events)?;
-    load_stock(stack, events).await?;
+    let stock = Stock::load(stack, events).await?;
     if !stack.line(&orders[0].correlation_id).await?.is_empty() {
         let run = Timestamp::now().as_second();
         println!("\nThese orders went into this cloud before: this time their ids end with {run}.");
@@ -118,6 +122,7 @@ pub async fn run(stack: &Stack, providers: &str, events: &Path) -> Result<(), De
         println!("\nThe line of {correlation_id}, {}:\n{line}", order.title);
     }
     books::check(providers, &orders, &lines).await?;
+    stock.must_be_sold(&Stock::read(stack).await?, &lines)?;
     cost::check(&lines)?;
     let before = Snapshot::take(stack, providers, &orders).await?;
     before.show("\nSo the shop now has:");
@@ -139,27 +144,6 @@ fn read(path: &Path) -> Result<(String, Value), DemoError> {
     let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
     let value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     Ok((text, value))
-}
-
-async fn load_stock(stack: &Stack, events: &Path) -> Result<(), DemoError> {
-    let path = events.join("stock.seed.json");
-    let (text, _) = read(&path)?;
-    let items: Vec<Map<String, Value>> = serde_json::from_str(&text)
-        .map_err(|error| DemoError::File { path: path.display().to_string(), reason: error.to_string() })?;
-    let table = stack.output("StockTable")?;
-    let client = stack.clients.dynamodb().await;
-    let stored = operate::scan(client, table).await?;
-    println!("Stock is loaded into the table {table}, unless it is there:");
-    for item in items {
-        // What was sold stays sold.
-        let found = stored.iter().find(|stored| stored["sku"] == item["sku"]);
-        let available = &found.unwrap_or(&item)["available"];
-        println!("  {:<16} {available:>3}", item["sku"].as_str().unwrap_or_default());
-        if found.is_none() {
-            operate::put_item(client, table, item).await?;
-        }
-    }
-    Ok(())
 }
 
 async fn publish(stack: &Stack, orders: &[Published]) -> Result<(), DemoError> {

@@ -34,7 +34,7 @@ impl Approvals {
             let command = decision(asked);
             send(stack, &command).await?;
             let (id, correlation_id) = (&asked.attributes.id, &asked.attributes.correlation_id);
-            let what = format!("sends order.decide to {QUEUE}, with the callback id that {ASKED} holds");
+            let what = format!("approves: sends order.decide with the callback id of {ASKED}");
             progress.row(&format!("decide {id}"), correlation_id, "the demo", &what);
             self.sent.insert(id.clone(), command);
         }
@@ -71,4 +71,24 @@ fn decision(asked: &EncodedEnvelope) -> String {
         "data": { "order_id": order_id, "callback": question["callback"], "by": "the demo" },
     })
     .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_lines::event;
+    use super::*;
+
+    #[test]
+    fn a_decision_is_what_the_shop_reads_and_belongs_to_the_line_of_its_question() {
+        let question = json!({ "order_id": "o-1", "callback": "checkout/e-1/approve", "customer": "Ada" });
+        let asked = event(ASKED, question).outgoing.envelope;
+        let command = decision(&asked);
+        assert_eq!(command, decision(&asked), "the same again is the same command");
+        let command: Value = serde_json::from_str(&command).unwrap();
+        let decided: throughline_shop::DecideOrder = serde_json::from_value(command["data"].clone()).unwrap();
+        assert_eq!((&*decided.order_id, decided.callback.as_str()), ("o-1", "checkout/e-1/approve"));
+        assert_eq!(decided.refused_because, None);
+        assert_eq!(command["causationid"], json!(asked.attributes.id));
+        assert_eq!(command["correlationid"], json!(asked.attributes.correlation_id));
+    }
 }

@@ -6,8 +6,8 @@ use throughline_shop::{
     Charge, Charged, PaymentError, Payments, Shipment, ShipmentRequest, Shipping, ShippingError, checkout,
 };
 
-/// What a thousand state transitions of a Standard workflow cost in us-east-1 (AWS's price list, in cents).
-const CENTS_FOR_A_THOUSAND: f64 = 2.5;
+/// What a thousand state transitions of a Standard workflow cost in us-east-1, in dollars (AWS's price list).
+const DOLLARS_FOR_A_THOUSAND: f64 = 0.025;
 
 /// Counts the state transitions of the first checkout that completed, and that its definition has as many.
 pub(super) fn check(lines: &[WholeLine]) -> Result<(), DemoError> {
@@ -25,9 +25,9 @@ pub(super) fn check(lines: &[WholeLine]) -> Result<(), DemoError> {
     let transitions = u32::try_from(execution.transitions()).unwrap_or(u32::MAX);
     println!(
         "\nA checkout that completes takes {defined} state transitions, by its history and by its definition.\n\
-         This one took {transitions}, with {} retries: {:.4} US cents in us-east-1.",
+         This one took {transitions}, {} of them retries. In us-east-1, with $0.025 for 1,000, that is ${:.6}.",
         execution.retries(),
-        f64::from(transitions) * CENTS_FOR_A_THOUSAND / 1000.0,
+        f64::from(transitions) * DOLLARS_FOR_A_THOUSAND / 1000.0,
     );
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::{
     DemoError,
     books::{OrderTotals, Totals},
     orders::Published,
+    stock::Stock,
 };
 use crate::{execution::Execution, stack::Stack};
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ impl Snapshot {
         providers: &str,
         orders: &[Published],
     ) -> Result<Self, DemoError> {
-        let mut facts = BTreeMap::from([("stock", stock(stack).await?)]);
+        let mut facts = BTreeMap::from([("stock", Stock::read(stack).await?.to_string())]);
         let letters = stack.dead_letters().await?;
         let (mut events, mut handled, mut transitions) = (0, 0, 0);
         for published in orders {
@@ -55,16 +56,6 @@ impl Snapshot {
         }
         Ok(())
     }
-}
-
-async fn stock(stack: &Stack) -> Result<String, DemoError> {
-    let items = operate::scan(stack.clients.dynamodb().await, stack.output("StockTable")?).await?;
-    let text = |item: &serde_json::Map<String, serde_json::Value>| {
-        format!("{} {}", item["sku"].as_str().unwrap_or_default(), item["available"])
-    };
-    let mut stock: Vec<String> = items.iter().map(text).collect();
-    stock.sort();
-    Ok(stock.join(", "))
 }
 
 /// What the providers did for the orders.
