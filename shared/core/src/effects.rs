@@ -7,8 +7,8 @@ use crate::{
     identity::emitted_id,
     ledger::{Claim, Commit, Destination, Outgoing, Read, Save},
     limits::{
-        ITEM_OVERHEAD_BYTES, MOST_BYTES, MOST_ITEM_BYTES, MOST_ITEMS, MOST_MESSAGE_BYTES, envelope_bytes,
-        json_bytes,
+        ITEM_OVERHEAD_BYTES, MOST_BYTES, MOST_ITEM_BYTES, MOST_ITEMS, MOST_MESSAGE_BYTES, MOST_START_BYTES,
+        envelope_bytes, json_bytes,
     },
     message::{EncodeError, EncodedEvent},
     saga::{SagaInput, start_type},
@@ -344,7 +344,11 @@ impl Sealing<'_> {
                 self.unwritable(what(), "its subject is empty, which CloudEvents does not allow".into())
             );
         }
-        self.weigh(what, envelope_bytes(&envelope) + ITEM_OVERHEAD_BYTES, MOST_MESSAGE_BYTES)?;
+        let most = match destination {
+            Destination::StateMachine(_) => MOST_START_BYTES,
+            _ => MOST_MESSAGE_BYTES,
+        };
+        self.weigh(what, envelope_bytes(&envelope) + ITEM_OVERHEAD_BYTES, most)?;
         self.outgoing.push(Outgoing { destination, envelope });
         Ok(())
     }

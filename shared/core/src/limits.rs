@@ -12,6 +12,10 @@ pub const MOST_BYTES: usize = 4 * 1024 * 1024;
 pub const MOST_ITEM_BYTES: usize = 400 * 1024;
 /// The most bytes one `PutEvents` entry, or one SQS message, is relied upon to hold: 256 KB.
 pub const MOST_MESSAGE_BYTES: usize = 256 * 1024;
+/// The most bytes a message that starts a saga may have. Step Functions limits what an execution carries to
+/// 256 KiB ("Step Functions quotas"), nothing catches it when that is exceeded, and what made the saga unwind is
+/// carried with it.
+pub const MOST_START_BYTES: usize = 200 * 1024;
 /// What an item of ours holds besides its data: keys, versions, the copied attributes. An upper bound.
 pub(crate) const ITEM_OVERHEAD_BYTES: usize = 2 * 1024;
 

@@ -228,9 +228,9 @@ fn stuck_on(error: &'static str, name: &str) -> Catcher {
     Catcher { error_equals: [error], result_path: format!("$.stuck.{name}"), next: STUCK.to_owned() }
 }
 
-const WHAT_TO_DO_WHEN_STUCK: &str = "It can neither be finished nor undone. This state's input says under \
-    `stuck` where and why, and under `failed` what made it unwind. Mend that cause; then do by hand what is not \
-    undone: that step and those before it.";
+const WHAT_TO_DO_WHEN_STUCK: &str = "For days no worker understood a task of this execution. This state's input \
+    says under `stuck` which, and why. Deploy a worker that does; then finish by hand what the execution has \
+    begun.";
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 /// The names of the errors that a worker answers with: what a state machine's `Retry` and `Catch` match.
 pub mod error_type {
-    /// The step was refused for good the first time it was tried, and changed nothing. Not tried again, and not undone.
+    /// The step was refused for good the first time it was tried, and changed nothing. Not tried again, and not
+    /// undone.
     pub const REJECTED: &str = "Saga.Rejected";
     /// It failed in a way that may pass.
     pub const TRANSIENT: &str = "Saga.Transient";
@@ -137,6 +138,9 @@ impl Failed {
     }
 }
 
+/// The most of a cause that is told. The execution carries it from then on, and what it carries is limited.
+const MOST_CAUSE_BYTES: usize = 4 * 1024;
+
 /// How a task failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{error_type}: {cause}")]
@@ -149,6 +153,8 @@ pub struct TaskError {
 
 impl TaskError {
     pub(crate) fn new(error_type: &'static str, cause: impl Into<String>) -> Self {
-        Self { error_type, cause: cause.into() }
+        let mut cause = cause.into();
+        cause.truncate(cause.floor_char_boundary(MOST_CAUSE_BYTES));
+        Self { error_type, cause }
     }
 }

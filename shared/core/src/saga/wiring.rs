@@ -97,6 +97,14 @@ pub enum DefinitionError {
         /// The saga or the group.
         what: String,
     },
+    /// Waits between attempts cannot shrink, nor grow beyond measure.
+    #[error("saga `{saga}`: the rate at which the waits of `{step}` grow must be from 1 to 10")]
+    BadRate {
+        /// The saga.
+        saga: &'static str,
+        /// The step.
+        step: &'static str,
+    },
     /// A length of time that cannot be kept.
     #[error("saga `{saga}`: {what} is {}", seconds(*.found))]
     BadDuration {
@@ -233,14 +241,17 @@ fn check_groups<P>(saga: &Saga<P>) -> Result<(), DefinitionError> {
 
 fn check_outputs<P>(saga: &Saga<P>) -> Result<(), DefinitionError> {
     let nothing = DataType::of::<()>();
-    let mut given = vec![(saga.input, "the input".to_owned())];
+    let input = (vec![saga.input], "the input".to_owned());
+    let mut given = vec![input];
     for step in saga.steps().filter(|step| step.output != nothing) {
-        let same = given.iter().find(|(data, _)| data.id == step.output.id);
-        if let Some((data, other)) = same {
-            let (data, other) = (data.name, other.clone());
+        // Whoever reads it where it may be missing reads an `Option`.
+        let either = vec![step.output, step.optional_output];
+        let is_same = |data: &DataType| either.iter().any(|other| other.id == data.id);
+        if let Some((_, other)) = given.iter().find(|(given, _)| given.iter().any(is_same)) {
+            let (data, other) = (step.output.name, other.clone());
             return Err(DefinitionError::GivenTwice { saga: saga.name, step: step.name, data, other });
         }
-        given.push((step.output, format!("`{}`", step.name)));
+        given.push((either, format!("`{}`", step.name)));
     }
     Ok(())
 }
@@ -321,6 +332,9 @@ fn check_durations<P>(saga: &Saga<P>) -> Result<(), DefinitionError> {
             waiting += time_out;
         }
         for retry in [step.retry, step.undo_retry] {
+            if !(1.0..=10.0).contains(&retry.rate) {
+                return Err(DefinitionError::BadRate { saga: saga.name, step: step.name });
+            }
             whole("the first wait between attempts", step.name, retry.first)?;
             whole("the longest wait between attempts", step.name, retry.most)?;
         }

@@ -132,6 +132,17 @@ impl<P: Send + Sync + 'static> Worker<P> {
     }
 }
 
+/// What has no undo is not done later than this. If it is done by now, it stays done.
+fn without_undo<P>(step: &Step<P>, outcome: Option<&StepOutcome>) -> Result<Value, TaskError> {
+    match outcome {
+        Some(StepOutcome::Done { .. }) => {
+            let cause = format!("`{}` is done after all, and has no undo", step.name);
+            Err(TaskError::new(error_type::DONE, cause))
+        }
+        _ => Ok(json!({ "skipped": "it was not done, and will not be" })),
+    }
+}
+
 fn unknown_step<P>(saga: &Saga<P>, task: &Task) -> TaskError {
     let cause = format!("saga `{}` has no step `{}`", saga.name, task.step);
     TaskError::new(error_type::NOT_UNDERSTOOD, cause)
@@ -185,27 +196,19 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         if matches!(outcome, None | Some(StepOutcome::Waiting { .. })) {
             outcome = Some(self.process(Role::Void, &step.function, step, None).await?);
         }
-        let Some(undo) = &step.undo else { return self.cannot_be_undone(step, outcome) };
+        let Some(undo) = &step.undo else { return without_undo(step, outcome.as_ref()) };
         let output = match outcome {
             Some(StepOutcome::Done { output }) => Some(output),
             Some(StepOutcome::Rejected { .. }) => return Ok(json!({ "skipped": "it was rejected" })),
-            _ if step.is_effects_only => return Ok(json!({ "skipped": "it changed nothing" })),
+            // A callback's question may have been asked: that is an effect of its own.
+            _ if step.is_effects_only && step.kind == Kind::Task => {
+                return Ok(json!({ "skipped": "it changed nothing" }));
+            }
             _ => None,
         };
         let is_known = output.is_some();
         self.process(Role::Undo { output }, undo, step, None).await?;
         Ok(json!({ "undone": step.name, "outcome_was_known": is_known }))
-    }
-
-    /// What has no undo is not done later than this. If it is done by now, it stays done.
-    fn cannot_be_undone(&self, step: &Step<P>, outcome: Option<StepOutcome>) -> Result<Value, TaskError> {
-        match outcome {
-            Some(StepOutcome::Done { .. }) => {
-                let cause = format!("`{}` is done after all, and has no undo", step.name);
-                Err(TaskError::new(error_type::DONE, cause))
-            }
-            _ => Ok(json!({ "skipped": "it was not done, and will not be" })),
-        }
     }
 
     async fn end(&self) -> Result<Value, TaskError> {

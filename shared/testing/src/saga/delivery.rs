@@ -11,7 +11,7 @@ use std::{
     panic::resume_unwind,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -38,6 +38,8 @@ pub(super) struct Delivery {
     pub(super) is_first: bool,
     pub(super) plan: Arc<Plan>,
     commits: AtomicU32,
+    /// Whether a function of the saga's has run: what is committed next is what it decided.
+    has_run: AtomicBool,
     /// The worker is dead: nothing that it does happens any more.
     died: Notify,
 }
@@ -56,6 +58,7 @@ impl Delivery {
             is_first: false,
             plan: Arc::clone(plan),
             commits: AtomicU32::new(0),
+            has_run: AtomicBool::new(false),
             died: Notify::new(),
         }
     }
@@ -102,7 +105,7 @@ impl Delivery {
     fn fate(&self) -> Fate {
         let commit = self.commits.fetch_add(1, Ordering::SeqCst);
         match (self.fault, commit) {
-            (Some(Fault::DiesBeforeCommit), 0) => Fate::DiesBefore,
+            (Some(Fault::DiesBeforeCommit), _) if self.has_run.load(Ordering::SeqCst) => Fate::DiesBefore,
             (Some(Fault::DiesAfterCommit), 0) | (Some(Fault::DiesAfterAsking), 1) => Fate::DiesAfter,
             _ => Fate::Lives,
         }
@@ -149,6 +152,7 @@ impl Interceptor for Faults {
     fn after<'a>(&'a self, _: Work, _: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
             let delivery = DELIVERY.get();
+            delivery.has_run.store(true, Ordering::SeqCst);
             match delivery.fault {
                 Some(Fault::TimesOutOnce | Fault::TimesOutAlways | Fault::DeadlinePasses) => {
                     delivery.happened();

@@ -29,9 +29,10 @@ pub enum Fault {
     DeliveredAgain,
     /// Its task is delivered twice at the same time.
     DeliveredTwiceAtOnce,
-    /// Its worker dies before it commits, once.
+    /// Its worker dies once its function has run, and before that is committed.
     DiesBeforeCommit,
-    /// Its worker dies after it committed, once: the answer is lost.
+    /// Its worker dies once after its first commit: of a step, the answer is lost; of a callback, nobody is
+    /// asked; of an undo whose step may have been done, nothing but the tombstone is written.
     DiesAfterCommit,
     /// It is done, and the answer is lost each time.
     NeverAnswers,

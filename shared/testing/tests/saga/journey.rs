@@ -7,7 +7,7 @@ use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
 };
-use throughline_core::prelude::*;
+use throughline_core::{Attributes, prelude::*};
 use throughline_testing::{
     SagaTest,
     saga::{End, SagaRun},
@@ -86,13 +86,23 @@ pub(crate) struct Travel {
     pub payments: Provider,
     pub rooms: Provider,
     pub cars: Provider,
-    /// What each undo was given, if it was given anything.
-    pub undone: Mutex<Vec<(&'static str, bool)>>,
+    /// Which undos ran, and whether they were given what their steps returned.
+    undone: Mutex<Vec<(&'static str, bool)>>,
+    /// The attributes of the tasks that asked for it.
+    tasks: Mutex<Vec<Attributes>>,
 }
 
 impl Travel {
     fn undo(&self, step: &'static str, is_known: bool) {
         self.undone.lock().unwrap_or_else(PoisonError::into_inner).push((step, is_known));
+    }
+
+    fn task(&self, step: &StepContext<'_>) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(step.attributes().clone());
+    }
+
+    pub(crate) fn tasks(&self) -> Vec<Attributes> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn undone(&self) -> Vec<(&'static str, bool)> {
@@ -101,10 +111,11 @@ impl Travel {
 }
 
 async fn take_seat(
-    _: &Travel,
+    travel: &Travel,
     _: Journey,
     step: &StepContext<'_>,
 ) -> Result<Outcome<Seat, JourneyEvent>, Failure> {
+    travel.task(step);
     let train = step.load::<Train>("t-1").await?.or_reject("no such train")?;
     let free_seats = train.value.free_seats.checked_sub(1).or_reject("the train is full")?;
     let taken = SeatTaken { train: train.value.id.clone() };
@@ -117,6 +128,7 @@ async fn free_seat(
     seat: Option<Seat>,
     step: &StepContext<'_>,
 ) -> Result<Effects<JourneyEvent>, Failure> {
+    travel.task(step);
     travel.undo("seat", seat.is_some());
     let seat = seat.or_reject("without a seat nothing was committed, and there is nothing to undo")?;
     let train = step.load::<Train>(&seat.train).await?.or_reject("no such train")?;
@@ -166,11 +178,12 @@ async fn free_car(travel: &Travel, car: Option<Car>, step: &StepContext<'_>) -> 
 }
 
 async fn ask(
-    _: &Travel,
+    travel: &Travel,
     callback: CallbackId<Approved>,
     journey: Journey,
-    _: &StepContext<'_>,
+    step: &StepContext<'_>,
 ) -> Result<Effects<JourneyEvent>, Failure> {
+    travel.task(step);
     Ok(Effects::none().emit(ApprovalWanted { journey_id: journey.journey_id, callback }))
 }
 
@@ -218,6 +231,16 @@ pub(crate) fn journey() -> Saga<Travel> {
         .effects_only()
         .no_undo()
         .when_compensated("cancel", cancel)
+}
+
+async fn withdraw(travel: &Travel, answer: Option<Approved>, _: &StepContext<'_>) -> Result<(), Failure> {
+    travel.undo("approve", answer.is_some());
+    Ok(())
+}
+
+/// A journey of nothing but a question, which can be taken back.
+pub(crate) fn with_withdrawal() -> Saga<Travel> {
+    Saga::of::<Journey>().callback("approve", ask, Duration::from_mins(5)).effects_only().undo(withdraw)
 }
 
 /// Answers for whoever approves.

@@ -1,6 +1,11 @@
 //! Sagas, run in process: each rule, and everything that can go wrong.
 
+mod callbacks;
 mod every_fault;
 mod journey;
 mod provider;
-mod rules;
+mod tasks;
+mod unwinding;
+mod versions;
+mod wiring;
+mod world;

@@ -2,8 +2,8 @@
 
 use super::{
     COMPENSATED, Compiler, failed_on, retrying,
-    states::{Catcher, State, States},
-    stuck_on, task, undo_of,
+    states::{State, States},
+    task, undo_of,
 };
 use crate::saga::{StageView, StepView, Work, error_type};
 
@@ -37,25 +37,20 @@ impl Compiler {
         if let Some(ending) = &self.saga.ending {
             let retry = retrying::rendered(&self.saga.retriers_of_ending(ending));
             let payload = self.payload("end", ending.name);
-            let (catch, next) = (stuck_on_all(ending.name), Some(COMPENSATED.to_owned()));
-            states.add(ending.name, task(payload, self.saga.task_time_limit(), retry, catch, next));
+            let next = Some(COMPENSATED.to_owned());
+            states.add(ending.name, task(payload, self.saga.task_time_limit(), retry, Vec::new(), next));
         }
         states.add(COMPENSATED, State::Succeed {});
     }
 
-    /// What has no undo, and turns out to be done, stays done.
+    /// An undo that cannot be done is not caught: the execution fails there, and leaves alone what came before,
+    /// which may still be needed. Redriven, it goes on with that very undo. What has no undo, and turns out to be
+    /// done, stays done.
     fn add_undo(&self, states: &mut States, step: &StepView, next: String, if_done: String) {
         let retry = retrying::rendered(&self.saga.retriers_of(step, Work::Undo));
         let payload = self.payload("undo", step.name);
-        let mut catch = stuck_on_all(step.name);
-        if !step.has_undo {
-            catch.insert(0, failed_on(error_type::DONE, step.name, if_done));
-        }
+        let if_done = (!step.has_undo).then(|| failed_on(error_type::DONE, step.name, if_done));
+        let catch = if_done.into_iter().collect();
         states.add(undo_of(step.name), task(payload, self.saga.task_time_limit(), retry, catch, Some(next)));
     }
-}
-
-/// An undo that cannot be done leaves those before it alone: what they undo may still be needed.
-fn stuck_on_all(name: &str) -> Vec<Catcher> {
-    vec![stuck_on("States.ALL", name)]
 }
