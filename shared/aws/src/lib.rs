@@ -10,6 +10,7 @@
 
 pub mod clients;
 pub mod dead_letter_queue;
+pub mod executions;
 #[cfg(test)]
 mod fake;
 pub mod ledger;

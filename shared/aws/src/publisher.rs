@@ -6,6 +6,8 @@ mod plan;
 mod schedules;
 mod step_functions;
 
+pub(crate) use step_functions::execution_arn;
+
 pub use schedules::{LONGEST_DELAY, Schedules};
 
 use crate::{

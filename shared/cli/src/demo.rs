@@ -1,22 +1,36 @@
-//! `throughline demo`: the reference shop at work. Three orders go in; what becomes of each is shown as it
-//! happens; then the same orders go in again, and nothing changes.
+//! `throughline demo`: the reference shop at work. Orders of every kind go in; what becomes of each is shown as
+//! it happens; what it adds up to is checked; then the same orders go in again, and nothing changes.
+
+mod approval;
+mod books;
+mod cost;
+mod orders;
+mod progress;
+mod snapshot;
+mod stock;
+#[cfg(test)]
+mod test_lines;
 
 use crate::{
     line_tree::WholeLine,
     stack::{Stack, StackError},
 };
-use serde_json::{Map, Value};
+use approval::Approvals;
+use orders::Published;
+use progress::Progress;
+use serde_json::Value;
+use snapshot::Snapshot;
 use std::{
-    collections::{BTreeMap, HashSet},
     fs,
     path::Path,
     time::{Duration, Instant},
 };
+use stock::Stock;
 use throughline_aws::operate::{self, FoundLetter};
-use throughline_core::{Timestamp, ledger::Destination};
+use throughline_core::Timestamp;
 
 /// How long the demo waits for something to happen before it says what it waited for.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Why the demo stopped.
@@ -33,6 +47,14 @@ pub enum DemoError {
     /// The stack could not be used.
     #[error(transparent)]
     Stack(#[from] StackError),
+    /// The payment provider and the carrier could not be asked what they did.
+    #[error("the providers at {address} do not say what they did: {reason}")]
+    Providers {
+        /// Where they should answer.
+        address: String,
+        /// What was wrong.
+        reason: String,
+    },
     /// Something did not happen.
     #[error(
         "waited {} seconds in vain for {what}; the functions' logs are shown by `throughline logs`",
@@ -41,6 +63,22 @@ pub enum DemoError {
     InVain {
         /// What.
         what: String,
+    },
+    /// The providers did something else than the shop believes.
+    #[error("the books do not agree: {what}")]
+    BooksDiffer {
+        /// What does not agree.
+        what: String,
+    },
+    /// An execution cost something else than its definition says.
+    #[error(
+        "a completed checkout took {counted} state transitions without retries, its definition says {defined}"
+    )]
+    CostDiffers {
+        /// By its history.
+        counted: usize,
+        /// By its definition.
+        defined: usize,
     },
     /// The same orders changed something when they came again.
     #[error("the same orders, published again, changed {what}: from {before} to {after}")]
@@ -60,95 +98,45 @@ impl From<operate::OperateError> for DemoError {
     }
 }
 
-/// An order of the demo, and how its line ends.
-struct DemoOrder {
-    file: &'static str,
-    title: &'static str,
-    /// The last handler of its line; nothing if it is rejected.
-    ends_with: Option<&'static str>,
-}
-
-const ORDERS: [DemoOrder; 3] = [
-    DemoOrder { file: "order.place.v1.json", title: "an order for goods in stock", ends_with: Some(LAST) },
-    DemoOrder {
-        file: "order.place.v1.out-of-stock.json",
-        title: "an order for too much",
-        ends_with: Some(LAST),
-    },
-    DemoOrder { file: "order.place.v1.malformed.json", title: "a malformed order", ends_with: None },
-];
-
-const LAST: &str = "notify-customer";
-
-/// An order as it is published.
-struct Published {
-    order: &'static DemoOrder,
-    body: String,
-    correlation_id: String,
-}
-
-impl Published {
-    /// Makes another order of it.
-    fn rename(&mut self, run: i64) {
-        let number =
-            self.correlation_id.trim_start_matches(|letter: char| !letter.is_ascii_digit()).to_owned();
-        // The order's id ends with the same number as the command's.
-        self.body = self.body.replace(&format!("{number}\""), &format!("{number}-{run}\""));
-        self.correlation_id = format!("{}-{run}", self.correlation_id);
-    }
-}
-
-/// What must not change when the same orders come again.
-#[derive(PartialEq)]
-struct Snapshot(BTreeMap<&'static str, String>);
-
-/// Runs the demo on a deployed stack.
+/// Runs the demo on a deployed stack, whose providers answer at `providers`.
 ///
 /// # Errors
 /// [`DemoError`], if anything does not happen as it should.
-pub async fn run(stack: &Stack, events: &Path) -> Result<(), DemoError> {
-    let mut orders = read_orders(events)?;
-    load_stock(stack, events).await?;
+pub async fn run(stack: &Stack, providers: &str, events: &Path) -> Result<(), DemoError> {
+    let mut orders = orders::read_all(events)?;
+    let stock = Stock::load(stack, events).await?;
     if !stack.line(&orders[0].correlation_id).await?.is_empty() {
         let run = Timestamp::now().as_second();
         println!("\nThese orders went into this cloud before: this time their ids end with {run}.");
-        for order in &mut orders {
-            order.rename(run);
-        }
+        orders.iter_mut().for_each(|order| order.rename(run));
     }
-    println!("\nThree orders go into the queue `place-order`:");
+    println!("\nThese orders go into the queue `place-order`, all at the same time:");
     for Published { order, correlation_id, .. } in &orders {
-        println!("  {correlation_id:<12} {} (events/{})", order.title, order.file);
+        println!("  {correlation_id:<12} {:<58} events/{}", order.title, order.file);
     }
     println!("\nWhat happens, as it happens:");
     publish(stack, &orders).await?;
-    let lines = watch(stack, &orders).await?;
+    let mut approvals = Approvals::default();
+    let lines = watch(stack, &orders, &mut approvals).await?;
     for (Published { order, correlation_id, .. }, line) in orders.iter().zip(&lines) {
         println!("\nThe line of {correlation_id}, {}:\n{line}", order.title);
     }
-    let before = snapshot(stack, &orders).await?;
+    books::check(providers, &orders, &lines).await?;
+    stock.must_be_sold(&Stock::read(stack).await?, &lines)?;
+    cost::check(&lines)?;
+    let before = Snapshot::take(stack, providers, &orders).await?;
     before.show("\nSo the shop now has:");
 
-    println!("\nThe same three orders go in again, with the same ids.");
+    println!("\nThe same orders go in again, with the same ids, and so does the approval.");
     publish(stack, &orders).await?;
+    approvals.send_again(stack).await?;
     let letters = settle(stack, &orders).await?;
-    let after = snapshot(stack, &orders).await?;
+    let after = Snapshot::take(stack, providers, &orders).await?;
     before.must_equal(&after)?;
     after.show(&format!(
         "Nothing changed (but the malformed one lies in the dead-letter queue {letters} times):"
     ));
     Ok(())
-}
-
-fn read_orders(events: &Path) -> Result<Vec<Published>, DemoError> {
-    ORDERS
-        .iter()
-        .map(|order| {
-            let (body, event) = read(&events.join(order.file))?;
-            let correlation_id = event["correlationid"].as_str().or(event["id"].as_str()).unwrap_or_default();
-            Ok(Published { order, body, correlation_id: correlation_id.to_owned() })
-        })
-        .collect()
 }
 
 fn read(path: &Path) -> Result<(String, Value), DemoError> {
@@ -158,29 +146,8 @@ fn read(path: &Path) -> Result<(String, Value), DemoError> {
     Ok((text, value))
 }
 
-async fn load_stock(stack: &Stack, events: &Path) -> Result<(), DemoError> {
-    let path = events.join("stock.seed.json");
-    let (text, _) = read(&path)?;
-    let items: Vec<Map<String, Value>> = serde_json::from_str(&text)
-        .map_err(|error| DemoError::File { path: path.display().to_string(), reason: error.to_string() })?;
-    let table = stack.output("StockTable")?;
-    let client = stack.clients.dynamodb().await;
-    let stored = operate::scan(client, table).await?;
-    println!("Stock is loaded into the table {table}, unless it is there:");
-    for item in items {
-        // What was sold stays sold.
-        let found = stored.iter().find(|stored| stored["sku"] == item["sku"]);
-        let available = &found.unwrap_or(&item)["available"];
-        println!("  {:<16} {available:>3}", item["sku"].as_str().unwrap_or_default());
-        if found.is_none() {
-            operate::put_item(client, table, item).await?;
-        }
-    }
-    Ok(())
-}
-
 async fn publish(stack: &Stack, orders: &[Published]) -> Result<(), DemoError> {
-    let queue_url = stack.output("PlaceOrderQueueUrl")?;
+    let queue_url = stack.queue_url("place-order")?;
     let sqs = stack.clients.sqs().await;
     for published in orders {
         operate::send_body(sqs, queue_url, &published.body).await?;
@@ -188,23 +155,29 @@ async fn publish(stack: &Stack, orders: &[Published]) -> Result<(), DemoError> {
     Ok(())
 }
 
-/// Prints what happens to the orders until each line has come to its end.
-async fn watch(stack: &Stack, orders: &[Published]) -> Result<Vec<WholeLine>, DemoError> {
+/// Prints what happens to the orders, and approves of what waits for it, until each line has come to its end.
+async fn watch(
+    stack: &Stack,
+    orders: &[Published],
+    approvals: &mut Approvals,
+) -> Result<Vec<WholeLine>, DemoError> {
     let started = Instant::now();
-    let mut shown = HashSet::new();
+    let mut progress = Progress::begin();
+    let mut lines = vec![WholeLine::default(); orders.len()];
     loop {
-        let mut lines = Vec::new();
-        for published in orders {
-            let line = stack.line(&published.correlation_id).await?;
-            show_news(&published.correlation_id, &line, &mut shown);
-            lines.push(line);
+        let letters = stack.dead_letters().await?;
+        let mut waiting = Vec::new();
+        for (published, line) in orders.iter().zip(&mut lines) {
+            if published.order.has_ended(line) {
+                continue;
+            }
+            *line = stack.line_among(&published.correlation_id, &letters).await?;
+            progress.show(&published.correlation_id, line);
+            approvals.give(stack, line, &mut progress).await?;
+            if !published.order.has_ended(line) {
+                waiting.push(published.correlation_id.as_str());
+            }
         }
-        let waiting: Vec<&str> = orders
-            .iter()
-            .zip(&lines)
-            .filter(|(published, line)| !has_ended(published.order, line))
-            .map(|(published, _)| published.correlation_id.as_str())
-            .collect();
         if waiting.is_empty() {
             return Ok(lines);
         }
@@ -215,65 +188,15 @@ async fn watch(stack: &Stack, orders: &[Published]) -> Result<Vec<WholeLine>, De
     }
 }
 
-fn has_ended(order: &DemoOrder, line: &WholeLine) -> bool {
-    match order.ends_with {
-        Some(handler) => line.is_done_by(handler),
-        None => !line.dead_letters.is_empty(),
-    }
-}
-
-fn show_news(correlation_id: &str, line: &WholeLine, shown: &mut HashSet<String>) {
-    let mut show = |key: String, text: String| {
-        if shown.insert(key) {
-            println!("  {correlation_id:<12} {text}");
-        }
-    };
-    for message in &line.recorded.messages {
-        let attributes = &message.outgoing.envelope.attributes;
-        let direction = match &message.outgoing.destination {
-            Destination::Bus => "emits",
-            Destination::Queue(_) => "sends",
-            Destination::Scheduled { .. } => "schedules",
-            Destination::Unscheduled { .. } => "takes back",
-            Destination::StateMachine(_) => "starts",
-            Destination::Task { .. } => "answers",
-        };
-        let subject = attributes.subject.as_deref().unwrap_or_default();
-        show(
-            attributes.id.clone(),
-            format!("{:<16} {direction} {} {subject}", message.handler, attributes.message_type),
-        );
-    }
-    for claim in line.recorded.claims.iter().filter(|claim| claim.handler == LAST && line.is_done_by(LAST)) {
-        show(
-            format!("{} {}", claim.handler, claim.message_id),
-            format!("{:<16} has handled {}", claim.handler, claim.message_type),
-        );
-    }
-    for (_, letter) in &line.dead_letters {
-        let attribute = |name| letter.attribute(name).unwrap_or("?");
-        show(
-            letter.message_id.clone(),
-            format!(
-                "{:<16} rejects {}: {}",
-                attribute("Handler"),
-                attribute("EventType"),
-                attribute("ErrorMessage")
-            ),
-        );
-    }
-}
-
 /// Waits until nothing is on its way any more: every queue is empty, and what was rejected is rejected
 /// again. Returns how many dead letters the orders have.
 async fn settle(stack: &Stack, orders: &[Published]) -> Result<usize, DemoError> {
     let started = Instant::now();
     let sqs = stack.clients.sqs().await;
-    let queues = ["PlaceOrderQueueUrl", "ReserveStockQueueUrl", "NotifyCustomerQueueUrl"];
     loop {
         let mut is_quiet = true;
-        for queue in queues {
-            is_quiet &= operate::depth(sqs, stack.output(queue)?).await?.is_empty();
+        for queue in stack.work_queues() {
+            is_quiet &= operate::depth(sqs, queue).await?.is_empty();
         }
         let is_ours = |letter: &FoundLetter| {
             orders.iter().any(|order| letter.attribute("CorrelationId") == Some(&order.correlation_id))
@@ -286,49 +209,5 @@ async fn settle(stack: &Stack, orders: &[Published]) -> Result<usize, DemoError>
             return Err(DemoError::InVain { what: "the queues to become empty".into() });
         }
         tokio::time::sleep(LOOK_AGAIN).await;
-    }
-}
-
-async fn snapshot(stack: &Stack, orders: &[Published]) -> Result<Snapshot, DemoError> {
-    let mut stock: Vec<String> = operate::scan(stack.clients.dynamodb().await, stack.output("StockTable")?)
-        .await?
-        .iter()
-        .map(|item| format!("{} {}", item["sku"].as_str().unwrap_or_default(), item["available"]))
-        .collect();
-    stock.sort();
-    let (mut events, mut handled) = (0, 0);
-    for published in orders {
-        let line = stack.line(&published.correlation_id).await?;
-        events += line.recorded.messages.len();
-        handled += line.recorded.claims.len();
-    }
-    let mut facts = BTreeMap::from([
-        ("stock", stock.join(", ")),
-        ("events emitted", events.to_string()),
-        ("messages handled", handled.to_string()),
-    ]);
-    if let Ok(inbox) = stack.output("NotificationsInboxQueueUrl") {
-        let depth = operate::depth(stack.clients.sqs().await, inbox).await?;
-        facts.insert("notifications sent", (depth.waiting + depth.in_flight).to_string());
-    }
-    Ok(Snapshot(facts))
-}
-
-impl Snapshot {
-    fn show(&self, title: &str) {
-        println!("{title}");
-        for (what, value) in &self.0 {
-            println!("  {what:<20} {value}");
-        }
-    }
-
-    fn must_equal(&self, after: &Self) -> Result<(), DemoError> {
-        for (what, before) in &self.0 {
-            let now = after.0.get(what).cloned().unwrap_or_default();
-            if *before != now {
-                return Err(DemoError::Changed { what: (*what).into(), before: before.clone(), after: now });
-            }
-        }
-        Ok(())
     }
 }

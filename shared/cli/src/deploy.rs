@@ -1,7 +1,11 @@
 //! `throughline deploy`: builds the functions and deploys the stack to the local cloud, with the same
 //! template that goes to AWS.
 
-use crate::project::{Project, answers, without_real_credentials};
+use crate::{
+    gateway::Gateway,
+    local_cloud::CloudError,
+    project::{Project, answers, without_real_credentials},
+};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -40,6 +44,9 @@ pub enum DeployError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Whether the providers run cannot be known.
+    #[error(transparent)]
+    Gateway(#[from] CloudError),
     /// A step failed.
     #[error("{step} failed:\n{output}")]
     Step {
@@ -106,8 +113,9 @@ impl Deployment {
                 ["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "--parameter-overrides"];
             let arguments =
                 options.iter().chain(&rights).copied().chain(parameters.iter().map(String::as_str));
-            let template = ["--template-file".as_ref(), packaged.as_os_str()];
-            self.aws(&aws, arguments.map(OsStr::new).chain(template))
+            // A template of more than 51,200 bytes is taken from a bucket only.
+            let template = ["--s3-bucket", BUCKET, "--template-file"].map(OsStr::new);
+            self.aws(&aws, arguments.map(OsStr::new).chain(template).chain([packaged.as_os_str()]))
         })?;
         let described = self.aws(
             &aws,
@@ -159,12 +167,16 @@ impl Deployment {
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.project.root().join("target"), PathBuf::from)
     }
 
+    /// What the file says, but for what is only known now: where the providers answer.
     fn parameters(&self) -> Result<Vec<String>, DeployError> {
         let path = self.project.root().join("infra/local.parameters.json");
         let text = fs::read_to_string(&path).map_err(file(&path))?;
-        let parameters: BTreeMap<String, String> = serde_json::from_str(&text).map_err(|error| {
+        let mut parameters: BTreeMap<String, String> = serde_json::from_str(&text).map_err(|error| {
             DeployError::Malformed { path: path.display().to_string(), reason: error.to_string() }
         })?;
+        for (name, value) in Gateway::of(&self.project, self.port).parameters()? {
+            parameters.entry(name.to_owned()).and_modify(|written| *written = value);
+        }
         Ok(parameters.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
     }
 

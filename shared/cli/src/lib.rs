@@ -1,8 +1,11 @@
 //! The throughline command: the local cloud, deployment, publishing and following events.
 
+mod background;
 pub mod dead_letters;
 pub mod demo;
 pub mod deploy;
+pub mod execution;
+pub mod gateway;
 pub mod line_tree;
 pub mod local_cloud;
 pub mod logs;

@@ -10,6 +10,7 @@ use std::{
 use throughline_cli::{
     dead_letters, demo,
     deploy::Deployment,
+    gateway::Gateway,
     local_cloud::LocalCloud,
     logs,
     project::{DEFAULT_PORT, Project, endpoint},
@@ -31,7 +32,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Starts the local cloud in the background. Only this machine can reach it.
+    /// Starts the local cloud in the background, and what stands in for services outside. Only this machine can
+    /// reach them.
     Up {
         #[command(flatten)]
         cloud: Cloud,
@@ -39,7 +41,8 @@ enum Command {
         #[arg(long, value_name = "URL")]
         functions_endpoint: Option<String>,
     },
-    /// Stops the local cloud and every function it runs. What it held is gone.
+    /// Stops the local cloud, every function it runs, and what stands in for services outside. What they held is
+    /// gone.
     Down {
         #[command(flatten)]
         cloud: Cloud,
@@ -77,7 +80,7 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Shows one line as a tree with times: every message and handler, and what was rejected and why.
+    /// Shows one line as a tree with times: every message, handler and step of a saga, and what went wrong and why.
     ///
     /// Example: throughline trace web-1001
     Trace {
@@ -102,10 +105,13 @@ enum Command {
         /// Only lines that contain this: a correlation id, an event id, a handler.
         text: Option<String>,
     },
-    /// Sends the reference shop three orders and shows what becomes of them, twice.
+    /// Sends the reference shop orders of every kind and shows what becomes of them, twice.
     Demo {
         #[command(flatten)]
         target: Target,
+        /// Where the payment provider and the carrier say what they did; by default those of `throughline up`.
+        #[arg(long, value_name = "URL")]
+        providers: Option<String>,
         /// The folder with the orders.
         #[arg(long, default_value = "events")]
         events: PathBuf,
@@ -193,7 +199,16 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let endpoint = endpoint.or_local(&cloud);
             show(&logs::run(&Project::find()?, cloud.port, &endpoint, text.as_deref())?)?;
         }
-        Command::Demo { target, events } => demo::run(&target.open().await?, &events).await?,
+        Command::Demo { target, providers, events } => {
+            let stack = target.open().await?;
+            let providers = match providers {
+                Some(providers) => providers,
+                None => Gateway::of(&Project::find()?, target.cloud.port)
+                    .address()?
+                    .ok_or("no providers run: start them with `throughline up`, and deploy again")?,
+            };
+            demo::run(&stack, &providers, &events).await?;
+        }
     }
     Ok(())
 }

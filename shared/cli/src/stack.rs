@@ -1,9 +1,9 @@
 //! A deployed stack, as the commands see it: its outputs, and where its cloud is.
 
-use crate::{line_tree::WholeLine, project::answers};
+use crate::{execution::Execution, line_tree::WholeLine, project::answers};
 use std::{collections::BTreeMap, fs, io, path::Path};
 use throughline_aws::{
-    Clients,
+    Clients, executions,
     ledger::{LineError, follow_line},
     operate::{self, FoundLetter, OperateError},
 };
@@ -71,6 +71,9 @@ pub struct Stack {
 const DEAD_LETTER_QUEUE: &str = "DeadLetterQueueUrl";
 /// What the name of an output ends with that holds any queue's URL.
 const QUEUE: &str = "QueueUrl";
+
+/// What the name of an output ends with that holds a state machine's ARN.
+const STATE_MACHINE: &str = "StateMachine";
 
 /// `PlaceOrder` in a template is `place-order` elsewhere.
 fn kebab_case(name: &str) -> String {
@@ -140,6 +143,15 @@ impl Stack {
             .map(|(name, url)| (name.trim_end_matches("Url"), url.as_str()))
     }
 
+    /// The URLs of the queues that feed functions: those that have a dead-letter queue.
+    pub fn work_queues(&self) -> impl Iterator<Item = &str> {
+        let feeds = |name: &str| {
+            let logical = name.strip_suffix(QUEUE)?;
+            self.outputs.contains_key(&format!("{logical}{DEAD_LETTER_QUEUE}")).then_some(())
+        };
+        self.outputs.iter().filter(move |(name, _)| feeds(name).is_some()).map(|(_, url)| url.as_str())
+    }
+
     /// Everything that lies in a dead-letter queue, with the queue's name.
     ///
     /// # Errors
@@ -163,10 +175,57 @@ impl Stack {
     /// # Errors
     /// If the ledger or a dead-letter queue cannot be read.
     pub async fn line(&self, correlation_id: &str) -> Result<WholeLine, StackError> {
+        let letters = self.dead_letters().await?;
+        self.line_among(correlation_id, &letters).await
+    }
+
+    /// Everything with a correlation id, with the dead letters read already.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub async fn line_among(
+        &self,
+        correlation_id: &str,
+        dead_letters: &[(String, FoundLetter)],
+    ) -> Result<WholeLine, StackError> {
         let table = self.output("LedgerTable")?;
         let recorded = follow_line(self.clients.dynamodb().await, table, correlation_id).await?;
-        let mut dead_letters = self.dead_letters().await?;
-        dead_letters.retain(|(_, letter)| letter.attribute("CorrelationId") == Some(correlation_id));
-        Ok(WholeLine { recorded, dead_letters })
+        let is_its = |letter: &FoundLetter| letter.attribute("CorrelationId") == Some(correlation_id);
+        let dead_letters = dead_letters.iter().filter(|(_, letter)| is_its(letter)).cloned().collect();
+        let mut line = WholeLine { recorded, dead_letters, executions: BTreeMap::new() };
+        line.executions = self.executions(&line).await;
+        Ok(line)
+    }
+
+    /// The executions of the sagas that a line started. A line can be followed without them.
+    async fn executions(&self, line: &WholeLine) -> BTreeMap<String, Result<Execution, String>> {
+        let mut executions = BTreeMap::new();
+        for (saga, start) in line.sagas() {
+            let name = &start.outgoing.envelope.attributes.id;
+            executions.insert(name.clone(), self.execution(saga, name).await);
+        }
+        executions
+    }
+
+    async fn execution(&self, saga: &str, name: &str) -> Result<Execution, String> {
+        let arn = self.state_machine(saga).map_err(|error| error.to_string())?;
+        let arn = executions::execution_arn(arn, name)
+            .ok_or_else(|| format!("the output `{arn}` is no ARN of a state machine"))?;
+        let history = executions::history(self.clients.sfn().await, &arn).await;
+        history.map(|history| Execution::of(&history)).map_err(|error| error.reason)
+    }
+
+    /// The ARN of the state machine of a saga: `checkout` is the output `CheckoutStateMachine`.
+    ///
+    /// # Errors
+    /// [`StackError::NoOutput`].
+    pub fn state_machine(&self, saga: &str) -> Result<&str, StackError> {
+        let is_it = |output: &&String| {
+            output.strip_suffix(STATE_MACHINE).is_some_and(|found| kebab_case(found) == saga)
+        };
+        match self.outputs.keys().find(is_it) {
+            Some(output) => self.output(output),
+            None => Err(StackError::NoOutput { name: format!("{saga}'s {STATE_MACHINE}") }),
+        }
     }
 }
