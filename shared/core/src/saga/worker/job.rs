@@ -288,9 +288,10 @@ impl<P: Send + Sync + 'static> Job<P> {
         }
         let (error_type, reason) = (failure.error_type.to_string(), failure.message());
         let may_have_happened = self.is_leased && self.task.retries > 0;
-        Ok(match may_have_happened {
-            true => StepOutcome::Doubtful { error_type, reason },
-            false => StepOutcome::Rejected { error_type, reason },
+        Ok(if may_have_happened {
+            StepOutcome::Doubtful { error_type, reason }
+        } else {
+            StepOutcome::Rejected { error_type, reason }
         })
     }
 
