@@ -3,6 +3,7 @@
 mod providers;
 
 use providers::Provider;
+use throughline::saga_worker::SagaWorker;
 use throughline_shop::{Shop, checkout};
 
 #[tokio::main(flavor = "current_thread")]
@@ -11,15 +12,20 @@ async fn main() -> Result<(), throughline::Error> {
         let payments = environment.required("SHOP_PAYMENT_URL", "the URL of the payment provider's API");
         let shipping = environment.required("SHOP_SHIPPING_URL", "the URL of the carrier's API");
         let shop = Shop { payments: Provider::new(payments), shipping: Provider::new(shipping) };
-        throughline::saga_worker(checkout(), shop)
+        worker(shop)
     })
     .await
+}
+
+/// Earlier definitions that executions may still be running with are added here, with `still`.
+fn worker(shop: Shop<Provider, Provider>) -> SagaWorker<Shop<Provider, Provider>> {
+    throughline::saga_worker(checkout(), shop)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use throughline::saga::{Saga, Worker};
+    use throughline::Saga;
     use throughline_testing::{assert_definitions_are_known, assert_states_language_is_current};
 
     fn current() -> Saga<Shop<Provider, Provider>> {
@@ -31,12 +37,11 @@ mod tests {
         assert_states_language_is_current(&current(), "../../infra/checkout.asl.json");
     }
 
-    /// Whatever `main` gives its worker to run `still`, give it here, too.
     #[test]
     fn every_definition_that_executions_may_run_with_is_known() {
         let unused = || Provider::new("http://127.0.0.1:9");
-        let worker = Worker::new(current(), Shop { payments: unused(), shipping: unused() });
-        assert_definitions_are_known(&worker, "../../infra/checkout.definitions");
+        let worker = worker(Shop { payments: unused(), shipping: unused() });
+        assert_definitions_are_known(worker.worker(), "../../infra/checkout.definitions");
     }
 
     /// Of a checkout that needs no approval: the start, four steps, the choice not to ask, and the end.

@@ -50,6 +50,11 @@ impl<P: Send + Sync + 'static> SagaWorker<P> {
     pub fn still(self, earlier: Saga<P>) -> Self {
         Self { worker: self.worker.still(earlier) }
     }
+
+    /// What runs the steps, for a test that asks which definitions it knows.
+    pub fn worker(&self) -> &Worker<P> {
+        &self.worker
+    }
 }
 
 /// A worker with its settings.

@@ -211,8 +211,13 @@ impl<P: Send + Sync + 'static> Job<P> {
     }
 
     async fn ask(&self, context: &Context<'_>) -> Result<Effects<EncodedEvent>, Failure> {
-        // An answer that comes while the question is still being asked is no conflict.
-        let (record, reads) = join(self.peeked(context), self.reads(context)).await;
+        // What is asked outside can be answered before this is committed, which is no conflict. What is only
+        // announced cannot, and must not be announced once nobody waits any more.
+        let (record, reads) = if self.is_leased {
+            join(self.peeked(context), self.reads(context)).await
+        } else {
+            join(self.record(context), self.reads(context)).await
+        };
         let record = record?;
         match &record.value.outcome {
             None | Some(StepOutcome::Waiting { .. }) => {}
