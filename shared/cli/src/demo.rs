@@ -108,7 +108,9 @@ pub async fn run(stack: &Stack, providers: &str, events: &Path) -> Result<(), De
     if !stack.line(&orders[0].correlation_id).await?.is_empty() {
         let run = Timestamp::now().as_second();
         println!("\nThese orders went into this cloud before: this time their ids end with {run}.");
-        orders.iter_mut().for_each(|order| order.rename(run));
+        for order in &mut orders {
+            order.rename(run);
+        }
     }
     println!("\nThese orders go into the queue `place-order`, all at the same time:");
     for Published { order, correlation_id, .. } in &orders {

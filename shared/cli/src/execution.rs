@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(execution.ended_in(), Some("Completed"));
         let charge = &execution.visits[0];
         assert_eq!((charge.attempts.len(), charge.outcome()), (2, Some(&Ok(json!(1)))));
-        assert_eq!(charge.exited_at.map(|at| at.as_millisecond()), Some(7));
+        assert_eq!(charge.exited_at.map(Timestamp::as_millisecond), Some(7));
     }
 
     #[test]

@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_decision_is_what_the_shop_reads_and_belongs_to_the_line_of_its_question() {
         let question = json!({ "order_id": "o-1", "callback": "checkout/e-1/approve", "customer": "Ada" });
-        let asked = event(ASKED, question).outgoing.envelope;
+        let asked = event(ASKED, &question).outgoing.envelope;
         let command = decision(&asked);
         assert_eq!(command, decision(&asked), "the same again is the same command");
         let command: Value = serde_json::from_str(&command).unwrap();

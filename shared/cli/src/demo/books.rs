@@ -130,9 +130,9 @@ mod tests {
 
     #[test]
     fn an_order_costs_what_its_confirmation_says() {
-        let confirmed = line_of([event("order.confirmed", json!({ "total": { "cents": 3390 } }))]);
+        let confirmed = line_of([event("order.confirmed", &json!({ "total": { "cents": 3390 } }))]);
         assert_eq!(confirmed_cents(&confirmed), Some(3390));
-        assert_eq!(confirmed_cents(&line_of([event("order.cancelled", json!({}))])), None);
+        assert_eq!(confirmed_cents(&line_of([event("order.cancelled", &json!({}))])), None);
         assert_eq!([0, 5, 3390].map(euros), ["0.00", "0.05", "33.90"]);
     }
 }

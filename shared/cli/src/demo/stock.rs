@@ -87,7 +87,7 @@ mod tests {
 
     fn order(outcome: &str) -> WholeLine {
         let lines = json!({ "lines": [{ "sku": "mug-blue", "quantity": 3, "unit_price_cents": 1 }] });
-        line_of([event("order.placed", lines), event(outcome, json!({ "total": { "cents": 3 } }))])
+        line_of([event("order.placed", &lines), event(outcome, &json!({ "total": { "cents": 3 } }))])
     }
 
     #[test]

@@ -9,9 +9,9 @@ use throughline_core::{
 };
 
 /// An event that was sent.
-pub(super) fn event(message_type: &str, data: Value) -> LoggedMessage {
+pub(super) fn event(message_type: &str, data: &Value) -> LoggedMessage {
     let attributes = Attributes::new(format!("{message_type}-1"), "shop", message_type);
-    let data = serde_json::value::to_raw_value(&data).unwrap();
+    let data = serde_json::value::to_raw_value(data).unwrap();
     let outgoing = Outgoing { destination: Destination::Bus, envelope: Envelope { attributes, data } };
     LoggedMessage { handler: "a-handler".into(), occurred_at: None, outgoing }
 }

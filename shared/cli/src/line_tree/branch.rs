@@ -107,8 +107,8 @@ pub fn duration_text(from: Timestamp, to: Timestamp) -> String {
     let tenths = |unit: i128| format!("{}.{}", milliseconds / unit, milliseconds % unit * 10 / unit);
     match milliseconds {
         ..10_000 => format!("{milliseconds} ms"),
-        ..600_000 => format!("{} s", tenths(1000)),
-        ..36_000_000 => format!("{} min", milliseconds / 60_000),
+        10_000..600_000 => format!("{} s", tenths(1000)),
+        600_000..36_000_000 => format!("{} min", milliseconds / 60_000),
         _ => format!("{} h", tenths(3_600_000)),
     }
 }

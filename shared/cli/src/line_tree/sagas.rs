@@ -66,30 +66,25 @@ impl<'a> Builder<'a> {
     /// The start of a saga, and everything its execution did.
     pub(super) fn saga(&self, saga: &str, start: &LoggedMessage) -> Branch {
         let name = &start.outgoing.envelope.attributes.id;
-        let label = format!("starts {saga} {}", short_name(name));
-        let mut branch = Branch::new(label, start.occurred_at);
         let mut steps = self.steps(saga, start);
-        let end = match self.line.executions.get(name) {
+        let mut children = Vec::new();
+        let (mut state, mut notes, mut end) = (String::new(), Vec::new(), None);
+        match self.line.executions.get(name) {
             Some(Ok(execution)) => {
-                branch.children = self.visits(execution, &mut steps);
-                execution.end.as_ref().map(|end| ended(execution, end))
+                children = self.visits(execution, &mut steps);
+                end = execution.end.as_ref().map(|end| ended(execution, end));
             }
-            Some(Err(_)) if steps.is_empty() => {
-                branch.state = "not seen to start yet".to_owned();
-                None
-            }
+            Some(Err(_)) if steps.is_empty() => "not seen to start yet".clone_into(&mut state),
             Some(Err(why)) => {
-                branch
-                    .notes
-                    .push(format!("from the ledger alone, because Step Functions does not tell: {why}"));
-                None
+                notes.push(format!("from the ledger alone, because Step Functions does not tell: {why}"));
             }
-            None => None,
-        };
-        branch.children.extend(steps.iter().map(|step| self.recorded(step)));
-        branch.children = in_time_order(branch.children);
-        branch.children.extend(end);
-        branch
+            None => {}
+        }
+        children.extend(steps.iter().map(|step| self.recorded(step)));
+        children = in_time_order(children);
+        children.extend(end);
+        let label = format!("starts {saga} {}", short_name(name));
+        Branch { state, notes, children, ..Branch::new(label, start.occurred_at) }
     }
 
     /// What the ledger knows of the steps of an execution.
@@ -120,17 +115,17 @@ impl<'a> Builder<'a> {
             };
             let found = steps.iter().position(|step| (step.name, step.is_undo) == (name, is_undo));
             let recorded = found.map(|at| steps.remove(at));
-            branches.push(self.visit(visit, name, is_undo, recorded));
+            branches.push(self.visit(visit, name, is_undo, recorded.as_ref()));
         }
         branches
     }
 
-    fn visit(&self, visit: &Visit, name: &str, is_undo: bool, recorded: Option<Step<'a>>) -> Branch {
+    fn visit(&self, visit: &Visit, name: &str, is_undo: bool, recorded: Option<&Step<'a>>) -> Branch {
         let mut branch = Branch::new(step_label(name, is_undo), Some(visit.entered_at));
         branch.state = state_of(visit);
         branch.notes = notes_of(visit, name);
         branch.children = if visit.attempts.len() > 1 { attempts(&visit.attempts) } else { Vec::new() };
-        branch.children.extend(recorded.iter().flat_map(|step| self.sent_in(step)));
+        branch.children.extend(recorded.into_iter().flat_map(|step| self.sent_in(step)));
         branch.children = in_time_order(branch.children);
         branch
     }
@@ -245,14 +240,13 @@ fn attempt(several: &[Attempt], number: usize, next: Option<&Attempt>) -> Branch
     let (first, last) = (&several[0], &several[several.len() - 1]);
     let took = last.ended_at.map(|end| duration_text(first.started_at, end)).unwrap_or_default();
     let mut branch = Branch::new(label, Some(first.started_at));
-    branch.state = match &last.outcome {
-        None => "at work".to_owned(),
-        Some(Ok(_)) => format!("done in {took}"),
-        Some(Err(failure)) => format!("{} after {took}", failure.error),
+    let waits = last.ended_at.zip(next).map(|(ended, next)| duration_text(ended, next.started_at));
+    branch.state = match (&last.outcome, waits) {
+        (None, _) => "at work".to_owned(),
+        (Some(Ok(_)), _) => format!("done in {took}"),
+        (Some(Err(failure)), None) => format!("{} after {took}", failure.error),
+        (Some(Err(failure)), Some(waits)) => format!("{} after {took}, then waits {waits}", failure.error),
     };
-    if let (Some(ended), Some(next)) = (last.ended_at, next) {
-        branch.state += &format!(", then waits {}", duration_text(ended, next.started_at));
-    }
     branch
 }
 

@@ -156,7 +156,9 @@ fn a_saga_is_drawn_with_its_attempts_its_undos_and_its_end() {
             vec![
                 attempt(30, 5030, timed_out()),
                 attempt(6030, 6040, busy()),
-                attempt(8040, 8050, busy()),
+                attempt(7030, 7040, busy()),
+                attempt(8030, 8040, busy()),
+                attempt(9030, 9040, busy()),
                 attempt(10_050, 11_200, timed_out()),
             ],
         ),
