@@ -33,7 +33,7 @@ use throughline_laboratory::Trouble;
 const AT_A_TIME: usize = 24;
 
 /// How many pairs of faults are tried, of all there are: as many as fit into about a minute.
-const PAIRS: usize = 500;
+const PAIRS: usize = 700;
 /// Chooses them.
 const SEED: u64 = 4;
 
