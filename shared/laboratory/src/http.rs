@@ -16,18 +16,22 @@ use tokio::{
 };
 
 /// What a server answers. An error closes the connection without a word.
-pub(crate) type Reply = io::Result<Response<Full<Bytes>>>;
+pub type Reply = io::Result<Response<Full<Bytes>>>;
 
 /// A server on a free port of 127.0.0.1. Its connections end when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     address: SocketAddr,
     open: watch::Receiver<usize>,
     task: JoinHandle<()>,
 }
 
 impl Server {
-    pub(crate) async fn start<A, F>(answer: A) -> Result<Self, Trouble>
+    /// Starts it: each request is answered by `answer`.
+    ///
+    /// # Errors
+    /// If nothing can listen.
+    pub async fn start<A, F>(answer: A) -> Result<Self, Trouble>
     where
         A: Fn(Request<Bytes>) -> F + Clone + Send + 'static,
         F: Future<Output = Reply> + Send + 'static,
@@ -39,12 +43,13 @@ impl Server {
         Ok(Self { address, open, task })
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Waits until no connection is open: whatever was sent on them has been read by then.
-    pub(crate) async fn deserted(&self) {
+    pub async fn deserted(&self) {
         // The task that counts lives as long as this value.
         _ = self.open.clone().wait_for(|open| *open == 0).await;
     }
@@ -95,7 +100,10 @@ where
 }
 
 /// An answer with a body.
-pub(crate) fn reply(status: u16, content_type: &str, body: impl Into<Bytes>) -> Reply {
+///
+/// # Errors
+/// If the status or the type is none.
+pub fn reply(status: u16, content_type: &str, body: impl Into<Bytes>) -> Reply {
     let response = Response::builder().status(status).header("content-type", content_type);
     response.body(Full::new(body.into())).map_err(io::Error::other)
 }

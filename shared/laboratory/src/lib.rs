@@ -28,7 +28,7 @@ pub mod call;
 pub mod capacity;
 pub mod database;
 pub mod function;
-mod http;
+pub mod http;
 mod laboratory;
 mod process;
 pub mod recorder;

@@ -1,60 +1,15 @@
 //! The checkout, with everything going wrong that can.
 
+mod orders;
 mod providers;
 
-use approve_order::ApproveOrder;
+use orders::{IN_STOCK, ORDERED, TestShop, checkout_of};
 use providers::{Carrier, PaymentProvider};
-use std::time::Duration;
-use throughline_core::ledger::Outgoing;
-use throughline_shop::{
-    ApprovalRequested, Checkout, Currency, DecideOrder, Delivery, Money, Order, OrderLine, OrderStatus,
-    Reservation, Shop, Stock, checkout,
-};
+use throughline_shop::{Order, OrderStatus, Reservation, Stock, checkout};
 use throughline_testing::{
-    SagaTest, assert_name_is_locked,
+    assert_name_is_locked,
     saga::{End, SagaRun},
-    saga_test,
 };
-
-type TestShop = Shop<PaymentProvider, Carrier>;
-
-const IN_STOCK: u32 = 5;
-const ORDERED: u32 = 2;
-
-fn order(cents: u64) -> Order {
-    Order {
-        id: "o-1".into(),
-        customer: "Ada".into(),
-        lines: vec![OrderLine { sku: "mug-blue".into(), quantity: ORDERED, unit_price_cents: 1250 }],
-        total: Money { cents, currency: Currency::Eur },
-        delivery: Some(Delivery { card: "card-1".into(), address: "12 Analytical Row".into() }),
-        status: OrderStatus::Placed,
-    }
-}
-
-fn shop() -> TestShop {
-    Shop { payments: PaymentProvider::default(), shipping: Carrier::default() }
-}
-
-/// The checkout of an order of so many cents, which Grace approves of a minute after she is asked.
-fn checkout_of(cents: u64) -> SagaTest<TestShop> {
-    let input = Checkout::of(&order(cents)).expect("it is delivered");
-    saga_test(checkout(), input, shop)
-        .given(order(cents))
-        .given(Stock { sku: "mug-blue".into(), available: IN_STOCK })
-        .reacting(ApproveOrder, Duration::from_mins(1), |sent| approval(sent, None))
-}
-
-fn approval(sent: &Outgoing, refused_because: Option<&str>) -> Option<DecideOrder> {
-    let asked: ApprovalRequested = serde_json::from_str(sent.envelope.data.get()).ok()?;
-    let ApprovalRequested { order_id, callback, .. } = asked;
-    Some(DecideOrder {
-        order_id,
-        callback,
-        by: "Grace".into(),
-        refused_because: refused_because.map(Into::into),
-    })
-}
 
 /// Either the order is confirmed, paid and on its way, or nothing is left of it; or somebody is told.
 fn nothing_is_half_done(run: &SagaRun<TestShop>) {

@@ -1,0 +1,55 @@
+//! Orders to check out, and the shop that does.
+
+use crate::providers::{Carrier, PaymentProvider};
+use approve_order::ApproveOrder;
+use std::time::Duration;
+use throughline_core::ledger::Outgoing;
+use throughline_shop::{
+    ApprovalRequested, Checkout, Currency, DecideOrder, Delivery, Money, Order, OrderLine, OrderStatus, Shop,
+    Stock, checkout,
+};
+use throughline_testing::{SagaTest, saga_test};
+
+pub(crate) type TestShop = Shop<PaymentProvider, Carrier>;
+
+pub(crate) const IN_STOCK: u32 = 5;
+pub(crate) const ORDERED: u32 = 2;
+
+fn order(cents: u64) -> Order {
+    Order {
+        id: "o-1".into(),
+        customer: "Ada".into(),
+        lines: vec![OrderLine { sku: "mug-blue".into(), quantity: ORDERED, unit_price_cents: 1250 }],
+        total: Money { cents, currency: Currency::Eur },
+        delivery: Some(Delivery { card: "card-1".into(), address: "12 Analytical Row".into() }),
+        status: OrderStatus::Placed,
+    }
+}
+
+/// What the checkout of an order of so many cents is started with.
+pub(crate) fn input(cents: u64) -> Checkout {
+    Checkout::of(&order(cents)).expect("it is delivered")
+}
+
+fn shop() -> TestShop {
+    Shop { payments: PaymentProvider::default(), shipping: Carrier::default() }
+}
+
+/// The checkout of an order of so many cents, which Grace approves of a minute after she is asked.
+pub(crate) fn checkout_of(cents: u64) -> SagaTest<TestShop> {
+    saga_test(checkout(), input(cents), shop)
+        .given(order(cents))
+        .given(Stock { sku: "mug-blue".into(), available: IN_STOCK })
+        .reacting(ApproveOrder, Duration::from_mins(1), |sent| approval(sent, None))
+}
+
+fn approval(sent: &Outgoing, refused_because: Option<&str>) -> Option<DecideOrder> {
+    let asked: ApprovalRequested = serde_json::from_str(sent.envelope.data.get()).ok()?;
+    let ApprovalRequested { order_id, callback, .. } = asked;
+    Some(DecideOrder {
+        order_id,
+        callback,
+        by: "Grace".into(),
+        refused_because: refused_because.map(Into::into),
+    })
+}
