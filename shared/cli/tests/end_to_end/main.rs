@@ -8,6 +8,7 @@ mod checkouts;
 mod cloud;
 mod deaths;
 mod failures;
+mod kills;
 mod messages;
 mod orders;
 mod processes;
