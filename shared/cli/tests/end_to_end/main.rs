@@ -18,6 +18,7 @@ mod storm;
 mod stuck;
 mod traps;
 mod unpaid;
+mod versions;
 
 use cloud::{Shop, types};
 use messages::{order_placed, place_order, stock_reserved, unique, with};
