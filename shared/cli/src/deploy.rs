@@ -142,6 +142,8 @@ impl Deployment {
             "throughline-testing",
             "--exclude",
             "throughline-laboratory",
+            "--exclude",
+            "throughline-gateway",
             "--bins",
         ]);
         let status = cargo.status().map_err(file(Path::new("cargo")))?;

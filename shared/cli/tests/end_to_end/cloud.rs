@@ -1,6 +1,7 @@
 //! The deployed shop that all tests share.
 
 use super::{
+    aws::setting,
     recorder::Recorder,
     requests::Request,
     traps::{Trap, Trick},
@@ -8,7 +9,6 @@ use super::{
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
-    env,
     path::Path,
     sync::{
         Arc, OnceLock,
@@ -18,20 +18,21 @@ use std::{
 };
 use throughline_aws::operate::{self, FoundLetter};
 use throughline_cli::{line_tree::WholeLine, stack::Stack};
+use throughline_core::{Attributes, ledger::Destination};
 
 /// How long a condition is waited for: longer than the queues' visibility timeout, after which what a
 /// killed process had in hand comes back.
 const PATIENCE: Duration = Duration::from_secs(100);
 const LOOK_AGAIN: Duration = Duration::from_millis(150);
 
+/// The functions that queues feed.
+const FED_BY_QUEUES: [&str; 6] =
+    ["PlaceOrder", "ReserveStock", "NotifyCustomer", "AwaitPayment", "ApproveOrder", "ReportStuckSagas"];
+
 /// The shop on the local cloud, as `scripts/test` deployed it.
 pub(crate) struct Shop {
     pub(crate) stack: Stack,
     recorder: Recorder,
-}
-
-fn setting(name: &str) -> String {
-    env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run these tests with scripts/test"))
 }
 
 /// Waits until there is something.
@@ -97,6 +98,30 @@ impl Shop {
         let table = self.stack.output("StockTable").unwrap();
         let items = operate::scan(self.stack.clients.dynamodb().await, table).await.unwrap();
         items.iter().find(|item| item["sku"] == sku).and_then(|item| item["available"].as_u64()).unwrap()
+    }
+
+    /// An entity in the ledger, by its kind and id.
+    pub(crate) async fn entity(&self, kind: &str, id: &str) -> Option<Value> {
+        let key = format!("{kind}#{id}");
+        let mut items = self.entities(|pk| pk == key).await;
+        items.pop()
+    }
+
+    /// The entities in the ledger whose partition key fulfils a condition.
+    pub(crate) async fn entities(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<Value> {
+        let table = self.stack.output("LedgerTable").unwrap();
+        let items = operate::scan(self.stack.clients.dynamodb().await, table).await.unwrap();
+        let items = items.into_iter().map(|item| json!(item));
+        items.filter(|item| item["sk"] == "state" && item["pk"].as_str().is_some_and(&is_wanted)).collect()
+    }
+
+    /// Writes an order's reservation as one whose three pieces were put back, and leaves the stock as it is.
+    pub(crate) async fn put_back_by_hand(&self, order: &str, sku: &str) {
+        let reservation = json!({
+            "pk": format!("reservation#{order}"), "sk": "state", "_version": 1, "order_id": order,
+            "is_held": false, "lines": [{ "sku": sku, "quantity": 3, "unit_price_cents": 500 }],
+        });
+        self.put("LedgerTable", reservation).await;
     }
 
     /// Puts an item straight into a table.
@@ -166,10 +191,11 @@ impl Shop {
         let mut quiet_looks = 0;
         while quiet_looks < 5 {
             let mut is_quiet = true;
-            for function in ["PlaceOrder", "ReserveStock", "NotifyCustomer"] {
+            for function in FED_BY_QUEUES {
                 let url = self.output(function, "QueueUrl");
                 let depth = operate::depth(self.stack.clients.sqs().await, url).await.unwrap();
-                is_quiet &= depth.is_empty();
+                // What is held back for later is not on its way.
+                is_quiet &= depth.waiting == 0 && depth.in_flight == 0;
             }
             quiet_looks = if is_quiet { quiet_looks + 1 } else { 0 };
             assert!(started.elapsed() < PATIENCE, "the queues do not become empty");
@@ -205,17 +231,18 @@ impl Shop {
     }
 }
 
-/// The types of the messages that were emitted in a line.
+/// The events that were emitted in a line: what is for the bus.
+pub(crate) fn events(line: &WholeLine) -> impl Iterator<Item = &Attributes> {
+    let messages = line.recorded.messages.iter().map(|sent| &sent.outgoing);
+    messages.filter(|sent| sent.destination == Destination::Bus).map(|sent| &sent.envelope.attributes)
+}
+
+/// The types of the events that were emitted in a line.
 pub(crate) fn types(line: &WholeLine) -> Vec<&str> {
-    line.recorded
-        .messages
-        .iter()
-        .map(|sent| sent.outgoing.envelope.attributes.message_type.as_str())
-        .collect()
+    events(line).map(|event| event.message_type.as_str()).collect()
 }
 
 /// The id of the event of a type in a line.
 pub(crate) fn id_of<'a>(line: &'a WholeLine, message_type: &str) -> Option<&'a str> {
-    let mut all = line.recorded.messages.iter().map(|sent| &sent.outgoing.envelope.attributes);
-    all.find(|attributes| attributes.message_type == message_type).map(|attributes| attributes.id.as_str())
+    events(line).find(|event| event.message_type == message_type).map(|event| event.id.as_str())
 }

@@ -4,7 +4,7 @@
 //! can finish it, and no copy can hide that something was lost.
 
 use super::{
-    cloud::{Shop, id_of, types, until},
+    cloud::{Shop, events, id_of, types, until},
     messages::{place_order, unique},
     traps::{Trap, Trick},
 };
@@ -127,8 +127,7 @@ impl Victim {
         assert_eq!(shop.stock_left(sku).await, 7, "{trap}");
 
         let carried = shop.carried(order).await;
-        let emitted: BTreeSet<_> =
-            line.recorded.messages.iter().map(|sent| &sent.outgoing.envelope.attributes.id).collect();
+        let emitted: BTreeSet<_> = events(&line).map(|event| &event.id).collect();
         assert_eq!(
             carried.keys().collect::<BTreeSet<_>>(),
             emitted,
@@ -153,8 +152,7 @@ impl Victim {
     fn is_recorded_once(&self, line: &WholeLine) {
         let Self { death, trap, .. } = self;
         assert_eq!(types(line), ["order.placed", "stock.reserved", "order.confirmed"], "{trap}:\n{line}");
-        let ids: BTreeSet<_> =
-            line.recorded.messages.iter().map(|sent| &sent.outgoing.envelope.attributes.id).collect();
+        let ids: BTreeSet<_> = events(line).map(|event| &event.id).collect();
         assert_eq!(ids.len(), 3, "{trap}:\n{line}");
         let claims = &line.recorded.claims;
         assert_eq!(claims.len(), 4, "{trap}:\n{line}");

@@ -3,7 +3,7 @@
 
 use super::{
     cloud::Shop,
-    messages::{order_confirmed, order_placed, place_order, stock_reserved, unique, with},
+    messages::{decide_order, order_confirmed, order_placed, place_order, stock_reserved, unique, with},
     traps::Trick,
 };
 use serde_json::{Value, json};
@@ -46,12 +46,13 @@ async fn a_bad_order_lies_in_the_dead_letter_queue_with_its_reason() {
 async fn a_message_of_a_newer_version_is_tried_five_times_and_then_given_up() {
     let shop = Shop::open().await;
     let sku = shop.stock(2).await;
-    let [command, placed, confirmed] =
-        ["command", "placed", "confirmed"].map(|name| unique(&format!("newer-{name}")));
+    let [command, placed, confirmed, decided] =
+        ["command", "placed", "confirmed", "decided"].map(|name| unique(&format!("newer-{name}")));
     let messages = [
         ("PlaceOrder", "place-order", &command, place_order(&command, &sku, &json!(1))),
         ("ReserveStock", "reserve-stock", &placed, order_placed(&placed, &placed, &sku)),
         ("NotifyCustomer", "notify-customer", &confirmed, order_confirmed(&confirmed, &confirmed)),
+        ("ApproveOrder", "approve-order", &decided, decide_order(&decided, "nobody", None)),
     ];
     let earlier = messages.each_ref().map(|(function, ..)| back_offs(&shop, function).len());
     for (function, _, _, message) in &messages {

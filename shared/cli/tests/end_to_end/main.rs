@@ -2,15 +2,23 @@
 //!
 //! `scripts/test` starts the cloud, deploys the shop, and runs these.
 
+mod aws;
+mod callbacks;
+mod checkouts;
 mod cloud;
 mod deaths;
 mod failures;
+mod kills;
 mod messages;
+mod orders;
 mod processes;
 mod recorder;
 mod requests;
 mod storm;
+mod stuck;
 mod traps;
+mod unpaid;
+mod versions;
 
 use cloud::{Shop, types};
 use messages::{order_placed, place_order, stock_reserved, unique, with};

@@ -1,6 +1,7 @@
 //! The messages of the shop, as the tests send them.
 
 use serde_json::{Value, json};
+use throughline_core::Timestamp;
 
 /// The command that places an order, as its customer's side would send it. Its id is the order's.
 pub(crate) fn place_order(order: &str, sku: &str, quantity: &Value) -> Value {
@@ -59,6 +60,49 @@ pub(crate) fn with(mut message: Value, member: &str, value: Value) -> Value {
 
 /// An id that no other message, no other order and no other run of the tests has.
 pub(crate) fn unique(name: &str) -> String {
-    let now = throughline_core::Timestamp::now().as_microsecond();
+    let now = Timestamp::now().as_microsecond();
     format!("{name}-{now}")
+}
+
+/// The same order, to be delivered.
+pub(crate) fn delivered(mut command: Value, card: &str, address: &str) -> Value {
+    command["data"]["delivery"] = json!({ "card": card, "address": address });
+    command
+}
+
+/// The same order at another price of each piece.
+pub(crate) fn priced(mut command: Value, piece_cents: u32) -> Value {
+    command["data"]["lines"][0]["unit_price_cents"] = json!(piece_cents);
+    command
+}
+
+/// The same order, to be paid by a time when it is picked up.
+pub(crate) fn to_be_paid_by(mut command: Value, time: Timestamp) -> Value {
+    command["data"]["pay_by"] = json!(time.to_string());
+    command
+}
+
+/// The command that says whether an order is approved of.
+pub(crate) fn decide_order(order: &str, callback: &str, refused_because: Option<&str>) -> Value {
+    let data = json!({
+        "order_id": order, "callback": callback, "by": "Grace Hopper", "refused_because": refused_because,
+    });
+    of_line(message("shop.back-office", &unique("decide"), "order.decide", order, &data), order)
+}
+
+/// The command that an order which is picked up was paid for.
+pub(crate) fn pay_order(order: &str) -> Value {
+    let data = json!({ "order_id": order });
+    of_line(message("shop.counter", &unique("pay"), "order.pay", order, &data), order)
+}
+
+/// The command that an order's time to pay is over, as it comes from a schedule.
+pub(crate) fn expire_order(order: &str) -> Value {
+    let data = json!({ "order_id": order });
+    of_line(message("shop", &unique("expire"), "order.expire", order, &data), order)
+}
+
+/// The same message in another line.
+fn of_line(message: Value, line: &str) -> Value {
+    with(message, "correlationid", json!(line))
 }

@@ -117,7 +117,7 @@ impl Recorder {
     async fn answer(&self, request: Request<Incoming>, ends: Ends) -> Answer {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-        let asked = Asked::read(&head.headers, &body);
+        let asked = Asked::read(&head, &body);
         let request = Request::from_parts(head, Full::new(body));
         let trap = self.0.traps.catch(&asked);
         let function = asked.function.clone();

@@ -1,7 +1,10 @@
 //! What a request of a function to the cloud asks for, and the rights it needs.
 
-use hyper::{HeaderMap, body::Bytes};
+use hyper::{body::Bytes, http::request::Parts};
 use serde_json::Value;
+
+/// The resource of an answer to a task: the state machine is not named.
+pub(crate) const WHOSE_TASK: &str = "the state machine of a task token";
 
 /// A request, as the recorder saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,7 +13,7 @@ pub(crate) struct Request {
     pub(crate) function: String,
     /// The API's operation, such as `TransactWriteItems`.
     pub(crate) operation: String,
-    /// Its body, whatever protocol it is in.
+    /// What it says: its path, where that names anything, and its body, whatever protocol it is in.
     pub(crate) body: String,
     /// The rights it needs.
     pub(crate) rights: Vec<Right>,
@@ -25,21 +28,47 @@ pub(crate) struct Right {
 }
 
 impl Request {
-    pub(crate) fn read(headers: &HeaderMap, body: &Bytes) -> Self {
+    pub(crate) fn read(head: &Parts, body: &Bytes) -> Self {
+        let headers = &head.headers;
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let text = String::from_utf8_lossy(body).into_owned();
         let json: Value = serde_json::from_slice(body).unwrap_or_default();
         let region = region(header("authorization"));
+        if let Some(name) = head.uri.path().strip_prefix("/schedules/") {
+            return Self::of_scheduler(head, name, &text, &json, region);
+        }
         let (service, operation) = header("x-amz-target").split_once('.').unwrap_or_default();
         let rights = match service {
             // SNS speaks the older query protocol.
             "" => return Self::of_query(header("user-agent"), text),
             "AmazonSQS" => vec![sqs_right(operation, &json, region)],
             "AWSEvents" => event_bus_rights(operation, &json, region),
+            "AWSStepFunctions" => vec![step_functions_right(operation, &json)],
             service if service.starts_with("DynamoDB_") => table_rights(operation, &json, region),
             other => vec![right("unknown", other, operation.to_owned())],
         };
         Self { function: function(header("user-agent")), operation: operation.to_owned(), body: text, rights }
+    }
+
+    /// EventBridge Scheduler is spoken to by method and path. Deleting names the group in the query.
+    fn of_scheduler(head: &Parts, name: &str, body: &str, json: &Value, region: &str) -> Self {
+        let operation = match head.method.as_str() {
+            "POST" => "CreateSchedule",
+            "PUT" => "UpdateSchedule",
+            "DELETE" => "DeleteSchedule",
+            _ => "GetSchedule",
+        };
+        let mut query = head.uri.query().unwrap_or_default().split('&');
+        let group = query.find_map(|pair| pair.strip_prefix("groupName="));
+        let group = group.or_else(|| json["GroupName"].as_str()).unwrap_or("default");
+        let schedule = format!("arn:aws:scheduler:{region}::schedule/{group}/{name}");
+        let agent = head.headers.get("user-agent").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        Self {
+            function: function(agent),
+            operation: operation.to_owned(),
+            body: format!("{name} {body}"),
+            rights: vec![right("scheduler", operation, schedule)],
+        }
     }
 
     fn of_query(agent: &str, body: String) -> Self {
@@ -89,6 +118,13 @@ fn sqs_right(operation: &str, json: &Value, region: &str) -> Right {
     let (name, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let queue = format!("arn:aws:sqs:{region}:{account}:{name}");
     right("sqs", operation.trim_end_matches("Batch"), queue)
+}
+
+/// An answer to a task names its token only: it is the caller's to know whose that is. The rights of the relay are
+/// on state machines.
+fn step_functions_right(operation: &str, json: &Value) -> Right {
+    let named = ["stateMachineArn", "executionArn"].iter().find_map(|field| json[*field].as_str());
+    right("states", operation, named.unwrap_or(WHOSE_TASK).to_owned())
 }
 
 /// Every entry names its own bus.

@@ -1,7 +1,7 @@
 //! Everything at once: duplicates, no order, and processes that die at work.
 
 use super::{
-    cloud::{Shop, types},
+    cloud::{Shop, events, types},
     messages::{place_order, unique},
     traps::Trick,
 };
@@ -59,7 +59,7 @@ async fn check_once(shop: &Shop, run: &str, orders: &[String], sku: &str, carrie
     for order in orders {
         let line = shop.stack.line(order).await.unwrap();
         assert_eq!(types(&line), ["order.placed", "stock.reserved", "order.confirmed"], "{line}");
-        emitted.extend(line.recorded.messages.into_iter().map(|sent| sent.outgoing.envelope.attributes.id));
+        emitted.extend(events(&line).map(|event| event.id.clone()));
         assert_eq!(shop.notifications(order).await.len(), 1, "one notification about {order}");
     }
     let carried = shop.carried(run).await;
