@@ -36,9 +36,9 @@ const MIX: [(Kind, usize); 6] = [
 ];
 
 /// How often the worker is killed. Each time, every process of it dies or lives by the toss of a coin.
-const KILLS: usize = 40;
+const KILLS: usize = 80;
 /// The longest time between two of them.
-const LONGEST_GAP: Duration = Duration::from_millis(500);
+const LONGEST_GAP: Duration = Duration::from_millis(400);
 const PLENTY: u32 = 10_000;
 
 struct Order {
