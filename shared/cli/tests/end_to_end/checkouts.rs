@@ -77,6 +77,25 @@ async fn a_charge_whose_answer_is_lost_is_refunded_once() {
     order.is_told_by(&UNDONE).await;
 }
 
+/// The provider does what it was asked long after it was given up.
+#[tokio::test]
+async fn a_charge_that_comes_after_its_undo_takes_no_money() {
+    let shop = Shop::open().await;
+    let order = DeliveredOrder::place(&shop, "late", "late", GOOD_ADDRESS, CHEAP_CENTS).await;
+    let line = order.over().await;
+    let calls = until("the provider has done all that it was asked", async || {
+        let calls = order.charge_calls().await;
+        let put_off = calls.iter().filter(|outcome| *outcome == "late").count();
+        (put_off > 0 && calls.len() == 2 * put_off).then_some(calls)
+    })
+    .await;
+    let [charges, ..] = order.at_the_providers().await;
+    assert!(charges <= 1, "{calls:?}");
+    order.is_undone(&line, charges).await;
+    order.is_told_by(&UNDONE).await;
+    assert_eq!(calls.last().map(String::as_str), Some("voided"), "the last came after the undo: {calls:?}");
+}
+
 /// The provider takes longer than a step may.
 #[tokio::test]
 async fn a_charge_that_takes_too_long_is_asked_for_again_under_the_same_key() {

@@ -32,10 +32,14 @@ pub(crate) struct DeliveredOrder<'a> {
     cents: u32,
 }
 
-/// What the providers did for everybody: `GET /totals`.
+/// What the providers did for everybody.
 pub(crate) async fn totals() -> Value {
+    providers_say("totals").await
+}
+
+async fn providers_say(what: &str) -> Value {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-    let address = format!("{}/totals", setting("THROUGHLINE_PROVIDERS"));
+    let address = format!("{}/{what}", setting("THROUGHLINE_PROVIDERS"));
     let answer = client.get(address.parse().expect("an address")).await.expect("the providers answer");
     let body = answer.into_body().collect().await.expect("the providers' answer has an end");
     serde_json::from_slice(&body.to_bytes()).expect("the providers answer with JSON")
@@ -120,6 +124,14 @@ impl<'a> DeliveredOrder<'a> {
         let order = totals().await["orders"][&self.id].clone();
         ["charges", "refunds", "net_cents", "live_shipments"]
             .map(|figure| order[figure].as_i64().unwrap_or_default())
+    }
+
+    /// What came of every call to charge its card, in their order.
+    pub(crate) async fn charge_calls(&self) -> Vec<String> {
+        let calls = providers_say("calls").await;
+        let calls = calls.as_array().cloned().unwrap_or_default().into_iter();
+        let charges = calls.filter(|call| call["call"] == "charge" && call["about"] == self.id);
+        charges.map(|call| call["outcome"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// Checks that it is paid for, on its way and confirmed.
