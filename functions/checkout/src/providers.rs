@@ -62,7 +62,6 @@ impl Provider {
         match response.status() {
             status if status.is_success() => Ok(response),
             StatusCode::PAYMENT_REQUIRED
-            | StatusCode::CONFLICT
             | StatusCode::GONE
             | StatusCode::UNPROCESSABLE_ENTITY => {
                 let reason = response.json::<Reason>().await.map(|body| body.reason);

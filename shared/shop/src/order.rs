@@ -150,6 +150,11 @@ pub enum CancelReason {
     },
     /// Nobody paid for it in time.
     Unpaid,
+    /// Nothing could be set aside for it.
+    NotReserved {
+        /// Why not.
+        reason: String,
+    },
     /// The card was not charged.
     Declined {
         /// Why, in the payment provider's words.
@@ -180,6 +185,7 @@ impl fmt::Display for CancelReason {
                 f.write_str(&shortages.join("; "))
             }
             Self::Unpaid => f.write_str("it was not paid in time"),
+            Self::NotReserved { reason } => f.write_str(reason),
             Self::Declined { reason } => write!(f, "the card was declined: {reason}"),
             Self::NotShipped { reason } => write!(f, "it cannot be shipped: {reason}"),
             Self::NotApproved { reason } => write!(f, "it was not approved: {reason}"),

@@ -6,10 +6,6 @@ use throughline_core::saga::{Saga, Worker};
 
 /// Set to anything, it has these checks write their files anew.
 const WRITE: &str = "THROUGHLINE_WRITE";
-/// What Step Functions takes for 1000 state transitions in US East (N. Virginia), in US dollars ("AWS Step
-/// Functions pricing", Standard workflows, November 2026). For
-/// [`Saga::transitions_of_success`](throughline_core::saga::Saga::transitions_of_success).
-pub const DOLLARS_PER_1000_TRANSITIONS: f64 = 0.025;
 
 /// Asserts that the state machine in a file is the one that a saga's definition gives. The path is relative
 /// to the package's folder.

@@ -98,10 +98,14 @@ pub(crate) enum Kind {
     Callback { time_out: Duration },
 }
 
+/// How long one attempt may take unless a step says otherwise.
+const TIME_LIMIT: Duration = Duration::from_secs(20);
+
 /// What happens once everything is undone.
 pub(crate) struct Ending<P> {
     pub(crate) name: &'static str,
     pub(crate) function: Function<P>,
+    pub(crate) time_limit: Duration,
     pub(crate) retry: Retry,
 }
 
@@ -238,7 +242,8 @@ impl<P: Send + Sync + 'static> Saga<P> {
         self
     }
 
-    /// Waits until the time in a field of the input, a [`Timestamp`](crate::Timestamp).
+    /// Waits until the time in a field of the input, a [`Timestamp`](crate::Timestamp). Without one, or if it has
+    /// passed, it does not wait. One beyond the deadline is waited for; then everything is undone.
     pub fn wait_until(mut self, name: &'static str, input_field: &'static str) -> Self {
         self.stages.push(Stage::Wait { name, wait: Wait::Until(input_field) });
         self
@@ -253,7 +258,8 @@ impl<P: Send + Sync + 'static> Saga<P> {
         E: Event,
     {
         let function = Function::of_given(ending);
-        Self { ending: Some(Ending { name, function, retry: Retry::UNDO }), ..self }
+        let time_limit = TIME_LIMIT.min(self.worker_time_limit);
+        Self { ending: Some(Ending { name, function, time_limit, retry: Retry::UNDO }), ..self }
     }
 
     /// Its name.
@@ -490,7 +496,7 @@ impl<P: Send + Sync + 'static> Step<P> {
             optional_output: DataType::of::<Option<O>>(),
             only_if: None,
             is_effects_only: false,
-            time_limit: Duration::from_secs(20),
+            time_limit: TIME_LIMIT,
             retry: Retry::STEP,
             undo_retry: Retry::UNDO,
         }

@@ -41,7 +41,8 @@ impl<P: Send + Sync + 'static> Saga<P> {
         let of_branch = |step: &StepView| if step.only_if.is_some() { 2 } else { 1 };
         let of_stage = |stage: &StageView| match stage {
             // The step itself, or the choice not to do it.
-            StageView::Step(_) | StageView::Wait { .. } => 1,
+            StageView::Step(_) | StageView::Wait { wait: Wait::For(_), .. } => 1,
+            StageView::Wait { wait: Wait::Until(_), .. } => 2,
             StageView::Parallel { steps, .. } => 1 + steps.iter().map(of_branch).sum::<usize>(),
         };
         start_and_completed + self.view().stages.iter().map(of_stage).sum::<usize>()
@@ -58,9 +59,9 @@ fn undo_of(step: &str) -> String {
     format!("undo_{step}")
 }
 
-/// The state that decides whether a step is done. No step's name has a hyphen.
-fn choice_of(step: &str) -> String {
-    format!("{step}-wanted")
+/// The state that decides whether a step is done, or waited. No name of theirs has a hyphen.
+fn choice_of(name: &str) -> String {
+    format!("{name}-wanted")
 }
 
 /// Where the branch of a step ends that is not wanted.
@@ -71,7 +72,8 @@ fn end_without(step: &str) -> String {
 /// The first state of a stage.
 fn start_of(stage: &StageView) -> String {
     match stage {
-        StageView::Step(step) if step.only_if.is_some() => choice_of(step.name),
+        StageView::Step(StepView { name, only_if: Some(_), .. })
+        | StageView::Wait { name, wait: Wait::Until(_) } => choice_of(name),
         stage => stage.name().to_owned(),
     }
 }
@@ -82,7 +84,7 @@ impl Compiler {
         for (at, stage) in self.saga.stages.iter().enumerate() {
             self.add_stage(&mut states, at, stage);
         }
-        states.add(COMPLETED, State::Succeed {});
+        states.add(COMPLETED, State::Succeed { output_path: None });
         self.add_unwinding(&mut states);
         states.add(STUCK, State::Fail { error: error_type::STUCK, cause: WHAT_TO_DO_WHEN_STUCK });
         Machine {
@@ -105,7 +107,7 @@ impl Compiler {
         match stage {
             StageView::Step(step) => {
                 if let Some(field) = step.only_if {
-                    states.add(choice_of(step.name), choose(step, field, next.clone()));
+                    states.add(choice_of(step.name), choose(step.name, field, is_true(), next.clone()));
                 }
                 let catch = self.catch_of_step(at, step);
                 states.add(step.name, self.run(step, catch, Some(next)));
@@ -117,6 +119,8 @@ impl Compiler {
                 );
             }
             StageView::Wait { name, wait: Wait::Until(field) } => {
+                // Nothing catches what a wait cannot read.
+                states.add(choice_of(name), choose(name, field, is_a_time(), next.clone()));
                 let timestamp_path = Some(format!("$.data.{field}"));
                 states.add(*name, State::Wait { seconds: None, timestamp_path, next });
             }
@@ -138,9 +142,9 @@ impl Compiler {
         let mut start_at = step.name.to_owned();
         if let Some(field) = step.only_if {
             start_at = choice_of(step.name);
-            states.add(start_at.clone(), choose(step, field, end_without(step.name)));
+            states.add(start_at.clone(), choose(step.name, field, is_true(), end_without(step.name)));
             states.add(step.name, self.run(step, Vec::new(), None));
-            states.add(end_without(step.name), State::Succeed {});
+            states.add(end_without(step.name), State::Succeed { output_path: Some(()) });
         } else {
             states.add(step.name, self.run(step, Vec::new(), None));
         }
@@ -150,10 +154,14 @@ impl Compiler {
     /// What was rejected changed nothing: it is not undone. What failed otherwise may have happened, or may yet
     /// do so: even where there is nothing to undo, the step is voided.
     fn catch_of_step(&self, at: usize, step: &StepView) -> Vec<Catcher> {
-        let before = self.first_undo(at, false);
+        let if_rejected = if step.is_undone_if_rejected() {
+            undo_of(step.name)
+        } else {
+            self.first_undo(at, false)
+        };
         vec![
             stuck_on(error_type::NOT_UNDERSTOOD, step.name),
-            failed_on(error_type::REJECTED, step.name, before),
+            failed_on(error_type::REJECTED, step.name, if_rejected),
             failed_on("States.ALL", step.name, undo_of(step.name)),
         ]
     }
@@ -166,7 +174,8 @@ impl Compiler {
             Some(time_out) => {
                 let task_token = Some("$$.Task.Token");
                 // Not what is left until the deadline: a definition is refused whose waits do not all fit
-                // before it. A worker that falls silent is told by Lambda, not by this.
+                // before it, so that only retries can make it late; the next step then finds the deadline
+                // passed. A worker that falls silent is told by Lambda, not by this.
                 task(Payload { task_token, ..payload }, time_out, retry, catch, next)
             }
         }
@@ -202,6 +211,7 @@ fn task(
         parameters: Parameters { function_name: WORKER, payload },
         // What a step returns is in the ledger: the machine's data stays what started it.
         result_path: (),
+        output_path: next.is_none().then_some(()),
         timeout_seconds: retrying::whole_seconds(time_out),
         retry,
         catch,
@@ -210,14 +220,20 @@ fn task(
     }
 }
 
-/// Does the step if the field is there and true.
-fn choose(step: &StepView, field: &str, otherwise: String) -> State {
+/// Goes to a state if a field of the input is there and as it should be. A null is not.
+fn choose(name: &'static str, field: &str, as_it_should_be: Condition, otherwise: String) -> State {
     let variable = format!("$.data.{field}");
-    let is_true = vec![
-        Condition { variable: variable.clone(), is_present: Some(true), boolean_equals: None },
-        Condition { variable, is_present: None, boolean_equals: Some(true) },
-    ];
-    State::Choice { choices: vec![Choice { and: is_true, next: step.name }], default: otherwise }
+    let is_there = Condition { variable: variable.clone(), is_present: Some(true), ..Condition::default() };
+    let and = [is_there, Condition { variable, ..as_it_should_be }];
+    State::Choice { choices: vec![Choice { and, next: name }], default: otherwise }
+}
+
+fn is_true() -> Condition {
+    Condition { boolean_equals: Some(true), ..Condition::default() }
+}
+
+fn is_a_time() -> Condition {
+    Condition { is_timestamp: Some(true), ..Condition::default() }
 }
 
 fn failed_on(error: &'static str, name: &str, next: String) -> Catcher {
@@ -229,8 +245,7 @@ fn stuck_on(error: &'static str, name: &str) -> Catcher {
 }
 
 const WHAT_TO_DO_WHEN_STUCK: &str = "For days no worker understood a task of this execution. This state's input \
-    says under `stuck` which, and why. Deploy a worker that does; then finish by hand what the execution has \
-    begun.";
+    says under `stuck` which, and why. It cannot be redriven from here: finish by hand what it has begun.";
 
 #[cfg(test)]
 mod tests;

@@ -98,11 +98,20 @@ pub struct StepView {
     pub undo_retry: Retry,
 }
 
+impl StepView {
+    /// Whether it is undone even if it was rejected: a callback's question was asked before it was refused.
+    pub fn is_undone_if_rejected(&self) -> bool {
+        self.callback.is_some() && self.has_undo
+    }
+}
+
 /// What is done last when everything is undone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndingView {
     /// Its name.
     pub name: &'static str,
+    /// How long an attempt may take.
+    pub time_limit: Duration,
     /// How often and when it is tried again.
     pub retry: Retry,
 }
@@ -127,7 +136,7 @@ impl<P> Saga<P> {
             deadline: self.deadline,
             worker_time_limit: self.worker_time_limit,
             stages: self.stages.iter().map(stage).collect(),
-            ending: self.ending.as_ref().map(|ending| EndingView { name: ending.name, retry: ending.retry }),
+            ending: self.ending.as_ref().map(|ending| EndingView { name: ending.name, time_limit: ending.time_limit, retry: ending.retry }),
         }
     }
 }
@@ -173,13 +182,13 @@ impl SagaView {
     pub fn retriers_of(&self, step: &StepView, work: Work) -> Vec<Retrier> {
         match work {
             Work::Run => retriers(step.retry, step.time_limit, step.callback.is_none()),
-            Work::Undo | Work::End => retriers(step.undo_retry, step.time_limit, true),
+            Work::Undo | Work::End => persistent(step.undo_retry, step.time_limit),
         }
     }
 
     /// Which errors of the ending are tried again.
     pub fn retriers_of_ending(&self, ending: &EndingView) -> Vec<Retrier> {
-        retriers(ending.retry, self.worker_time_limit, true)
+        persistent(ending.retry, ending.time_limit)
     }
 
     /// What is undone, in its order, after a step of a stage failed for good. Of the stage itself everything
@@ -195,27 +204,46 @@ impl SagaView {
     }
 }
 
-/// A time-out is tried again, except that of a callback: nobody has answered in time. A claim is waited for
-/// until the lease of whoever holds it must have ended.
+/// A time-out is tried again, except that of a callback: nobody has answered in time.
 fn retriers(retry: Retry, lease: Duration, with_time_outs: bool) -> Vec<Retrier> {
-    let wait = Duration::from_secs(2);
-    let waits = (lease + TASK_PATIENCE).as_secs_f64() / wait.as_secs_f64();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few minutes at most")]
-    let until_the_lease_ends = Retry { attempts: waits.ceil() as u32, first: wait, rate: 1.0, most: wait };
     let mut errors = vec![error_type::TRANSIENT, error_type::TIMED_OUT];
     if with_time_outs {
         errors.push("States.Timeout");
     }
     errors.extend(NO_ANSWER);
+    vec![while_busy(lease), until_understood(), Retrier { errors, retry, is_jittered: true }]
+}
+
+/// What must not be given up is tried again whatever goes wrong, except where the worker says that it is final.
+fn persistent(retry: Retry, lease: Duration) -> Vec<Retrier> {
+    let errors = vec![error_type::UNDO_REJECTED, error_type::FAILED, error_type::DONE];
+    let never = Retry { attempts: 0, ..Retry::STEP };
     vec![
-        Retrier { errors: vec![error_type::BUSY], retry: until_the_lease_ends, is_jittered: false },
-        Retrier { errors: vec![error_type::NOT_UNDERSTOOD], retry: Retry::PATIENT, is_jittered: false },
-        Retrier { errors, retry, is_jittered: true },
+        Retrier { errors, retry: never, is_jittered: false },
+        while_busy(lease),
+        until_understood(),
+        Retrier { errors: vec![ANY_ERROR], retry, is_jittered: true },
     ]
 }
 
+/// Until the lease of whoever holds the claim must have ended.
+fn while_busy(lease: Duration) -> Retrier {
+    let wait = Duration::from_secs(2);
+    let waits = (lease + TASK_PATIENCE).as_secs_f64() / wait.as_secs_f64();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few minutes at most")]
+    let retry = Retry { attempts: waits.ceil() as u32, first: wait, rate: 1.0, most: wait };
+    Retrier { errors: vec![error_type::BUSY], retry, is_jittered: false }
+}
+
+fn until_understood() -> Retrier {
+    Retrier { errors: vec![error_type::NOT_UNDERSTOOD], retry: Retry::PATIENT, is_jittered: false }
+}
+
+/// Every error there is, but for those that nothing can match ("Error names", Amazon States Language).
+const ANY_ERROR: &str = "States.ALL";
+
 /// What Step Functions says of a worker that died, was throttled, or was out of reach.
-const NO_ANSWER: [&str; 10] = [
+const NO_ANSWER: [&str; 11] = [
     "Lambda.AWSLambdaException",
     "Lambda.ClientExecutionTimeoutException",
     "Lambda.ResourceConflictException",
@@ -225,13 +253,14 @@ const NO_ANSWER: [&str; 10] = [
     "Lambda.TooManyRequestsException",
     "Lambda.Unknown",
     "Runtime.ExitError",
+    "Runtime.Unknown",
     "Sandbox.Timedout",
 ];
 
 impl Retrier {
     /// Whether it is about an error of this name.
     pub fn matches(&self, error: &str) -> bool {
-        self.errors.contains(&error)
+        self.errors.contains(&error) || self.errors.contains(&ANY_ERROR)
     }
 
     /// The longest that the wait before retry `number`, from 0, can be.

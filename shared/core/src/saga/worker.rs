@@ -199,7 +199,9 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         let Some(undo) = &step.undo else { return without_undo(step, outcome.as_ref()) };
         let output = match outcome {
             Some(StepOutcome::Done { output }) => Some(output),
-            Some(StepOutcome::Rejected { .. }) => return Ok(json!({ "skipped": "it was rejected" })),
+            Some(StepOutcome::Rejected { .. }) if step.kind == Kind::Task => {
+                return Ok(json!({ "skipped": "it was rejected" }));
+            }
             // A callback's question may have been asked: that is an effect of its own.
             _ if step.is_effects_only && step.kind == Kind::Task => {
                 return Ok(json!({ "skipped": "it changed nothing" }));
@@ -215,7 +217,7 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         let ending = self.saga.ending.as_ref().filter(|ending| ending.name == self.task.step);
         let ending = ending.ok_or_else(|| unknown_step(self.saga, self.task))?;
         let job = self.job(Role::End, &ending.function, None)?;
-        self.process_job(job, self.saga.worker_time_limit, None).await?;
+        self.process_job(job, ending.time_limit, None).await?;
         Ok(json!({ "ended": ending.name }))
     }
 

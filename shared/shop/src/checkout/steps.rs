@@ -84,11 +84,9 @@ pub(super) async fn charge<P: Payments, S: Shipping>(
     step: &StepContext<'_>,
 ) -> Result<Outcome<Charged>, Failure> {
     let Checkout { order_id, card, total: amount, .. } = checkout;
-    match shop.payments.charge(&Charge { order_id, card, amount }, step.idempotency_key()).await {
-        Ok(charged) => Ok(Outcome::of(charged)),
-        Err(declined @ PaymentError::Declined(_)) => Err(Failure::reject(declined)),
-        Err(unavailable @ PaymentError::Unavailable(_)) => Err(Failure::retry(unavailable)),
-    }
+    let charge = Charge { order_id, card, amount };
+    let charged = shop.payments.charge(&charge, step.idempotency_key()).await.map_err(not_paid)?;
+    Ok(Outcome::of(charged))
 }
 
 pub(super) async fn refund<P: Payments, S: Shipping>(
@@ -97,10 +95,10 @@ pub(super) async fn refund<P: Payments, S: Shipping>(
     step: &StepContext<'_>,
 ) -> Result<(), Failure> {
     match charged {
-        Some(Charged { charge_id }) => shop.payments.refund(&charge_id, step.idempotency_key()).await?,
-        None => shop.payments.void(step.undone_key()).await?,
+        Some(Charged { charge_id }) => shop.payments.refund(&charge_id, step.idempotency_key()).await,
+        None => shop.payments.void(step.undone_key()).await,
     }
-    Ok(())
+    .map_err(not_paid)
 }
 
 pub(super) async fn ask_for_approval<P: Payments, S: Shipping>(
@@ -119,11 +117,9 @@ pub(super) async fn ship<P: Payments, S: Shipping>(
     step: &StepContext<'_>,
 ) -> Result<Outcome<Shipment>, Failure> {
     let Checkout { order_id, address, lines, .. } = checkout;
-    match shop.shipping.create(&ShipmentRequest { order_id, address, lines }, step.idempotency_key()).await {
-        Ok(shipment) => Ok(Outcome::of(shipment)),
-        Err(undeliverable @ ShippingError::Undeliverable(_)) => Err(Failure::reject(undeliverable)),
-        Err(unavailable @ ShippingError::Unavailable(_)) => Err(Failure::retry(unavailable)),
-    }
+    let request = ShipmentRequest { order_id, address, lines };
+    let shipment = shop.shipping.create(&request, step.idempotency_key()).await.map_err(not_shipped)?;
+    Ok(Outcome::of(shipment))
 }
 
 pub(super) async fn cancel_shipment<P: Payments, S: Shipping>(
@@ -132,10 +128,10 @@ pub(super) async fn cancel_shipment<P: Payments, S: Shipping>(
     step: &StepContext<'_>,
 ) -> Result<(), Failure> {
     match shipment {
-        Some(Shipment { shipment_id }) => shop.shipping.cancel(&shipment_id, step.idempotency_key()).await?,
-        None => shop.shipping.void(step.undone_key()).await?,
+        Some(Shipment { shipment_id }) => shop.shipping.cancel(&shipment_id, step.idempotency_key()).await,
+        None => shop.shipping.void(step.undone_key()).await,
     }
-    Ok(())
+    .map_err(not_shipped)
 }
 
 pub(super) async fn confirm<P: Payments, S: Shipping>(
@@ -161,11 +157,52 @@ pub(super) async fn cancel<P: Payments, S: Shipping>(
     Ok(Effects::none().save(order.map(|order| order.after(&event))).emit(event))
 }
 
+/// A provider's no is final; that it does not answer may pass.
+fn not_paid(error: PaymentError) -> Failure {
+    match error {
+        PaymentError::Declined(_) => Failure::reject(error),
+        PaymentError::Unavailable(_) => Failure::retry(error),
+    }
+}
+
+fn not_shipped(error: ShippingError) -> Failure {
+    match error {
+        ShippingError::Undeliverable(_) => Failure::reject(error),
+        ShippingError::Unavailable(_) => Failure::retry(error),
+    }
+}
+
+/// What the customer is told. A refusal after an attempt that got no answer comes as a failure.
 fn cancel_reason(Unwound { step, error_type, reason }: Unwound) -> CancelReason {
     match (&*step, &*error_type) {
-        ("charge", error_type::REJECTED) => CancelReason::Declined { reason },
-        ("approve", _) => CancelReason::NotApproved { reason },
-        ("ship", error_type::REJECTED) => CancelReason::NotShipped { reason },
+        ("reserve", error_type::REJECTED) => CancelReason::NotReserved { reason },
+        ("charge", error_type::REJECTED | error_type::FAILED) => CancelReason::Declined { reason },
+        ("ship", error_type::REJECTED | error_type::FAILED) => CancelReason::NotShipped { reason },
+        ("approve", error_type::REJECTED) => CancelReason::NotApproved { reason },
+        ("approve", "States.Timeout") => CancelReason::NotApproved { reason: "nobody decided in time".into() },
         _ => CancelReason::Failed { reason },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_customer_is_told_what_went_wrong() {
+        for (step, error_type, told) in [
+            ("reserve", "Saga.Rejected", "why"),
+            ("charge", "Saga.Rejected", "declined: why"),
+            ("charge", "Saga.Failed", "declined: why"),
+            ("ship", "Saga.Rejected", "shipped: why"),
+            ("approve", "Saga.Rejected", "approved: why"),
+            ("approve", "States.Timeout", "nobody decided in time"),
+            ("approve", "Saga.Transient", "went wrong"),
+            ("confirm", "Saga.DeadlinePassed", "went wrong"),
+        ] {
+            let unwound = Unwound { step: step.into(), error_type: error_type.into(), reason: "why".into() };
+            let text = cancel_reason(unwound).to_string();
+            assert!(text.contains(told), "{step} {error_type}: {text}");
+        }
     }
 }

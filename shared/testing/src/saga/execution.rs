@@ -163,9 +163,13 @@ impl<P: Send + Sync + 'static> Execution<P> {
             return Err(failed);
         }
         let is_step = matches!(stage, StageView::Step(_));
-        let is_rejected = is_step && failed.error == error_type::REJECTED;
+        let was_refused = failed.error == error_type::REJECTED;
+        let is_itself_undone = match stage {
+            StageView::Step(step) => !was_refused || step.is_undone_if_rejected(),
+            _ => true,
+        };
         document.failed.insert(stage.name().to_owned(), failed);
-        for step in self.view.unwinding(at, !is_rejected) {
+        for step in self.view.unwinding(at, is_itself_undone) {
             if !is_wanted(step, &self.input) {
                 continue;
             }
@@ -383,7 +387,7 @@ impl<P: Send + Sync + 'static> Execution<P> {
             Wait::For(duration) => duration,
             Wait::Until(field) => {
                 let then = self.input.get(field).and_then(Value::as_str).and_then(|text| text.parse().ok());
-                self.until(then.unwrap_or_else(|| panic!("the input's field `{field}` holds no time")))
+                then.map_or(Duration::ZERO, |then| self.until(then))
             }
         }
     }

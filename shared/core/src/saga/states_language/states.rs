@@ -40,6 +40,9 @@ pub(super) enum State {
         resource: &'static str,
         parameters: Parameters,
         result_path: (),
+        /// There, and `null`, where a branch ends: a group's outputs count together before they are dropped.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        output_path: Option<()>,
         timeout_seconds: u64,
         retry: Vec<Retrier>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -66,7 +69,10 @@ pub(super) enum State {
         catch: Vec<Catcher>,
         next: String,
     },
-    Succeed {},
+    Succeed {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        output_path: Option<()>,
+    },
     Fail {
         error: &'static str,
         cause: &'static str,
@@ -122,11 +128,11 @@ pub(super) struct Catcher {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Choice {
-    pub(super) and: Vec<Condition>,
+    pub(super) and: [Condition; 2],
     pub(super) next: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Condition {
     pub(super) variable: String,
@@ -134,6 +140,8 @@ pub(super) struct Condition {
     pub(super) is_present: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) boolean_equals: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) is_timestamp: Option<bool>,
 }
 
 #[derive(Serialize)]

@@ -40,7 +40,7 @@ impl Compiler {
             let next = Some(COMPENSATED.to_owned());
             states.add(ending.name, task(payload, self.saga.task_time_limit(), retry, Vec::new(), next));
         }
-        states.add(COMPENSATED, State::Succeed {});
+        states.add(COMPENSATED, State::Succeed { output_path: None });
     }
 
     /// An undo that cannot be done is not caught: the execution fails there, and leaves alone what came before,
