@@ -61,9 +61,7 @@ impl Provider {
         let response = request.send().await.map_err(|error| Refusal::Unclear(words(&error)))?;
         match response.status() {
             status if status.is_success() => Ok(response),
-            StatusCode::PAYMENT_REQUIRED
-            | StatusCode::GONE
-            | StatusCode::UNPROCESSABLE_ENTITY => {
+            StatusCode::PAYMENT_REQUIRED | StatusCode::GONE | StatusCode::UNPROCESSABLE_ENTITY => {
                 let reason = response.json::<Reason>().await.map(|body| body.reason);
                 Err(Refusal::No(reason.unwrap_or_else(|_| "it gave no reason".to_owned())))
             }

@@ -112,8 +112,8 @@ impl<E> Effects<E> {
     /// Sends a command to its receiver's queue, not before a time. What is in the past is sent at once.
     ///
     /// There is one such command of a type about a subject: scheduling another moves it. Up to 15 minutes are
-    /// SQS's delay, more is EventBridge Scheduler's, whose granularity is a minute; a FIFO queue knows no delay, so
-    /// that anything later is EventBridge Scheduler's. Neither is ever early. Whoever receives it must ask whether
+    /// SQS's delay, which is never early; more is EventBridge Scheduler's, which is precise to the minute. A FIFO queue
+    /// knows no delay, so that anything later is EventBridge Scheduler's. Whoever receives it must ask whether
     /// it is still wanted: what SQS holds back already can be neither moved nor
     /// [cancelled](Self::cancel_scheduled), and messages of different handlers may reach the relay in any order.
     ///

@@ -154,11 +154,8 @@ impl Compiler {
     /// What was rejected changed nothing: it is not undone. What failed otherwise may have happened, or may yet
     /// do so: even where there is nothing to undo, the step is voided.
     fn catch_of_step(&self, at: usize, step: &StepView) -> Vec<Catcher> {
-        let if_rejected = if step.is_undone_if_rejected() {
-            undo_of(step.name)
-        } else {
-            self.first_undo(at, false)
-        };
+        let if_rejected =
+            if step.is_undone_if_rejected() { undo_of(step.name) } else { self.first_undo(at, false) };
         vec![
             stuck_on(error_type::NOT_UNDERSTOOD, step.name),
             failed_on(error_type::REJECTED, step.name, if_rejected),

@@ -136,7 +136,11 @@ impl<P> Saga<P> {
             deadline: self.deadline,
             worker_time_limit: self.worker_time_limit,
             stages: self.stages.iter().map(stage).collect(),
-            ending: self.ending.as_ref().map(|ending| EndingView { name: ending.name, time_limit: ending.time_limit, retry: ending.retry }),
+            ending: self.ending.as_ref().map(|ending| EndingView {
+                name: ending.name,
+                time_limit: ending.time_limit,
+                retry: ending.retry,
+            }),
         }
     }
 }

@@ -179,7 +179,9 @@ fn cancel_reason(Unwound { step, error_type, reason }: Unwound) -> CancelReason 
         ("charge", error_type::REJECTED | error_type::FAILED) => CancelReason::Declined { reason },
         ("ship", error_type::REJECTED | error_type::FAILED) => CancelReason::NotShipped { reason },
         ("approve", error_type::REJECTED) => CancelReason::NotApproved { reason },
-        ("approve", "States.Timeout") => CancelReason::NotApproved { reason: "nobody decided in time".into() },
+        ("approve", "States.Timeout") => {
+            CancelReason::NotApproved { reason: "nobody decided in time".into() }
+        }
         _ => CancelReason::Failed { reason },
     }
 }
