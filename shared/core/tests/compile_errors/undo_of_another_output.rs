@@ -1,0 +1,31 @@
+//! An undo is given what its own step returned.
+
+use serde::{Deserialize, Serialize};
+use throughline_core::prelude::*;
+
+#[derive(Serialize, Deserialize)]
+struct Checkout;
+
+impl SagaInput for Checkout {
+    const SAGA: &'static str = "checkout";
+}
+
+#[derive(Serialize, Deserialize)]
+struct Charged;
+
+#[derive(Serialize, Deserialize)]
+struct Shipped;
+
+struct Shop;
+
+async fn charge(_: &Shop, _: Checkout, _: &StepContext<'_>) -> Result<Outcome<Charged>, Failure> {
+    Ok(Outcome::of(Charged))
+}
+
+async fn cancel_shipment(_: &Shop, _: Option<Shipped>, _: &StepContext<'_>) -> Result<(), Failure> {
+    Ok(())
+}
+
+fn main() {
+    let _: Saga<Shop> = Saga::of::<Checkout>().step("charge", charge).undo(cancel_shipment);
+}
