@@ -1,7 +1,7 @@
 //! Sagas under test: run as the state machine runs them, with everything going wrong that can.
 //!
 //! Nothing is replaced but the state machine and what is outside: steps are run by the real
-//! [`Worker`](throughline_core::saga::Worker) through the real main path. Waits and retries pass on a clock of the
+//! [`Worker`] through the real main path. Waits and retries pass on a clock of the
 //! test's own, in no time.
 //!
 //! ```

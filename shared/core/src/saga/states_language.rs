@@ -107,7 +107,7 @@ impl Compiler {
         match stage {
             StageView::Step(step) => {
                 if let Some(field) = step.only_if {
-                    states.add(choice_of(step.name), choose(step.name, field, is_true(), next.clone()));
+                    states.add(choice_of(step.name), choose(step.name, field, is_true, next.clone()));
                 }
                 let catch = self.catch_of_step(at, step);
                 states.add(step.name, self.run(step, catch, Some(next)));
@@ -120,7 +120,7 @@ impl Compiler {
             }
             StageView::Wait { name, wait: Wait::Until(field) } => {
                 // Nothing catches what a wait cannot read.
-                states.add(choice_of(name), choose(name, field, is_a_time(), next.clone()));
+                states.add(choice_of(name), choose(name, field, is_a_time, next.clone()));
                 let timestamp_path = Some(format!("$.data.{field}"));
                 states.add(*name, State::Wait { seconds: None, timestamp_path, next });
             }
@@ -142,7 +142,7 @@ impl Compiler {
         let mut start_at = step.name.to_owned();
         if let Some(field) = step.only_if {
             start_at = choice_of(step.name);
-            states.add(start_at.clone(), choose(step.name, field, is_true(), end_without(step.name)));
+            states.add(start_at.clone(), choose(step.name, field, is_true, end_without(step.name)));
             states.add(step.name, self.run(step, Vec::new(), None));
             states.add(end_without(step.name), State::Succeed { output_path: Some(()) });
         } else {
@@ -218,19 +218,24 @@ fn task(
 }
 
 /// Goes to a state if a field of the input is there and as it should be. A null is not.
-fn choose(name: &'static str, field: &str, as_it_should_be: Condition, otherwise: String) -> State {
+fn choose(
+    name: &'static str,
+    field: &str,
+    as_it_should_be: fn(String) -> Condition,
+    otherwise: String,
+) -> State {
     let variable = format!("$.data.{field}");
     let is_there = Condition { variable: variable.clone(), is_present: Some(true), ..Condition::default() };
-    let and = [is_there, Condition { variable, ..as_it_should_be }];
+    let and = [is_there, as_it_should_be(variable)];
     State::Choice { choices: vec![Choice { and, next: name }], default: otherwise }
 }
 
-fn is_true() -> Condition {
-    Condition { boolean_equals: Some(true), ..Condition::default() }
+fn is_true(variable: String) -> Condition {
+    Condition { variable, boolean_equals: Some(true), ..Condition::default() }
 }
 
-fn is_a_time() -> Condition {
-    Condition { is_timestamp: Some(true), ..Condition::default() }
+fn is_a_time(variable: String) -> Condition {
+    Condition { variable, is_timestamp: Some(true), ..Condition::default() }
 }
 
 fn failed_on(error: &'static str, name: &str, next: String) -> Catcher {

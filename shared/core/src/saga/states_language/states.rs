@@ -132,7 +132,7 @@ pub(super) struct Choice {
     pub(super) next: &'static str,
 }
 
-#[derive(Clone, Default, Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Condition {
     pub(super) variable: String,
