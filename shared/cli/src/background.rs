@@ -1,6 +1,6 @@
 //! Programs that go on running after the command has ended: found again, and stopped, by their pid.
 
-use crate::local_cloud::{CloudError, system};
+use crate::cloud_error::{CloudError, system};
 use std::{
     fs,
     path::{Path, PathBuf},

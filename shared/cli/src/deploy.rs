@@ -2,8 +2,8 @@
 //! template that goes to AWS.
 
 use crate::{
+    cloud_error::CloudError,
     gateway::Gateway,
-    local_cloud::CloudError,
     project::{Project, answers, without_real_credentials},
 };
 use serde_json::Value;

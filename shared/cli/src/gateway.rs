@@ -2,7 +2,7 @@
 
 use crate::{
     background::BackgroundProgram,
-    local_cloud::{CloudError, system},
+    cloud_error::{CloudError, system},
     project::Project,
 };
 use std::{env, fs, path::PathBuf, process::Command};

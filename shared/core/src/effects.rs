@@ -11,7 +11,7 @@ use crate::{
         envelope_bytes, json_bytes,
     },
     message::{EncodeError, EncodedEvent},
-    saga::{SagaInput, start_type},
+    saga::start::{SagaInput, start_type},
 };
 use serde_json::{Value, value::RawValue};
 

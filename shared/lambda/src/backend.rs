@@ -1,6 +1,6 @@
 //! The ports on AWS: built when the first invocation needs them, once a process.
 
-use crate::{Environment, outbox::Destinations, system::System};
+use crate::{Environment, system::System};
 use futures_util::future::BoxFuture;
 use std::{
     collections::BTreeMap,
@@ -91,6 +91,14 @@ impl LazyLedger {
         };
         self.ledger.get_or_init(build).await
     }
+}
+
+/// Where handlers send to, by logical names: the settings of these must be there.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Destinations {
+    pub(crate) command_queues: Vec<&'static str>,
+    pub(crate) scheduled_queues: Vec<&'static str>,
+    pub(crate) state_machines: Vec<&'static str>,
 }
 
 /// What the relay needs.

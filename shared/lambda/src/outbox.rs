@@ -1,7 +1,10 @@
 //! The relay: fed by the ledger table's stream, it publishes what handlers emitted, and starts, schedules and
 //! answers what they asked for.
 
-use crate::{Environment, Invocation, Trigger, Unanswered, backend::Relay};
+use crate::{
+    Environment, Invocation, Trigger, Unanswered,
+    backend::{Destinations, Relay},
+};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use throughline_aws::ledger::{layout, outgoing_from_stream_image};
@@ -24,14 +27,6 @@ pub fn outbox() -> Outbox {
 #[derive(Debug, Clone)]
 pub struct Outbox {
     destinations: Destinations,
-}
-
-/// Where handlers send to, by logical names: the settings of these must be there.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Destinations {
-    pub(crate) command_queues: Vec<&'static str>,
-    pub(crate) scheduled_queues: Vec<&'static str>,
-    pub(crate) state_machines: Vec<&'static str>,
 }
 
 impl Outbox {

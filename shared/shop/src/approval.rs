@@ -1,6 +1,6 @@
 //! Approving of expensive orders: asked by an event, answered by a command.
 
-use crate::{Money, checkout::Approved};
+use crate::Money;
 use serde::{Deserialize, Serialize};
 use throughline_core::{CallbackId, commands, events};
 
@@ -43,4 +43,11 @@ pub struct DecideOrder {
     /// Why not, if they do not approve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_because: Option<String>,
+}
+
+/// Somebody takes the risk of an expensive order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approved {
+    /// Who.
+    pub by: String,
 }

@@ -6,7 +6,7 @@ mod steps;
 pub use providers::{
     Charge, Charged, PaymentError, Payments, Shipment, ShipmentRequest, Shipping, ShippingError,
 };
-pub use steps::{Approved, Confirmed, Reserved, Shop};
+pub use steps::{Confirmed, Reserved, Shop};
 
 use crate::{Delivery, Money, Order, OrderLine};
 use serde::{Deserialize, Serialize};

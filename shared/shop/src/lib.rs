@@ -13,10 +13,10 @@ pub mod order;
 pub mod payment;
 pub mod stock;
 
-pub use approval::{ApprovalCommand, ApprovalEvent, ApprovalRequested, DecideOrder};
+pub use approval::{ApprovalCommand, ApprovalEvent, ApprovalRequested, Approved, DecideOrder};
 pub use checkout::{
-    APPROVAL_TIME_LIMIT, Approved, Charge, Charged, Checkout, Confirmed, HIGH_VALUE_CENTS, PaymentError,
-    Payments, Reserved, Shipment, ShipmentRequest, Shipping, ShippingError, Shop, checkout,
+    APPROVAL_TIME_LIMIT, Charge, Charged, Checkout, Confirmed, HIGH_VALUE_CENTS, PaymentError, Payments,
+    Reserved, Shipment, ShipmentRequest, Shipping, ShippingError, Shop, checkout,
 };
 pub use event::ShopEvent;
 pub use money::{Currency, Money};

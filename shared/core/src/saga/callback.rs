@@ -1,8 +1,8 @@
 //! Answers from outside.
 
 use super::{
-    TaskAnswer, error_type,
-    record::{StepOutcome, StepRecord},
+    record::{StepOutcome, StepRecord, shown},
+    task::{TaskAnswer, error_type},
 };
 use crate::{
     Context, Destination, Effects, Failure, OptionExt as _, Versioned, effects::CommandSend,
@@ -110,7 +110,7 @@ pub(crate) const ANSWER_TYPE: &str = "saga.answer";
 /// Has the relay tell a task how its step ended.
 pub(crate) fn answer_task<E>(token: String, outcome: &StepOutcome) -> Effects<E> {
     let answer = match outcome {
-        StepOutcome::Done { output } => TaskAnswer::Success { output: super::shown(output) },
+        StepOutcome::Done { output } => TaskAnswer::Success { output: shown(output) },
         StepOutcome::Rejected { reason, .. } => {
             TaskAnswer::Failure { error: error_type::REJECTED.to_owned(), cause: reason.clone() }
         }

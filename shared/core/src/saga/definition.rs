@@ -1,10 +1,11 @@
 //! The definition of a saga: its steps, in their order, and what each reads.
 
 use super::{
-    DefinitionError, GivenFunction, Reads, SagaInput, StepFunction, Unwound,
     callback::CallbackId,
-    function::{DataType, Function},
-    wiring,
+    fields::fields_of,
+    function::{DataType, Function, GivenFunction, Reads, StepFunction},
+    start::SagaInput,
+    task::Unwound,
 };
 use crate::{Event, identity::PayloadHash};
 use serde::{Serialize, de::DeserializeOwned};
@@ -149,7 +150,7 @@ impl<P: Send + Sync + 'static> Saga<P> {
         Self {
             name: I::SAGA,
             input: DataType::of::<I>(),
-            input_fields: wiring::fields_of::<I>(),
+            input_fields: fields_of::<I>(),
             tables: &[],
             deadline: Duration::from_hours(1),
             worker_time_limit: Duration::from_mins(1),
@@ -272,14 +273,6 @@ impl<P: Send + Sync + 'static> Saga<P> {
         self.tables
     }
 
-    /// Whether everything fits: names, what each step reads, limits.
-    ///
-    /// # Errors
-    /// The first thing that is wrong, with what there is instead.
-    pub fn check(&self) -> Result<(), DefinitionError> {
-        wiring::check(self)
-    }
-
     /// The same saga, but that this step's undo does nothing: whatever proves that the saga is undone must
     /// fail for it.
     ///
@@ -295,16 +288,7 @@ impl<P: Send + Sync + 'static> Saga<P> {
     }
 
     fn without_stages(&self) -> Self {
-        Self {
-            name: self.name,
-            input: self.input,
-            input_fields: self.input_fields,
-            tables: self.tables,
-            deadline: self.deadline,
-            worker_time_limit: self.worker_time_limit,
-            stages: Vec::new(),
-            ending: None,
-        }
+        Self { stages: Vec::new(), ending: None, ..self.clone() }
     }
 }
 

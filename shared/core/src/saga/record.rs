@@ -2,7 +2,7 @@
 
 use crate::Entity;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What became of a step of an execution: an entity, loaded and saved in the transaction that makes the
 /// step's effects happen. Whatever is recorded first stands; a task that is delivered again returns it.
@@ -58,4 +58,14 @@ impl Entity for StepRecord {
 /// The id of a step's record: `<saga>/<execution>/<step>`.
 pub fn record_id(saga: &str, execution: &str, step: &str) -> String {
     format!("{saga}/{execution}/{step}")
+}
+
+/// The most of an output that is shown to Step Functions, which limits what it carries to 256 KiB. The
+/// output itself stays in the ledger, whatever its size.
+const MOST_SHOWN_BYTES: usize = 32 * 1024;
+
+/// An output as Step Functions' history shows it.
+pub(crate) fn shown(output: &Value) -> Value {
+    let bytes = output.to_string().len();
+    if bytes <= MOST_SHOWN_BYTES { output.clone() } else { json!({ "bytes_in_the_ledger": bytes }) }
 }

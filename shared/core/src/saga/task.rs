@@ -138,6 +138,25 @@ impl Failed {
     }
 }
 
+/// An answer to a task that waits for one: the data of a message to
+/// [`Destination::Task`](crate::ledger::Destination::Task).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskAnswer {
+    /// The task is done: `SendTaskSuccess`.
+    Success {
+        /// What it returns.
+        output: Value,
+    },
+    /// The task failed: `SendTaskFailure`.
+    Failure {
+        /// What `Retry` and `Catch` match.
+        error: String,
+        /// What went wrong.
+        cause: String,
+    },
+}
+
 /// The most of a cause that is told. The execution carries it from then on, and what it carries is limited.
 const MOST_CAUSE_BYTES: usize = 4 * 1024;
 

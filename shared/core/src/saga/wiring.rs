@@ -4,11 +4,7 @@ use super::{
     definition::{Kind, Saga, Stage, Step, Wait},
     function::DataType,
 };
-use serde::{
-    de::{DeserializeOwned, Deserializer, Visitor},
-    forward_to_deserialize_any,
-};
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 /// The longest a Lambda function may run ("Lambda quotas").
 const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
@@ -187,8 +183,17 @@ impl<P> Saga<P> {
     }
 }
 
-/// Checks everything that can be known before it runs.
-pub(crate) fn check<P>(saga: &Saga<P>) -> Result<(), DefinitionError> {
+impl<P: Send + Sync + 'static> Saga<P> {
+    /// Whether everything fits: names, what each step reads, limits.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with what there is instead.
+    pub fn check(&self) -> Result<(), DefinitionError> {
+        check(self)
+    }
+}
+
+fn check<P>(saga: &Saga<P>) -> Result<(), DefinitionError> {
     check_names(saga)?;
     check_groups(saga)?;
     check_outputs(saga)?;
@@ -344,53 +349,4 @@ fn check_durations<P>(saga: &Saga<P>) -> Result<(), DefinitionError> {
         return bad(format!("what it may wait, which must end before its deadline of {deadline},"), waiting);
     }
     Ok(())
-}
-
-/// The names of the fields of a struct that derives `Deserialize`, found by a deserializer that only listens.
-pub(crate) fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
-    struct Listen<'a>(&'a mut &'static [&'static str]);
-
-    #[derive(Debug)]
-    struct Stop;
-
-    impl fmt::Display for Stop {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("the fields are known")
-        }
-    }
-
-    impl std::error::Error for Stop {}
-
-    impl serde::de::Error for Stop {
-        fn custom<M: fmt::Display>(_: M) -> Self {
-            Self
-        }
-    }
-
-    impl<'de> Deserializer<'de> for Listen<'_> {
-        type Error = Stop;
-
-        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Stop> {
-            Err(Stop)
-        }
-
-        fn deserialize_struct<V: Visitor<'de>>(
-            self,
-            _: &'static str,
-            fields: &'static [&'static str],
-            _: V,
-        ) -> Result<V::Value, Stop> {
-            *self.0 = fields;
-            Err(Stop)
-        }
-
-        forward_to_deserialize_any! {
-            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
-            unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
-        }
-    }
-
-    let mut fields: &'static [&'static str] = &[];
-    drop(T::deserialize(Listen(&mut fields)));
-    fields
 }

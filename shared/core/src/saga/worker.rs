@@ -11,7 +11,7 @@ use super::{
     definition::{Kind, Step},
     error_type,
     function::Function,
-    record::{StepOutcome, StepRecord, record_id},
+    record::{StepOutcome, StepRecord, record_id, shown},
 };
 use crate::{
     BoxError, Failure, Timestamp,
@@ -25,10 +25,6 @@ use futures_util::future::BoxFuture;
 use job::{Job, Role};
 use serde_json::{Value, json};
 use std::{fmt, sync::Arc, time::Duration};
-
-/// The most of an output that is shown to Step Functions, which limits what it carries to 256 KiB. The
-/// output itself stays in the ledger, whatever its size.
-const MOST_SHOWN_BYTES: usize = 32 * 1024;
 
 /// Runs the steps of a saga, over the services they need.
 pub struct Worker<P> {
@@ -357,12 +353,6 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
             StepOutcome::Voided => Err(TaskError::new(error_type::VOIDED, "its undo came first")),
         }
     }
-}
-
-/// An output as Step Functions' history shows it.
-pub(super) fn shown(output: &Value) -> Value {
-    let bytes = output.to_string().len();
-    if bytes <= MOST_SHOWN_BYTES { output.clone() } else { json!({ "bytes_in_the_ledger": bytes }) }
 }
 
 /// A task is not dead-lettered: the state machine is told, and undoes what was done.

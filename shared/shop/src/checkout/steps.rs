@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     CancelReason, Order, OrderEvent, Reservation, Shortage, Stock, StockEvent,
-    approval::{ApprovalEvent, ApprovalRequested},
+    approval::{ApprovalEvent, ApprovalRequested, Approved},
     stock,
 };
 use serde::{Deserialize, Serialize};
@@ -25,13 +25,6 @@ pub struct Shop<P, S> {
 pub struct Reserved {
     /// How many lines.
     pub lines: usize,
-}
-
-/// Somebody takes the risk of an expensive order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approved {
-    /// Who.
-    pub by: String,
 }
 
 /// The order is paid and on its way.
