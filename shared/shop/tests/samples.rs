@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use std::{collections::BTreeMap, fs, path::Path};
+use throughline_core::saga::SagaEvent;
 use throughline_core::{
     Envelope, Message, MessageType,
     decode::{self, DecodeError, Origin},
@@ -10,7 +11,10 @@ use throughline_core::{
     identity::emitted_id,
     message::WireForm,
 };
-use throughline_shop::{Checkout, Order, OrderCommand, OrderEvent, PaymentCommand, Stock, StockEvent};
+use throughline_shop::{
+    ApprovalCommand, ApprovalEvent, Checkout, Order, OrderCommand, OrderEvent, PaymentCommand, Stock,
+    StockEvent,
+};
 
 /// What a file in `events/` is, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +53,16 @@ fn samples() -> BTreeMap<String, Sample> {
 }
 
 fn catalogue() -> Vec<MessageType> {
-    [OrderCommand::CATALOGUE, PaymentCommand::CATALOGUE, OrderEvent::CATALOGUE, StockEvent::CATALOGUE]
-        .concat()
+    [
+        OrderCommand::CATALOGUE,
+        PaymentCommand::CATALOGUE,
+        ApprovalCommand::CATALOGUE,
+        OrderEvent::CATALOGUE,
+        StockEvent::CATALOGUE,
+        ApprovalEvent::CATALOGUE,
+        SagaEvent::CATALOGUE,
+    ]
+    .concat()
 }
 
 fn open(text: &str) -> Result<EncodedEnvelope, DecodeError> {
@@ -75,8 +87,14 @@ fn read_and_write(text: &str) -> Result<Value, DecodeError> {
         through::<OrderCommand>(opened)
     } else if has(PaymentCommand::CATALOGUE) {
         through::<PaymentCommand>(opened)
+    } else if has(ApprovalCommand::CATALOGUE) {
+        through::<ApprovalCommand>(opened)
     } else if has(OrderEvent::CATALOGUE) {
         through::<OrderEvent>(opened)
+    } else if has(ApprovalEvent::CATALOGUE) {
+        through::<ApprovalEvent>(opened)
+    } else if has(SagaEvent::CATALOGUE) {
+        through::<SagaEvent>(opened)
     } else {
         through::<StockEvent>(opened)
     }
