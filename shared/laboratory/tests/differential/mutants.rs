@@ -20,7 +20,7 @@ const APPROVED: &str = "checkout-with-approval";
 const JOURNEY: &str = "journey";
 const NOTHING: &str = "";
 
-const CHANGES: [Change; 28] = [
+const CHANGES: [Change; 29] = [
     ("a step is left out", CHECKOUT, NOTHING, |states| states["charge"]["Next"] = json!("confirm")),
     ("a step asks for another", CHECKOUT, NOTHING, |states| {
         states["ship"]["Parameters"]["Payload"]["step"] = json!("charge");
@@ -50,6 +50,14 @@ const CHANGES: [Change; 28] = [
     ("an undo is tried once too little", CHECKOUT, "the undo of ship fails always", |states| {
         tries(states, "undo_ship", -1);
     }),
+    (
+        "an undo is asked again though it is refused",
+        CHECKOUT,
+        "the undo of charge fails for good, after charge is done and never answers",
+        |states| {
+            states["undo_charge"]["Retry"].as_array_mut().expect("it is a list").remove(0);
+        },
+    ),
     ("a death is final", CHECKOUT, "charge dies before its commit", |states| {
         states["charge"]["Retry"][2]["ErrorEquals"] = json!(["Saga.Transient", "Saga.TimedOut"]);
     }),
@@ -99,8 +107,10 @@ fn caught(next: &str) -> Value {
     json!({ "ErrorEquals": ["States.ALL"], "ResultPath": "$.stuck.charge", "Next": next })
 }
 
+/// The last retrier is the one that a definition chooses.
 fn tries(states: &mut Value, state: &str, more: i64) {
-    let attempts = &mut states[state]["Retry"][2]["MaxAttempts"];
+    let retriers = states[state]["Retry"].as_array_mut().expect("it is a list");
+    let attempts = &mut retriers.last_mut().expect("something is tried again")["MaxAttempts"];
     *attempts = json!(attempts.as_i64().expect("it is a number") + more);
 }
 
