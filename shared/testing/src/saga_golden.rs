@@ -11,8 +11,9 @@ const WRITE: &str = "THROUGHLINE_WRITE";
 /// to the package's folder.
 ///
 /// ```no_run
-/// # fn checkout() -> throughline_core::Saga<()> { unimplemented!() }
-/// throughline_testing::assert_states_language_is_current(&checkout(), "../../infra/checkout.asl.json");
+/// # fn example(checkout: throughline_core::Saga<()>) {
+/// throughline_testing::assert_states_language_is_current(&checkout, "../../infra/checkout.asl.json");
+/// # }
 /// ```
 ///
 /// # Panics
@@ -35,8 +36,9 @@ pub fn assert_states_language_is_current<P: Send + Sync + 'static>(saga: &Saga<P
 /// package's folder.
 ///
 /// ```no_run
-/// # fn worker() -> throughline_core::saga::Worker<()> { unimplemented!() }
-/// throughline_testing::assert_definitions_are_known(&worker(), "../../infra/checkout.definitions");
+/// # fn example(worker: throughline_core::saga::Worker<()>) {
+/// throughline_testing::assert_definitions_are_known(&worker, "../../infra/checkout.definitions");
+/// # }
 /// ```
 ///
 /// # Panics

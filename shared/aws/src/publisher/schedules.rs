@@ -27,10 +27,10 @@ pub(super) const NOT_SET_UP: &str = "commands for later are not set up: set THRO
 /// How commands are kept until they are due.
 ///
 /// A command that is due within [`longest_delay`](Self::longest_delay), or should have been long ago, goes to its
-/// queue at once with a delay, to the second. One that is due later, or any time later if its queue is FIFO (which
-/// knows no delay of single messages), becomes a one-time schedule of EventBridge Scheduler: it sends the same body
-/// to the queue within the minute that follows, and is gone then. SQS is never early; Scheduler is precise to the minute. A FIFO queue that
-/// commands are scheduled to must have content-based deduplication, which EventBridge Scheduler relies on.
+/// queue at once with a delay: to the second, and never early. One that is due later, or any time later if its queue
+/// is FIFO (which knows no delay of single messages), becomes a one-time schedule of EventBridge Scheduler: it sends
+/// the same body to the queue, with a precision of a minute, and is gone then. A FIFO queue that commands are
+/// scheduled to must have content-based deduplication, which EventBridge Scheduler relies on.
 ///
 /// Scheduling a command of the same type about the same subject replaces the schedule, and taking it back deletes
 /// it. There may be none: it was never there, or it has fired. What SQS already holds back cannot be taken back: it

@@ -97,12 +97,14 @@ impl<P: Send + Sync + 'static> Worker<P> {
         task: &Task,
     ) -> Result<Value, TaskError> {
         let saga = self.definition(task)?;
-        let running = Running { worker: self, saga, ports, settings, invocation_ends, task };
+        let (task, input) = (Arc::new(task.clone()), Arc::new(input(task)?));
+        let running = Running { worker: self, saga, ports, settings, invocation_ends, task, input };
+        let task = &running.task;
         match task.work {
             Work::End => running.end().await,
             Work::Run | Work::Undo => {
                 let step = saga.find(&task.step).ok_or_else(|| unknown_step(saga, task))?;
-                if !is_wanted(step, task)? {
+                if !running.is_wanted(step) {
                     return Ok(json!({ "skipped": "it is not wanted" }));
                 }
                 match (task.work, step.kind) {
@@ -144,12 +146,6 @@ fn unknown_step<P>(saga: &Saga<P>, task: &Task) -> TaskError {
     TaskError::new(error_type::NOT_UNDERSTOOD, cause)
 }
 
-fn is_wanted<P>(step: &Step<P>, task: &Task) -> Result<bool, TaskError> {
-    let Some(field) = step.only_if else { return Ok(true) };
-    let input = input(task)?;
-    Ok(input.get(field) == Some(&Value::Bool(true)))
-}
-
 fn input(task: &Task) -> Result<Value, TaskError> {
     serde_json::from_str(task.document.start.data.get())
         .map_err(|error| TaskError::new(error_type::NOT_UNDERSTOOD, format!("its input: {error}")))
@@ -162,10 +158,15 @@ struct Running<'a, P> {
     ports: Ports<'a>,
     settings: &'a Settings,
     invocation_ends: Option<Timestamp>,
-    task: &'a Task,
+    task: Arc<Task>,
+    input: Arc<Value>,
 }
 
 impl<P: Send + Sync + 'static> Running<'_, P> {
+    fn is_wanted(&self, step: &Step<P>) -> bool {
+        step.only_if.is_none_or(|field| self.input.get(field) == Some(&Value::Bool(true)))
+    }
+
     async fn run(&self, step: &Step<P>) -> Result<Value, TaskError> {
         let deadline = self.deadline()?;
         let outcome = self.process(Role::Run, &step.function, step, Some(deadline)).await?;
@@ -211,8 +212,8 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
 
     async fn end(&self) -> Result<Value, TaskError> {
         let ending = self.saga.ending.as_ref().filter(|ending| ending.name == self.task.step);
-        let ending = ending.ok_or_else(|| unknown_step(self.saga, self.task))?;
-        let job = self.job(Role::End, &ending.function, None)?;
+        let ending = ending.ok_or_else(|| unknown_step(self.saga, &self.task))?;
+        let job = self.job(Role::End, &ending.function, None);
         self.process_job(job, ending.time_limit, None).await?;
         Ok(json!({ "ended": ending.name }))
     }
@@ -232,23 +233,23 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         TaskError::new(error_type::DEADLINE_PASSED, cause)
     }
 
-    fn job(&self, role: Role, function: &Function<P>, step: Option<&Step<P>>) -> Result<Job<P>, TaskError> {
+    fn job(&self, role: Role, function: &Function<P>, step: Option<&Step<P>>) -> Job<P> {
         let sources = match step {
             Some(step) => self.saga.sources(step.name, &function.reads),
             None => self.saga.sources_of_ending(&function.reads),
         };
-        Ok(Job {
+        Job {
             saga: Arc::clone(self.saga),
             services: Arc::clone(&self.worker.services),
             interceptor: self.worker.interceptor.clone(),
-            task: Arc::new(self.task.clone()),
-            input: input(self.task)?,
+            task: Arc::clone(&self.task),
+            input: Arc::clone(&self.input),
             is_leased: role.runs_function() && !step.is_some_and(|step| step.is_effects_only),
             role,
             function: function.clone(),
             sources,
             settled: Arc::default(),
-        })
+        }
     }
 
     async fn process(
@@ -258,7 +259,7 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         step: &Step<P>,
         deadline: Option<Timestamp>,
     ) -> Result<StepOutcome, TaskError> {
-        let job = self.job(role, function, Some(step))?;
+        let job = self.job(role, function, Some(step));
         self.process_job(job, step.time_limit, deadline).await
     }
 

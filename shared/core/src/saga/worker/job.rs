@@ -74,7 +74,7 @@ pub(super) struct Job<P> {
     pub(super) services: Arc<P>,
     pub(super) interceptor: Option<Arc<dyn Interceptor>>,
     pub(super) task: Arc<Task>,
-    pub(super) input: Value,
+    pub(super) input: Arc<Value>,
     pub(super) is_leased: bool,
     pub(super) role: Role,
     pub(super) function: Function<P>,
@@ -91,7 +91,7 @@ impl<P> Clone for Job<P> {
             services: Arc::clone(&self.services),
             interceptor: self.interceptor.clone(),
             task: Arc::clone(&self.task),
-            input: self.input.clone(),
+            input: Arc::clone(&self.input),
             is_leased: self.is_leased,
             role: self.role.clone(),
             function: self.function.clone(),
@@ -197,7 +197,7 @@ impl<P: Send + Sync + 'static> Job<P> {
     /// already, the new task gets it.
     async fn register(&self, token: &str, context: &Context<'_>) -> Result<Effects<EncodedEvent>, Failure> {
         let record = self.record(context).await?;
-        match &record.value.outcome {
+        match &record.value {
             None | Some(StepOutcome::Waiting { .. }) => {
                 let outcome = StepOutcome::Waiting { token: token.to_owned() };
                 Ok(self.settle(record, outcome, Effects::none()))
@@ -219,7 +219,7 @@ impl<P: Send + Sync + 'static> Job<P> {
             join(self.record(context), self.reads(context)).await
         };
         let record = record?;
-        match &record.value.outcome {
+        match &record.value {
             None | Some(StepOutcome::Waiting { .. }) => {}
             Some(outcome) => {
                 self.note(outcome.clone());
@@ -238,7 +238,7 @@ impl<P: Send + Sync + 'static> Job<P> {
 
     async fn void(&self, context: &Context<'_>) -> Result<Effects<EncodedEvent>, Failure> {
         let record = self.record(context).await?;
-        match &record.value.outcome {
+        match &record.value {
             None | Some(StepOutcome::Waiting { .. }) => {
                 Ok(self.settle(record, StepOutcome::Voided, Effects::none()))
             }
@@ -304,7 +304,7 @@ impl<P: Send + Sync + 'static> Job<P> {
     async fn reads(&self, context: &Context<'_>) -> Result<Vec<Value>, Failure> {
         let values = self.sources.iter().map(|source| async move {
             match source {
-                Some(Source::Input) => Ok(self.input.clone()),
+                Some(Source::Input) => Ok(Value::clone(&self.input)),
                 Some(Source::Step(step)) => self.output_of(step, context).await,
                 None => Err(not_understood("what it reads is given by nothing")),
             }
@@ -332,7 +332,7 @@ impl<P: Send + Sync + 'static> Job<P> {
 
     /// The step's record, if nothing is recorded yet. If something is, that is what came of the task.
     fn unsettled(&self, record: Versioned<Recorded>) -> Option<Versioned<Recorded>> {
-        match &record.value.outcome {
+        match &record.value {
             None => Some(record),
             Some(outcome) => {
                 self.note(outcome.clone());
@@ -378,15 +378,12 @@ impl<P: Send + Sync + 'static> Job<P> {
 }
 
 /// What is recorded of a step, if anything is.
-#[derive(Debug)]
-struct Recorded {
-    outcome: Option<StepOutcome>,
-}
+type Recorded = Option<StepOutcome>;
 
 fn recorded(record: Option<Versioned<StepRecord>>) -> Versioned<Recorded> {
     match record {
-        Some(record) => record.map(|record| Recorded { outcome: Some(record.outcome) }),
-        None => Versioned::new(Recorded { outcome: None }),
+        Some(record) => record.map(|record| Some(record.outcome)),
+        None => Versioned::new(None),
     }
 }
 
