@@ -11,6 +11,7 @@ pub mod event;
 pub mod money;
 pub mod order;
 pub mod payment;
+pub mod placing;
 pub mod stock;
 
 pub use approval::{ApprovalCommand, ApprovalEvent, ApprovalRequested, Approved, DecideOrder};
@@ -21,10 +22,11 @@ pub use checkout::{
 pub use event::ShopEvent;
 pub use money::{Currency, Money};
 pub use order::{
-    BadOrder, CancelReason, Delivery, Order, OrderCancelled, OrderCommand, OrderConfirmed, OrderEvent,
-    OrderLine, OrderPaid, OrderPlaced, OrderStatus, PlaceOrder, RequestedLine,
+    CancelReason, Delivery, Order, OrderCancelled, OrderConfirmed, OrderEvent, OrderLine, OrderPaid,
+    OrderPlaced, OrderStatus,
 };
 pub use payment::{BadPayment, ExpireOrder, PAYMENT_TIME_LIMIT, PayOrder, PaymentCommand};
+pub use placing::{BadOrder, OrderCommand, PlaceOrder, RequestedLine};
 pub use stock::{
     Reservation, Shortage, Stock, StockDepleted, StockEvent, StockReleased, StockReserved, reserve,
 };
