@@ -19,6 +19,7 @@ pub mod identity;
 pub mod ledger;
 pub mod limits;
 pub mod message;
+pub mod metrics;
 pub mod ports;
 pub mod process;
 pub mod relay;
