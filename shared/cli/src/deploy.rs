@@ -5,8 +5,8 @@ use crate::{
     cloud_error::CloudError,
     gateway::Gateway,
     project::{Project, answers, without_real_credentials},
+    stack::outputs_in,
 };
-use serde_json::Value;
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
@@ -122,7 +122,7 @@ impl Deployment {
             ["cloudformation", "describe-stacks", "--output", "json", "--stack-name", &self.stack],
         )?;
         let outputs = self.project.outputs(self.port);
-        let text = serde_json::to_string_pretty(&read_outputs(&described)).unwrap_or_default();
+        let text = serde_json::to_string_pretty(&outputs_in(&described)).unwrap_or_default();
         fs::write(&outputs, text).map_err(file(&outputs))?;
         println!("Deployed; the stack's outputs are in {}.", outputs.display());
         Ok(())
@@ -219,11 +219,4 @@ fn is_same_file(built: &Path, copied: &Path) -> bool {
     let is_newer =
         matches!((built.modified(), copied.modified()), (Ok(built), Ok(copied)) if copied >= built);
     built.len() == copied.len() && is_newer
-}
-
-fn read_outputs(described: &str) -> BTreeMap<String, String> {
-    let described: Value = serde_json::from_str(described).unwrap_or_default();
-    let outputs = described["Stacks"][0]["Outputs"].as_array().cloned().unwrap_or_default();
-    let text = |output: &Value, name: &str| output[name].as_str().unwrap_or_default().to_owned();
-    outputs.iter().map(|output| (text(output, "OutputKey"), text(output, "OutputValue"))).collect()
 }

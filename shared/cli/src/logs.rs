@@ -1,76 +1,192 @@
 //! `throughline logs`: what the functions logged, from CloudWatch Logs.
 
-use crate::{deploy::DeployError, project::Project};
+use crate::{
+    project::Project,
+    stack::{Stack, StackError},
+    target::Target,
+    terminal::Terminal,
+};
+use clap::Args;
+use jiff::SignedDuration;
+use serde::Serialize;
 use serde_json::Value;
 use std::{
-    fs,
-    path::Path,
-    process::{Child, Command, Stdio},
+    error::Error,
+    fmt,
+    process::{Child, Stdio},
+    time::Duration,
 };
+use throughline_core::Timestamp;
 
-/// What the functions of a stack logged, one line of JSON each, in the order of their times; only the lines
-/// that contain `text`, if given.
+/// Prints what the functions logged, one line of JSON each, in the order of their times.
+///
+/// Example: throughline logs web-1001
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Which stack.
+    #[command(flatten)]
+    pub target: Target,
+    /// Only what was logged since so long ago, such as 15m or 2h
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub since: Option<Duration>,
+    /// Only lines that contain this: a correlation id, an event id, a handler
+    pub text: Option<String>,
+}
+
+/// Reads a length of time such as `90s`, `15m`, `2h 30m` or `7d`.
 ///
 /// # Errors
-/// If nothing is deployed, or the logs cannot be read.
-pub fn run(project: &Project, port: u16, endpoint: &str, text: Option<&str>) -> Result<String, DeployError> {
-    let aws = project.tool("aws").map_err(DeployError::NotSetUp)?;
-    let path = project.outputs(port);
-    let outputs = fs::read_to_string(&path).map_err(|_| {
-        DeployError::NotSetUp(format!(
-            "nothing is deployed ({} is missing): run `throughline deploy`",
-            path.display()
-        ))
-    })?;
-    let outputs: Value = serde_json::from_str(&outputs).unwrap_or_default();
-    let functions = outputs.as_object().into_iter().flatten().filter(|(name, _)| name.ends_with("Function"));
+/// A sentence, if it is none.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong =
+        |reason: &dyn fmt::Display| format!("`{text}` is no length of time such as 15m or 2h: {reason}");
+    // A day is 24 hours here, whatever the clocks do.
+    let span: SignedDuration = match text.trim().strip_suffix('d').map(str::parse::<i64>) {
+        Some(Ok(days)) => SignedDuration::from_hours(days.saturating_mul(24)),
+        _ => text.parse().map_err(|error| wrong(&error))?,
+    };
+    Duration::try_from(span).map_err(|error| wrong(&error))
+}
+
+/// A line that a function logged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogLine {
+    /// When.
+    pub at: String,
+    /// The function.
+    pub function: String,
+    /// What was logged, as it is.
+    pub text: String,
+    /// What was logged, read.
+    pub fields: Value,
+}
+
+impl Serialize for LogLine {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.fields.serialize(serializer)
+    }
+}
+
+impl fmt::Display for LogLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Why the logs could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LogsError {
+    /// AWS's command line is not installed.
+    #[error("{0}")]
+    NotSetUp(String),
+    /// A group could not be read.
+    #[error("the logs {group} cannot be read: {reason}")]
+    Unreadable {
+        /// The log group.
+        group: String,
+        /// What the command line said.
+        reason: String,
+    },
+    /// The stack could not be used.
+    #[error(transparent)]
+    Stack(#[from] StackError),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the stack cannot be used, or its logs cannot be read.
+pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
+    let stack = arguments.target.open(terminal).await?;
+    let since = arguments.since.map(|since| Timestamp::now() - since);
+    for line in read(&Project::find()?, &stack, since)? {
+        if arguments.text.as_ref().is_none_or(|text| line.text.contains(text)) {
+            terminal.line(&line)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the functions of a stack logged since a time, in the order of their times. Only what is JSON and says when
+/// it was logged is ours.
+///
+/// # Errors
+/// [`LogsError`].
+pub fn read(project: &Project, stack: &Stack, since: Option<Timestamp>) -> Result<Vec<LogLine>, LogsError> {
     // All at once: each takes most of a second to start.
-    let readers: Vec<(String, Child)> = functions
-        .filter_map(|(_, name)| Some(format!("/aws/lambda/{}", name.as_str()?)))
-        .map(|group| start(&aws, endpoint, &group).map(|child| (group, child)))
+    let readers: Vec<(&str, Child)> = stack
+        .functions()
+        .map(|function| start(project, stack, function, since).map(|child| (function, child)))
         .collect::<Result<_, _>>()?;
     let mut lines = Vec::new();
-    for (group, reader) in readers {
-        lines.extend(finish(&group, reader)?);
+    for (function, reader) in readers {
+        lines.extend(finish(function, reader)?);
     }
-    lines.sort();
-    let wanted =
-        lines.into_iter().map(|(_, line)| line).filter(|line| text.is_none_or(|text| line.contains(text)));
-    Ok(wanted.map(|line| line + "\n").collect())
+    lines.sort_by(|a, b| a.at.cmp(&b.at));
+    Ok(lines)
 }
 
-fn start(aws: &Path, endpoint: &str, group: &str) -> Result<Child, DeployError> {
-    crate::project::without_real_credentials(&mut Command::new(aws))
-        .args(["logs", "filter-log-events", "--output", "json", "--log-group-name", group])
-        .env("AWS_ENDPOINT_URL", endpoint)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|source| DeployError::File { path: aws.display().to_string(), source })
+fn group(function: &str) -> String {
+    format!("/aws/lambda/{function}")
 }
 
-/// The lines of a group that are ours, with their times.
-fn finish(group: &str, reader: Child) -> Result<Vec<(String, String)>, DeployError> {
-    let step = || format!("reading the logs {group}");
-    let output =
-        reader.wait_with_output().map_err(|source| DeployError::File { path: group.to_owned(), source })?;
+fn start(
+    project: &Project,
+    stack: &Stack,
+    function: &str,
+    since: Option<Timestamp>,
+) -> Result<Child, LogsError> {
+    let mut command = stack.place().aws_command_line(project).map_err(LogsError::NotSetUp)?;
+    command.args(["logs", "filter-log-events", "--output", "json", "--log-group-name", &group(function)]);
+    if let Some(since) = since {
+        command.args(["--start-time", &since.as_millisecond().to_string()]);
+    }
+    let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    started.map_err(|error| LogsError::Unreadable { group: group(function), reason: error.to_string() })
+}
+
+/// The lines of a function that are ours.
+fn finish(function: &str, reader: Child) -> Result<Vec<LogLine>, LogsError> {
+    let unreadable = |reason: String| LogsError::Unreadable { group: group(function), reason };
+    let output = reader.wait_with_output().map_err(|error| unreadable(error.to_string()))?;
     if !output.status.success() {
-        let output = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         // A function that never ran has no logs yet.
-        return if output.contains("ResourceNotFound") {
-            Ok(Vec::new())
-        } else {
-            Err(DeployError::Step { step: step(), output })
-        };
+        return if reason.contains("ResourceNotFound") { Ok(Vec::new()) } else { Err(unreadable(reason)) };
     }
-    let answer: Value = serde_json::from_slice(&output.stdout)
-        .map_err(|error| DeployError::Step { step: step(), output: error.to_string() })?;
+    let answer: Value =
+        serde_json::from_slice(&output.stdout).map_err(|error| unreadable(error.to_string()))?;
     let messages =
         answer["events"].as_array().into_iter().flatten().filter_map(|event| event["message"].as_str());
-    let lines = messages.flat_map(str::lines).filter_map(|line| {
-        let fields: Value = serde_json::from_str(line).ok()?;
-        Some((fields["timestamp"].as_str()?.to_owned(), line.to_owned()))
-    });
-    Ok(lines.collect())
+    Ok(messages.flat_map(str::lines).filter_map(|line| ours(function, line)).collect())
+}
+
+fn ours(function: &str, line: &str) -> Option<LogLine> {
+    let fields: Value = serde_json::from_str(line).ok()?;
+    let at = fields["timestamp"].as_str()?.to_owned();
+    Some(LogLine { at, function: function.to_owned(), text: line.to_owned(), fields })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_are_read_as_people_write_them() {
+        for (text, seconds) in [("90s", 90), ("15m", 900), ("2h", 7200), ("2h 30m", 9000), ("7d", 604_800)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "soon", "-2h", "15"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_lines_of_json_with_a_time_are_ours() {
+        let line = r#"{"timestamp":"2026-01-01T00:00:00Z","message":"done"}"#;
+        assert_eq!(ours("shop-place-order", line).unwrap().fields["message"], "done");
+        for line in ["START RequestId: 1", r#"{"message":"done"}"#, "7"] {
+            assert_eq!(ours("shop-place-order", line), None, "{line}");
+        }
+    }
 }

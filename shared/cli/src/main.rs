@@ -1,6 +1,6 @@
 //! The `throughline` command.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use std::{
     error::Error,
     io::{self, Write as _},
@@ -11,11 +11,12 @@ use throughline_cli::{
     dead_letters, demo,
     deploy::Deployment,
     gateway::Gateway,
-    local_cloud::LocalCloud,
     logs,
-    project::{DEFAULT_PORT, Project, endpoint},
+    place::Place,
+    project::Project,
     publish,
-    stack::Stack,
+    target::{Cloud, Endpoint, Target},
+    terminal::Terminal,
     trace,
 };
 
@@ -28,6 +29,8 @@ use throughline_cli::{
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    terminal: Terminal,
 }
 
 #[derive(Debug, Subcommand)]
@@ -94,17 +97,7 @@ enum Command {
         #[command(flatten)]
         target: Target,
     },
-    /// Prints what the functions logged on the local cloud, one line of JSON each.
-    ///
-    /// Example: throughline logs web-1001
-    Logs {
-        #[command(flatten)]
-        cloud: Cloud,
-        #[command(flatten)]
-        endpoint: Endpoint,
-        /// Only lines that contain this: a correlation id, an event id, a handler.
-        text: Option<String>,
-    },
+    Logs(logs::Arguments),
     /// Sends the reference shop orders of every kind and shows what becomes of them, twice.
     Demo {
         #[command(flatten)]
@@ -118,59 +111,10 @@ enum Command {
     },
 }
 
-/// Which local cloud is meant.
-#[derive(Debug, Args)]
-struct Cloud {
-    /// The local cloud's port.
-    #[arg(long, env = "THROUGHLINE_PORT", default_value_t = DEFAULT_PORT)]
-    port: u16,
-}
-
-impl Cloud {
-    fn open(&self) -> Result<LocalCloud, Box<dyn Error>> {
-        Ok(LocalCloud::new(Project::find()?, self.port))
-    }
-}
-
-/// Where a cloud is that need not have been started by `throughline up`.
-#[derive(Debug, Args)]
-struct Endpoint {
-    /// The cloud's address; by default that of the local cloud on --port.
-    #[arg(long, env = "AWS_ENDPOINT_URL", value_name = "URL")]
-    endpoint: Option<String>,
-}
-
-impl Endpoint {
-    fn or_local(&self, cloud: &Cloud) -> String {
-        self.endpoint.clone().unwrap_or_else(|| endpoint(cloud.port))
-    }
-}
-
-/// Which stack is meant.
-#[derive(Debug, Args)]
-struct Target {
-    #[command(flatten)]
-    cloud: Cloud,
-    #[command(flatten)]
-    endpoint: Endpoint,
-    /// The outputs of the stack; by default where `throughline deploy` wrote them.
-    #[arg(long, env = "THROUGHLINE_OUTPUTS", value_name = "FILE")]
-    outputs: Option<PathBuf>,
-}
-
-impl Target {
-    async fn open(&self) -> Result<Stack, Box<dyn Error>> {
-        let outputs = match &self.outputs {
-            Some(outputs) => outputs.clone(),
-            None => Project::find()?.outputs(self.cloud.port),
-        };
-        Ok(Stack::open(&outputs, Some(&self.endpoint.or_local(&self.cloud))).await?)
-    }
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run(Arguments::parse().command).await {
+    let Arguments { command, terminal } = Arguments::parse();
+    match run(command, &terminal).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("throughline: {error}");
@@ -179,28 +123,27 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> Result<(), Box<dyn Error>> {
+async fn run(command: Command, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
     match command {
         Command::Up { cloud, functions_endpoint } => cloud.open()?.up(functions_endpoint.as_deref())?,
         Command::Down { cloud } => cloud.open()?.down()?,
         Command::Status { cloud } => cloud.open()?.status()?,
         Command::Deploy { cloud, endpoint, stack, profile } => {
-            let endpoint = endpoint.or_local(&cloud);
+            let Place::Local { endpoint } = endpoint.place(&cloud) else {
+                return Err("deploying to AWS is not known yet".into());
+            };
             Deployment { project: Project::find()?, port: cloud.port, endpoint, stack, profile }.run()?;
         }
         Command::Publish { target, queue, files } => {
-            publish::run(&target.open().await?, &files, queue.as_deref()).await?;
+            publish::run(&target.open(terminal).await?, &files, queue.as_deref()).await?;
         }
         Command::Trace { target, correlation_id } => {
-            show(&trace::run(&target.open().await?, &correlation_id).await?)?;
+            show(&trace::run(&target.open(terminal).await?, &correlation_id).await?)?;
         }
-        Command::DeadLetters { target } => show(&dead_letters::run(&target.open().await?).await?)?,
-        Command::Logs { cloud, endpoint, text } => {
-            let endpoint = endpoint.or_local(&cloud);
-            show(&logs::run(&Project::find()?, cloud.port, &endpoint, text.as_deref())?)?;
-        }
+        Command::DeadLetters { target } => show(&dead_letters::run(&target.open(terminal).await?).await?)?,
+        Command::Logs(arguments) => logs::run(&arguments, terminal).await?,
         Command::Demo { target, providers, events } => {
-            let stack = target.open().await?;
+            let stack = target.open(terminal).await?;
             let providers = match providers {
                 Some(providers) => providers,
                 None => Gateway::of(&Project::find()?, target.cloud.port)

@@ -1,6 +1,12 @@
 //! A deployed stack, as the commands see it: its outputs, and where its cloud is.
 
-use crate::{execution::Execution, line_tree::WholeLine, project::answers};
+use crate::{
+    execution::Execution,
+    line_tree::WholeLine,
+    place::Place,
+    project::{Project, answers},
+};
+use serde_json::Value;
 use std::{collections::BTreeMap, fs, io, path::Path};
 use throughline_aws::{
     Clients, executions,
@@ -37,6 +43,16 @@ pub enum StackError {
         /// What is wrong with them.
         reason: String,
     },
+    /// AWS does not tell the outputs.
+    #[error("the outputs of stack `{stack}` on {place} are not known: {reason}")]
+    NotTold {
+        /// The stack's name.
+        stack: String,
+        /// Where it should be.
+        place: Place,
+        /// What AWS's command line said.
+        reason: String,
+    },
     /// The template declares no such output.
     #[error("the stack has no output `{name}`: add it to the template's Outputs, and deploy again")]
     NoOutput {
@@ -63,6 +79,7 @@ pub enum StackError {
 #[derive(Debug)]
 pub struct Stack {
     outputs: BTreeMap<String, String>,
+    place: Place,
     /// The clients of its cloud.
     pub clients: Clients,
 }
@@ -87,25 +104,62 @@ fn kebab_case(name: &str) -> String {
     out
 }
 
+/// The outputs of a stack in CloudFormation's answer to `describe-stacks`.
+pub(crate) fn outputs_in(described: &str) -> BTreeMap<String, String> {
+    let described: Value = serde_json::from_str(described).unwrap_or_default();
+    let outputs = described["Stacks"][0]["Outputs"].as_array().cloned().unwrap_or_default();
+    let text = |output: &Value, name: &str| output[name].as_str().unwrap_or_default().to_owned();
+    outputs.iter().map(|output| (text(output, "OutputKey"), text(output, "OutputValue"))).collect()
+}
+
 impl Stack {
     /// A stack whose outputs were written to a file, on a local cloud at `endpoint`, or else on AWS.
     ///
     /// # Errors
     /// [`StackError::NotDeployed`] and [`StackError::Malformed`].
     pub async fn open(outputs: &Path, endpoint: Option<&str>) -> Result<Self, StackError> {
-        if let Some(endpoint) = endpoint.filter(|endpoint| !answers(endpoint)) {
-            return Err(StackError::NoCloud { endpoint: endpoint.to_owned() });
+        let place = endpoint.map_or(Place::Aws, |endpoint| Place::Local { endpoint: endpoint.to_owned() });
+        Self::of_file(outputs, place).await
+    }
+
+    /// A stack whose outputs were written to a file, as `throughline deploy` does.
+    ///
+    /// # Errors
+    /// [`StackError::NoCloud`], [`StackError::NotDeployed`] and [`StackError::Malformed`].
+    pub async fn of_file(outputs: &Path, place: Place) -> Result<Self, StackError> {
+        if let Place::Local { endpoint } = &place
+            && !answers(endpoint)
+        {
+            return Err(StackError::NoCloud { endpoint: endpoint.clone() });
         }
         let path = outputs.display().to_string();
         let text = fs::read_to_string(outputs)
             .map_err(|source| StackError::NotDeployed { path: path.clone(), source })?;
         let outputs = serde_json::from_str(&text)
             .map_err(|error| StackError::Malformed { path, reason: error.to_string() })?;
-        let clients = match endpoint {
-            Some(endpoint) => Clients::local(endpoint).await,
-            None => Clients::new(),
-        };
-        Ok(Self { outputs, clients })
+        Ok(Self { outputs, clients: place.clients().await, place })
+    }
+
+    /// A stack on AWS, whose outputs CloudFormation tells.
+    ///
+    /// # Errors
+    /// [`StackError::NotTold`].
+    pub async fn of_aws(project: &Project, stack: &str) -> Result<Self, StackError> {
+        let place = Place::Aws;
+        let not_told = |reason| StackError::NotTold { stack: stack.to_owned(), place: Place::Aws, reason };
+        let mut command = place.aws_command_line(project).map_err(not_told)?;
+        command.args(["cloudformation", "describe-stacks", "--output", "json", "--stack-name", stack]);
+        let answer = command.output().map_err(|error| not_told(error.to_string()))?;
+        if !answer.status.success() {
+            return Err(not_told(String::from_utf8_lossy(&answer.stderr).trim().to_owned()));
+        }
+        let outputs = outputs_in(&String::from_utf8_lossy(&answer.stdout));
+        Ok(Self { outputs, clients: place.clients().await, place })
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// One of the stack's outputs.
@@ -133,6 +187,11 @@ impl Stack {
             Some(output) => self.output(output),
             None => Err(StackError::NoQueue { name: name.into(), known: self.queues().join(", ") }),
         }
+    }
+
+    /// The functions' names, as they were deployed.
+    pub fn functions(&self) -> impl Iterator<Item = &str> {
+        self.outputs.iter().filter(|(name, _)| name.ends_with("Function")).map(|(_, name)| name.as_str())
     }
 
     /// The dead-letter queues by name, and their URLs.

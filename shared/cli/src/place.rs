@@ -1,0 +1,64 @@
+//! Where a stack is: on a local cloud, or on AWS.
+
+use crate::project::{Project, without_real_credentials};
+use std::{env, fmt, process::Command};
+use throughline_aws::Clients;
+
+/// Where a stack is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A cloud on this machine, or one that acts as AWS at an address.
+    Local {
+        /// Its address.
+        endpoint: String,
+    },
+    /// AWS, as the environment and the profile say.
+    Aws,
+}
+
+/// Says which cloud it is, for every command to begin with.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local { endpoint } => write!(f, "the local cloud at {endpoint}"),
+            Self::Aws => {
+                let named = |names: [&str; 2]| names.into_iter().find_map(|name| env::var(name).ok());
+                let region = named(["AWS_REGION", "AWS_DEFAULT_REGION"]);
+                let profile = named(["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]);
+                write!(f, "AWS, region {}", region.as_deref().unwrap_or("of the profile"))?;
+                write!(f, ", profile {}", profile.as_deref().unwrap_or("default"))
+            }
+        }
+    }
+}
+
+impl Place {
+    /// Whether it is a local cloud, where nothing is lost that matters.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Local { .. })
+    }
+
+    /// The SDK's clients for it.
+    pub async fn clients(&self) -> Clients {
+        match self {
+            Self::Local { endpoint } => Clients::local(endpoint).await,
+            Self::Aws => Clients::new(),
+        }
+    }
+
+    /// AWS's command line, told where to go; a local cloud never sees real credentials. It is the one that
+    /// `scripts/setup` installed.
+    ///
+    /// # Errors
+    /// A sentence, if it is not installed.
+    pub fn aws_command_line(&self, project: &Project) -> Result<Command, String> {
+        let mut command = Command::new(project.tool("aws")?);
+        command.env("AWS_PAGER", "");
+        if let Self::Local { endpoint } = self {
+            without_real_credentials(&mut command).env("AWS_ENDPOINT_URL", endpoint);
+        } else {
+            command.env_remove("AWS_ENDPOINT_URL");
+        }
+        Ok(command)
+    }
+}
