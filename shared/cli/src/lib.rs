@@ -15,5 +15,6 @@ pub mod project;
 pub mod publish;
 pub mod stack;
 pub mod target;
+pub mod template;
 pub mod terminal;
 pub mod trace;
