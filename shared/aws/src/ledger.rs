@@ -2,7 +2,8 @@
 //!
 //! [`layout`] says where everything is in the table. The table's expiry attribute is
 //! [`layout::EXPIRES_AT`]; since DynamoDB removes expired items late, every condition compares it itself.
-//! The table needs the index [`layout::CORRELATION_INDEX`] for [`follow_line`] alone.
+//! The table needs the index [`layout::CORRELATION_INDEX`] for [`follow_line`] alone, and the index
+//! [`layout::TIME_INDEX`] for [`read_log`] alone.
 
 mod commit;
 mod conditions;
@@ -11,11 +12,13 @@ pub mod layout;
 mod leases;
 mod line;
 mod load;
+mod log;
 mod reasons;
 mod statements;
 
 pub use items::{outgoing_from_item, outgoing_from_stream_image};
 pub use line::{ClaimState, Line, LineError, LoggedMessage, RecordedClaim, follow_line};
+pub use log::{LogError, LoggedHeader, Remembered, TimeRange, read_log};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use futures_util::future::BoxFuture;

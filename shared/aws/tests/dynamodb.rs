@@ -1,6 +1,7 @@
 //! The DynamoDB ledger over the wire: the conformance suite, what a batch costs, and what is special to it.
 //! The suite holds on a wire that works, and on wires that lose answers, throttle and collide.
 
+mod history;
 mod requests;
 mod support;
 mod wire;

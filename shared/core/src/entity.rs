@@ -78,8 +78,8 @@ impl EntityKey {
     /// are taken, and a table of one's own must find its partition key in the data.
     pub(crate) fn check(&self, data: &Map<String, Value>) -> Result<(), String> {
         let taken: &[&str] = match self.table {
-            // The last two are the keys of the index over a line: DynamoDB refuses an item that has
-            // anything but a text there.
+            // The last three are the keys of the indexes over a line and over time: DynamoDB refuses an item
+            // that has anything but a text there.
             EntityTable::Ledger => &[
                 "pk",
                 "sk",
@@ -88,6 +88,7 @@ impl EntityKey {
                 SEQUENCE_ATTRIBUTE,
                 "correlationid",
                 "occurred_at",
+                "time_bucket",
             ],
             EntityTable::Own { .. } => &[VERSION_ATTRIBUTE, SEQUENCE_ATTRIBUTE],
         };

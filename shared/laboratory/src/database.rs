@@ -85,12 +85,28 @@ impl Database {
     }
 
     async fn create_ledger_table(&self) -> Result<(), Trouble> {
-        let names = [layout::PARTITION_KEY, layout::SORT_KEY, layout::CORRELATION_ID, layout::OCCURRED_AT];
+        let names = [
+            layout::PARTITION_KEY,
+            layout::SORT_KEY,
+            layout::CORRELATION_ID,
+            layout::OCCURRED_AT,
+            layout::TIME_BUCKET,
+        ];
         let attributes = names.into_iter().map(text_attribute).collect::<Result<_, _>>()?;
         let index = GlobalSecondaryIndex::builder()
             .index_name(layout::CORRELATION_INDEX)
             .set_key_schema(Some(keys(layout::CORRELATION_ID, Some(layout::OCCURRED_AT))?))
             .projection(Projection::builder().projection_type(ProjectionType::All).build());
+        let projected = layout::TIME_INDEX_PROJECTS.map(String::from).to_vec();
+        let by_time = GlobalSecondaryIndex::builder()
+            .index_name(layout::TIME_INDEX)
+            .set_key_schema(Some(keys(layout::TIME_BUCKET, Some(layout::OCCURRED_AT))?))
+            .projection(
+                Projection::builder()
+                    .projection_type(ProjectionType::Include)
+                    .set_non_key_attributes(Some(projected))
+                    .build(),
+            );
         self.client
             .create_table()
             .table_name(LEDGER)
@@ -98,6 +114,7 @@ impl Database {
             .set_key_schema(Some(keys(layout::PARTITION_KEY, Some(layout::SORT_KEY))?))
             .set_attribute_definitions(Some(attributes))
             .global_secondary_indexes(index.build()?)
+            .global_secondary_indexes(by_time.build()?)
             .send()
             .await?;
         Ok(())

@@ -93,9 +93,11 @@ pub(crate) fn message_item(claim: &Claim, ordinal: usize, outgoing: &Outgoing) -
         (layout::ENVELOPE.into(), text(envelope)),
         (layout::DESTINATION.into(), text(layout::destination_text(&outgoing.destination))),
         (layout::ID.into(), text(&attributes.id)),
+        (layout::SOURCE.into(), text(&attributes.source)),
         (layout::TYPE.into(), text(&attributes.message_type)),
         (layout::HANDLER.into(), text(claim.handler)),
         (layout::OCCURRED_AT.into(), text(layout::sortable_text(occurred_at))),
+        (layout::TIME_BUCKET.into(), text(layout::time_bucket(occurred_at, &attributes.id))),
     ]);
     if let Some(causation_id) = &attributes.causation_id {
         item.insert(layout::CAUSATION_ID.into(), text(causation_id));

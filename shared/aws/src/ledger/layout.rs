@@ -8,6 +8,8 @@
 //! | other event | the claim's | `event#<ordinal>#<owner token>` |
 //! | command, now or later; start of a saga; answer to a task | the claim's | `command#<ordinal>#<owner token>` |
 //!
+//! Messages are also in the index by time, each in the partition of its hour and a shard of its id.
+//!
 //! The owner token makes a message that is emitted again, after its claim expired, an item of its own: the
 //! table's stream reports an insertion, and the relay publishes it.
 
@@ -31,6 +33,18 @@ pub const CORRELATION_ID: &str = "correlationid";
 /// The index's sort key: RFC 3339 with nine decimals, so that text sorts as time. Of a claim, when the attempt
 /// began.
 pub const OCCURRED_AT: &str = "occurred_at";
+
+/// The index over messages by time, sparse: only they have its keys. It need project no more than
+/// [`TIME_INDEX_PROJECTS`], so that it costs one write unit a message however large that is.
+pub const TIME_INDEX: &str = "by-time";
+/// The index's partition key: an hour and a shard, such as `2026-11-21T13#2`. Its sort key is [`OCCURRED_AT`].
+pub const TIME_BUCKET: &str = "time_bucket";
+/// How many partitions share the messages of an hour. DynamoDB takes 1,000 write units a second in one
+/// ("Best practices for designing and using partition keys effectively"), and an index that cannot keep up holds
+/// back its table.
+pub const TIME_SHARDS: u8 = 4;
+/// What the index by time projects besides the keys: what a plan asks of a message that it does not open.
+pub const TIME_INDEX_PROJECTS: [&str; 6] = [ID, SOURCE, TYPE, HANDLER, DESTINATION, CORRELATION_ID];
 
 /// The sort key of a claim.
 pub const CLAIM: &str = "claim";
@@ -77,6 +91,8 @@ pub const ENVELOPE: &str = "envelope";
 pub const DESTINATION: &str = "destination";
 /// Its id.
 pub const ID: &str = "id";
+/// Its source.
+pub const SOURCE: &str = "source";
 /// Its type.
 pub const TYPE: &str = "type";
 
@@ -169,6 +185,28 @@ pub(crate) fn destination_from(text: &str) -> Option<Destination> {
     })
 }
 
+/// The partition of the index by time that a message is in.
+pub(crate) fn time_bucket(time: Timestamp, id: &str) -> String {
+    format!("{}#{}", hour(time), shard(id))
+}
+
+/// The partitions of the index by time that the hour around a time is in.
+pub(crate) fn time_buckets(time: Timestamp) -> impl Iterator<Item = String> {
+    let hour = hour(time);
+    (0..TIME_SHARDS).map(move |shard| format!("{hour}#{shard}"))
+}
+
+fn hour(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H").to_string()
+}
+
+/// The shard of an id. Written items stay where they are, so it must never change: FNV-1a.
+fn shard(id: &str) -> u8 {
+    let hash =
+        id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    u8::try_from(hash % u32::from(TIME_SHARDS)).unwrap_or_default()
+}
+
 /// RFC 3339 with nine decimals: a text that sorts as time.
 pub(crate) fn sortable_text(time: Timestamp) -> String {
     format!("{time:.9}")
@@ -202,6 +240,24 @@ mod tests {
         let earlier = sortable_text("2026-01-02T03:04:05Z".parse().unwrap());
         let later = sortable_text("2026-01-02T03:04:05.5Z".parse().unwrap());
         assert!(earlier < later, "{earlier} {later}");
+    }
+
+    #[test]
+    fn a_message_is_in_the_bucket_of_its_hour_and_its_id_for_ever() {
+        let time: Timestamp = "2026-11-21T13:59:59.999999999Z".parse().unwrap();
+        assert_eq!(time_bucket(time, "e-1"), "2026-11-21T13#1");
+        assert_eq!(time_bucket(time, ""), "2026-11-21T13#1");
+        let buckets: Vec<_> = time_buckets(time).collect();
+        assert_eq!(buckets, ["2026-11-21T13#0", "2026-11-21T13#1", "2026-11-21T13#2", "2026-11-21T13#3"]);
+    }
+
+    #[test]
+    fn ids_spread_evenly_over_the_shards() {
+        let mut counts = [0_u32; TIME_SHARDS as usize];
+        for number in 0..10_000 {
+            counts[usize::from(shard(&format!("0b7ff1a2-9a4e-5c51-8d1e-{number:012}")))] += 1;
+        }
+        assert!(counts.iter().all(|count| (2_200..2_800).contains(count)), "{counts:?}");
     }
 
     fn destinations(name: &str) -> Vec<Destination> {

@@ -21,7 +21,7 @@ const MOST_KEYS: usize = 100;
 const MOST_ASKS: u32 = 8;
 
 /// What was found where something was looked for.
-type Found<'a> = HashMap<&'a Address, Result<Item, LedgerError>>;
+pub(super) type Found<'a> = HashMap<&'a Address, Result<Item, LedgerError>>;
 
 /// Why a request for several keys failed.
 enum Unfetched {
@@ -73,7 +73,7 @@ impl DynamoLedger {
     }
 
     /// Reads the items at addresses, as many requests as it takes at the same time.
-    async fn fetch<'a>(&self, addresses: impl Iterator<Item = &'a Address>) -> Found<'a> {
+    pub(super) async fn fetch<'a>(&self, addresses: impl Iterator<Item = &'a Address>) -> Found<'a> {
         // A request may name an item once.
         let distinct: Vec<&Address> = addresses.collect::<BTreeSet<_>>().into_iter().collect();
         let found = join_all(distinct.chunks(MOST_KEYS).map(|chunk| self.fetch_some(chunk))).await;

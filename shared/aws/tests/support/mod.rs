@@ -111,11 +111,21 @@ async fn in_this_process() -> String {
 }
 
 async fn create_ledger_table(client: &Client, table: &str) {
-    let names = [layout::PARTITION_KEY, layout::SORT_KEY, layout::CORRELATION_ID, layout::OCCURRED_AT];
+    let names = [
+        layout::PARTITION_KEY,
+        layout::SORT_KEY,
+        layout::CORRELATION_ID,
+        layout::OCCURRED_AT,
+        layout::TIME_BUCKET,
+    ];
     let index = GlobalSecondaryIndex::builder()
         .index_name(layout::CORRELATION_INDEX)
         .set_key_schema(Some(keys(layout::CORRELATION_ID, Some(layout::OCCURRED_AT))))
         .projection(Projection::builder().projection_type(ProjectionType::All).build());
+    let by_time = GlobalSecondaryIndex::builder()
+        .index_name(layout::TIME_INDEX)
+        .set_key_schema(Some(keys(layout::TIME_BUCKET, Some(layout::OCCURRED_AT))))
+        .projection(what_a_plan_asks_for());
     client
         .create_table()
         .table_name(table)
@@ -123,9 +133,15 @@ async fn create_ledger_table(client: &Client, table: &str) {
         .set_key_schema(Some(keys(layout::PARTITION_KEY, Some(layout::SORT_KEY))))
         .set_attribute_definitions(Some(names.into_iter().map(text_attribute).collect()))
         .global_secondary_indexes(index.build().expect("an index"))
+        .global_secondary_indexes(by_time.build().expect("an index"))
         .send()
         .await
         .expect("the ledger's table");
+}
+
+fn what_a_plan_asks_for() -> Projection {
+    let names = layout::TIME_INDEX_PROJECTS.map(String::from).to_vec();
+    Projection::builder().projection_type(ProjectionType::Include).set_non_key_attributes(Some(names)).build()
 }
 
 async fn create_table(client: &Client, table: &str, partition_key: &str, sort_key: Option<&str>) {
