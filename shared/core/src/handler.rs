@@ -1,6 +1,9 @@
 //! Handlers: from a message to its effects.
 
-use crate::{Context, Effects, Envelope, Event, Failure, IntoEffects, Message, Raw};
+use crate::{
+    Context, Effects, Envelope, Event, Failure, IntoEffects, Message, Raw,
+    replay::{ReplayPolicy, Reprocess, Reprocessable, Reprocessed},
+};
 use std::{fmt, future::Future, marker::PhantomData};
 
 /// A function from a message to its effects.
@@ -85,6 +88,21 @@ pub trait Handler: Clone + Send + Sync + 'static {
     fn holds_claim_while_running(&self) -> bool {
         false
     }
+
+    /// What it does with messages that a replay sends again.
+    fn replay_policy(&self) -> ReplayPolicy {
+        ReplayPolicy::ClaimsDecide
+    }
+
+    /// Has a replay run it again although its work is done. Only a projection can be: see
+    /// [`Reprocessable`].
+    fn on_replay(self, policy: Reprocess) -> Reprocessed<Self>
+    where
+        Self: Reprocessable,
+    {
+        let Reprocess = policy;
+        Reprocessed(self)
+    }
 }
 
 /// A handler that touches the outside world: its claim is taken before it runs, with a lease no longer
@@ -149,6 +167,10 @@ impl<H: Handler> Handler for Leased<H> {
 
     fn holds_claim_while_running(&self) -> bool {
         true
+    }
+
+    fn replay_policy(&self) -> ReplayPolicy {
+        self.0.replay_policy()
     }
 }
 

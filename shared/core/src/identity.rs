@@ -38,6 +38,22 @@ impl ClaimKey {
         Self::fit(handler, "key", key.len(), |text| text.push_str(key))
     }
 
+    /// The key of the same work of a handler under a replay that has it done once more.
+    ///
+    /// ```
+    /// use throughline_core::identity::ClaimKey;
+    /// let key = ClaimKey::for_event("order-board", "shop", "e-1").under_replay("order-board", "again");
+    /// assert_eq!(key.as_str(), "claim#order-board#replay#5:again:event#4:shop:e-1");
+    /// ```
+    #[must_use]
+    pub fn under_replay(&self, handler: &str, replay: &str) -> Self {
+        let prefix = "claim#".len() + handler.len() + "#".len();
+        let work = self.0.get(prefix..).unwrap_or(&self.0);
+        Self::fit(handler, "replay", replay.len() + work.len(), |key| {
+            _ = write!(key, "{}:{replay}:{work}", replay.len());
+        })
+    }
+
     /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -22,7 +22,9 @@ pub mod message;
 pub mod metrics;
 pub mod ports;
 pub mod process;
+pub mod projection;
 pub mod relay;
+pub mod replay;
 pub mod saga;
 pub mod sqs_batch;
 
@@ -38,6 +40,8 @@ pub use jiff::Timestamp;
 pub use ledger::Destination;
 pub use message::{Command, Event, Message, MessageType, Never, Raw};
 pub use process::{Record, Verdict, process};
+pub use projection::{Projection, Projector, projection};
+pub use replay::{Reprocess, Reprocessable};
 pub use saga::{CallbackId, Outcome, Saga, SagaInput, StepContext, Unwound};
 
 /// What a function's file usually needs, in one `use`.
@@ -48,8 +52,9 @@ pub use saga::{CallbackId, Outcome, Saga, SagaInput, StepContext, Unwound};
 pub mod prelude {
     pub use crate::{
         CallbackId, Command, Context, Destination, Effects, Entity, EntityTable, Envelope, Event, Failure,
-        Handler, Message, Never, OptionExt as _, Outcome, Raw, ResultExt as _, Saga, SagaInput, StepContext,
-        Timestamp, Unwound, Versioned, commands, events, handler_fn, leased, raw,
+        Handler, Message, Never, OptionExt as _, Outcome, Projector, Raw, Reprocess, ResultExt as _, Saga,
+        SagaInput, StepContext, Timestamp, Unwound, Versioned, commands, events, handler_fn, leased,
+        projection, raw,
     };
 }
 

@@ -27,6 +27,7 @@ use crate::{
     identity::{ClaimKey, OwnerToken, PayloadHash},
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, LedgerError, Obstacle},
     ports::Ports,
+    replay::ReplayPolicy,
 };
 use futures_util::{
     FutureExt,
@@ -59,6 +60,10 @@ pub struct Settings {
     /// How long finished work is remembered. At least as long as anything may be delivered again:
     /// archive, source queue and dead-letter queue together, and two days.
     pub claim_lifetime: Duration,
+    /// How long is remembered that a replay had a projection look at a message again: at least as long as the
+    /// replay's messages may be delivered, in source queue and dead-letter queue together, and two days. Never
+    /// longer than `claim_lifetime`.
+    pub replay_claim_lifetime: Duration,
     /// The longest a handler may hold a claim if the end of the invocation is not known.
     pub longest_lease: Duration,
     /// How often a handler runs again at once because an entity changed under it.
@@ -70,7 +75,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The defaults: ten records at a time, half a second of margin, claims kept for 60 days.
+    /// The defaults: ten records at a time, half a second of margin, claims kept for 60 days, a replay's for 20.
     ///
     /// ```
     /// use throughline_core::process::Settings;
@@ -82,6 +87,7 @@ impl Settings {
             concurrency: 10,
             deadline_margin: Duration::from_millis(500),
             claim_lifetime: Duration::from_hours(60 * 24),
+            replay_claim_lifetime: Duration::from_hours(20 * 24),
             longest_lease: Duration::from_mins(15),
             most_reruns: 5,
             most_resends: 5,
@@ -147,6 +153,8 @@ struct Opened<M> {
     data: M,
     key: ClaimKey,
     hash: PayloadHash,
+    /// The handler looks at it again because of a replay.
+    is_reprocessed: bool,
 }
 
 /// What happened to a record, before it is decided what to tell the source.
@@ -198,7 +206,14 @@ impl<H: Handler> MainPath<'_, H> {
             Some(key) => ClaimKey::for_business_key(self.handler.name(), &key),
             None => ClaimKey::for_event(self.handler.name(), source, id),
         };
-        Ok(Opened { attributes, data, key, hash })
+        let replay = attributes.replay_name.as_deref().filter(|_| self.is_reprocessing());
+        let key = replay.map_or_else(|| key.clone(), |name| key.under_replay(self.handler.name(), name));
+        let is_reprocessed = replay.is_some();
+        Ok(Opened { attributes, data, key, hash, is_reprocessed })
+    }
+
+    fn is_reprocessing(&self) -> bool {
+        self.handler.replay_policy() == ReplayPolicy::Reprocess
     }
 
     async fn run(&self, lane: Lane<'_, H::Message>) -> Finished {
@@ -379,6 +394,9 @@ impl<H: Handler> MainPath<'_, H> {
     fn claim(&self, record: &Record<'_>, opened: &Opened<H::Message>) -> Claim {
         let now = self.ports.time.now();
         let is_leased = self.handler.holds_claim_while_running();
+        let lifetime = self.settings.claim_lifetime;
+        let lifetime =
+            if opened.is_reprocessed { lifetime.min(self.settings.replay_claim_lifetime) } else { lifetime };
         Claim {
             key: opened.key.clone(),
             hash: opened.hash.clone(),
@@ -388,7 +406,7 @@ impl<H: Handler> MainPath<'_, H> {
             attempt: record.attempt,
             now,
             leased_until: is_leased.then(|| later(now, self.lease())),
-            expires_at: later(now, self.settings.claim_lifetime),
+            expires_at: later(now, lifetime),
         }
     }
 

@@ -60,6 +60,11 @@ impl MemoryLedger {
         }
     }
 
+    /// Removes every entity of a kind, as somebody does who empties a table.
+    pub fn remove_all<T: Entity>(&self) {
+        self.lock().entities.retain(|key, _| key.kind != T::KIND);
+    }
+
     /// How many claims are finished or held.
     pub fn claim_count(&self) -> usize {
         self.lock().claims.len()
