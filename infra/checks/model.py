@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 ALARM = "AWS::CloudWatch::Alarm"
 ARCHIVE = "AWS::Events::Archive"
+DASHBOARD = "AWS::CloudWatch::Dashboard"
 EVENT_BUS = "AWS::Events::EventBus"
 FUNCTION = "AWS::Lambda::Function"
 INVOKE_CONFIG = "AWS::Lambda::EventInvokeConfig"
@@ -16,6 +17,7 @@ LOG_GROUP = "AWS::Logs::LogGroup"
 MAPPING = "AWS::Lambda::EventSourceMapping"
 METRIC_FILTER = "AWS::Logs::MetricFilter"
 PERMISSION = "AWS::Lambda::Permission"
+QUERY = "AWS::Logs::QueryDefinition"
 QUEUE = "AWS::SQS::Queue"
 QUEUE_POLICY = "AWS::SQS::QueuePolicy"
 ROLE = "AWS::IAM::Role"
@@ -92,7 +94,8 @@ class Grant:
 
 
 class Template:
-    def __init__(self, template, parameters):
+    def __init__(self, template, parameters, facts):
+        self.facts = facts
         defaults = {name: parameter.get("Default") for name, parameter in template.get("Parameters", {}).items()}
         self.parameters = {name: value for name, value in (defaults | parameters).items() if value is not None}
         self.conditions = template.get("Conditions", {})
@@ -101,6 +104,9 @@ class Template:
             for name, resource in template["Resources"].items()
             if "Condition" not in resource or self.holds(resource["Condition"])
         }
+        self.by_type = {}
+        for name, resource in self.resources.items():
+            self.by_type.setdefault(resource["Type"], {})[name] = resource.get("Properties", {})
 
     # ---- Values -----------------------------------------------------------------------------------------------------
 
@@ -149,12 +155,14 @@ class Template:
                 return any(map(self.holds, operands))
         raise Unreadable(f"the condition {operation} is unknown to the checks; teach them in infra/checks/model.py")
 
+    def holds_if_there(self, condition):
+        """Whether a condition is true that not every template has."""
+        return condition not in self.conditions or self.holds(condition)
+
     # ---- Resources --------------------------------------------------------------------------------------------------
 
     def of_type(self, kind):
-        return {
-            name: resource.get("Properties", {}) for name, resource in self.resources.items() if resource["Type"] == kind
-        }
+        return self.by_type.get(kind, {})
 
     def by_reference(self, value, kind):
         """The resource of that kind whose `!Ref` the value is, or None."""
@@ -192,6 +200,14 @@ class Template:
     def log_group_name(self, function):
         """The log group that Lambda writes the function's logs to."""
         return f"/aws/lambda/{self.of_type(FUNCTION)[function].get('FunctionName', reference(function))}"
+
+    def log_groups_of(self, function):
+        named = self.log_group_name(function)
+        return [name for name, group in self.of_type(LOG_GROUP).items() if group.get("LogGroupName") == named]
+
+    def handler_of(self, function):
+        """A function's handler, which has the name that the function has within its stack."""
+        return self.of_type(FUNCTION)[function].get("FunctionName", "").removeprefix("${AWS::StackName}-")
 
     def queue_mappings(self):
         """Each mapping of a queue to a function: its name, itself, the function, the queue."""

@@ -1,11 +1,12 @@
 """What must hold between the template's resources, and no linter knows.
 
-A rule is a function that yields a sentence for each thing that is wrong: what, where, and what to do.
+See findings.py for what a rule is.
 """
 
 import json
 import re
 
+from findings import missing_right, rule
 from model import (
     ALARM,
     ARCHIVE,
@@ -23,7 +24,6 @@ from model import (
     SCHEDULE_GROUP,
     STATE_MACHINE,
     TABLE,
-    Unreadable,
     arn,
     listed,
     number,
@@ -52,35 +52,6 @@ LOG_ACTIONS = ["logs:CreateLogStream", "logs:PutLogEvents"]
 SCHEDULE_ACTIONS = ["scheduler:CreateSchedule", "scheduler:DeleteSchedule", "scheduler:UpdateSchedule"]
 
 OUTBOX_PREFIXES = {"event#", "command#"}
-
-RULES = []
-
-
-def rule(check):
-    RULES.append(check)
-    return check
-
-
-def problems(template):
-    """Every sentence of every rule."""
-    found = []
-    for check in RULES:
-        try:
-            found += sorted(check(template))
-        except Unreadable as unreadable:
-            found.append(f"{check.__name__}: {unreadable}")
-    return found
-
-
-def missing_right(template, function, action, resource, purpose):
-    """The sentence for a right that the function's role lacks."""
-    role = template.role_of(function)
-    if role and not template.may(role, action, resource):
-        yield (
-            f"{role}: {function} needs {action} on {resource} {purpose}; "
-            "allow it there, in a statement without a Condition"
-        )
-
 
 # ---- Mappings -----------------------------------------------------------------------------------------------------------
 
@@ -486,7 +457,7 @@ def a_worker_that_does_not_understand_raises_an_alarm(template):
         filtered = {
             (entry.get("MetricNamespace"), entry.get("MetricName"))
             for properties in template.of_type(METRIC_FILTER).values()
-            if template.by_reference(properties.get("LogGroupName"), LOG_GROUP) in log_groups_of(template, function)
+            if template.by_reference(properties.get("LogGroupName"), LOG_GROUP) in template.log_groups_of(function)
             and "Saga.NotUnderstood" in properties.get("FilterPattern", "")
             for entry in properties.get("MetricTransformations", [])
         }
@@ -565,7 +536,7 @@ def a_function_has_a_role_of_the_template(template):
 def a_function_has_a_log_group(template):
     """One that Lambda makes itself keeps its logs, and their cost, for ever."""
     for name in template.of_type(FUNCTION):
-        groups = log_groups_of(template, name)
+        groups = template.log_groups_of(name)
         if not groups:
             yield (
                 f"{name}: it has no log group; add an AWS::Logs::LogGroup named {template.log_group_name(name)} "
@@ -586,15 +557,10 @@ def a_function_may_write_its_logs(template):
                 yield f"{role}: {name} could not write its logs; allow {action} on {written[0]}"
 
 
-def log_groups_of(template, function):
-    named = template.log_group_name(function)
-    return [name for name, group in template.of_type(LOG_GROUP).items() if group.get("LogGroupName") == named]
-
-
 def log_streams(template, function):
     """The ARNs that mean the streams of the function's log group. The Arn of a log group ends in `:*`, too."""
     place = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group"
-    return [f"{place}:{template.log_group_name(function)}:*"] + [arn(group) for group in log_groups_of(template, function)]
+    return [f"{place}:{template.log_group_name(function)}:*"] + [arn(group) for group in template.log_groups_of(function)]
 
 
 # ---- Settings -----------------------------------------------------------------------------------------------------------
@@ -856,6 +822,12 @@ def everything_for_a_state_machine(template, role):
     return ["*"] if is_machine_s else []
 
 
+def everything_for_traces(template, role):
+    """Traces belong to no resource of the template."""
+    is_function_s = any(template.role_of(function) == role for function in template.of_type(FUNCTION))
+    return ["*"] if is_function_s else everything_for_a_state_machine(template, role)
+
+
 # What Step Functions needs to deliver logs and traces ("Using CloudWatch Logs to log execution history in Step
 # Functions", "Trace Step Functions request data in AWS X-Ray").
 DELIVERIES = [
@@ -879,6 +851,9 @@ NARROWEST = dict.fromkeys(DELIVERIES, everything_for_a_state_machine) | {
     "logs:CreateLogStream": own_log_streams,
     "logs:PutLogEvents": own_log_streams,
     "states:DescribeExecution": executions_to_start,
+    # "Visualize Lambda function invocations using AWS X-Ray": the execution role.
+    "xray:PutTelemetryRecords": everything_for_traces,
+    "xray:PutTraceSegments": everything_for_traces,
     **dict.fromkeys(SCHEDULE_ACTIONS, schedules_of_groups),
 }
 

@@ -1,8 +1,10 @@
 """Transforms infra/template.yaml as AWS would, and checks what no linter knows.
 
-Usage: template.py TEMPLATE FOLDER. Writes FOLDER/transformed.json; prints every problem; exits 1 if there is any.
+Usage: template.py [--json] TEMPLATE FOLDER. Writes FOLDER/transformed.json; prints every problem, with --json as JSON;
+exits 1 if there is any.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -12,8 +14,11 @@ from samtranslator.public.translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
+import monitoring  # noqa: F401  its rules
+import rules  # noqa: F401  its rules
+from facts import Facts
+from findings import RULES, findings
 from model import STATE_MACHINE, Template
-from rules import RULES, problems
 
 
 class NoPolicies(ManagedPolicyLoader):
@@ -44,27 +49,52 @@ def transformed(source):
 def deployments(source):
     """The parameters of every place that the template is deployed to."""
     local = json.loads((source.parent / "local.parameters.json").read_text())
-    return {"on AWS": {}, "on the local cloud": local}
+    # With somebody to tell, so that alarms can be seen to tell them.
+    aws = {"AlarmTopicArn": "arn:aws:sns:us-east-1:000000000000:alarms"}
+    return {"on AWS": aws, "on the local cloud": local}
 
 
-def report(template, places):
-    """Every problem, and where it is one if not everywhere."""
+def found_in(template, places, facts):
+    """Every finding, and the places where it is one."""
     found = {}
     for place, parameters in places.items():
-        for problem in problems(Template(template, parameters)):
-            found.setdefault(problem, []).append(place)
-    return [problem if len(where) == len(places) else f"{problem} ({where[0]})" for problem, where in found.items()]
+        for finding in findings(Template(template, parameters, facts)):
+            found.setdefault(finding, []).append(place)
+    return found
+
+
+def report(found, places):
+    """Every problem as a sentence, and where it is one if not everywhere."""
+    return [
+        str(finding) if len(where) == len(places) else f"{finding} ({', '.join(where)})"
+        for finding, where in found.items()
+    ]
 
 
 def main():
-    source, folder = Path(sys.argv[1]), Path(sys.argv[2])
-    template = transformed(source)
-    (folder / "transformed.json").write_text(json.dumps(template, indent=1))
-    found = report(template, deployments(source))
-    for problem in found:
-        print(problem, file=sys.stderr)
-    print(f"{len(template['Resources'])} resources, {len(RULES)} rules; problems: {len(found)}")
+    parser = argparse.ArgumentParser(description="Checks infra/template.yaml: what no linter knows.")
+    parser.add_argument("--json", action="store_true", help="print what was found as JSON")
+    parser.add_argument("template", type=Path)
+    parser.add_argument("folder", type=Path, help="where to write transformed.json")
+    arguments = parser.parse_args()
+    template, places = transformed(arguments.template), deployments(arguments.template)
+    facts = Facts.of(arguments.template.resolve().parent.parent)
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    (arguments.folder / "transformed.json").write_text(json.dumps(template, indent=1))
+    found = found_in(template, places, facts)
+    if arguments.json:
+        json.dump(as_json(template, places, found), sys.stdout, indent=1)
+    else:
+        for problem in report(found, places):
+            print(problem, file=sys.stderr)
+        print(f"{len(template['Resources'])} resources, {len(RULES)} rules; problems: {len(found)}")
     sys.exit(1 if found else 0)
+
+
+def as_json(template, places, found):
+    """Where a finding is one: nothing if everywhere."""
+    problems = [finding.as_json([] if len(where) == len(places) else where) for finding, where in found.items()]
+    return {"resources": len(template["Resources"]), "rules": len(RULES), "problems": problems}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ use std::{
 };
 
 /// Rights whose use cannot be seen here, and why.
-const UNSEEN: [(&str, &str); 10] = [
+const UNSEEN: [(&str, &str); 12] = [
     ("sqs:ReceiveMessage", POLLER),
     ("sqs:DeleteMessage", POLLER),
     ("sqs:GetQueueAttributes", POLLER),
@@ -28,9 +28,12 @@ const UNSEEN: [(&str, &str); 10] = [
     ("logs:CreateLogStream", LOGS),
     ("logs:PutLogEvents", LOGS),
     ("iam:PassRole", PASSED),
+    ("xray:PutTelemetryRecords", TRACES),
+    ("xray:PutTraceSegments", TRACES),
 ];
 const POLLER: &str = "Lambda's event source mapping uses it, under the function's role";
 const LOGS: &str = "Lambda itself writes what the function prints, under the function's role";
+const TRACES: &str = "Lambda itself writes the traces of a function, under the function's role";
 
 const PASSED: &str = "no request: EventBridge Scheduler asks for it when a schedule names its role";
 
