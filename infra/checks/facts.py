@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 # Where the fields of log lines are written, and those that every line has.
 LOGGING_CRATES = ["shared/core/src", "shared/aws/src", "shared/lambda/src"]
@@ -78,22 +79,27 @@ TESTS = re.compile(r"\n#\[cfg\(test\)\]\nmod \w+ \{")
 
 @dataclass(frozen=True)
 class Facts:
-    """`metrics` by name, each with the dimensions it has and who emits it; `handlers` by name; `fields` of log lines."""
+    """The `metrics` by name, each with its sets of dimensions and who emits it; the `handlers` by name; the `fields` of
+    log lines; why roles have their `rights`; and the project's `root`, where the code is that these speak of."""
 
+    root: Path
     namespace: str
     metrics: dict
     handlers: frozenset
     fields: frozenset
+    rights: tuple
 
     @classmethod
     def of(cls, root):
         declared = json.loads((root / "infra/metrics.json").read_text())
         lines = (root / "functions/handlers.lock").read_text().splitlines()
         return cls(
+            root=root,
             namespace=declared["namespace"],
             metrics={metric["name"]: metric for metric in declared["metrics"]},
             handlers=frozenset(line for line in lines if line and not line.startswith("#")),
             fields=frozenset(FIELDS_OF_EVERY_LINE.union(*map(logged_fields, sources(root)))),
+            rights=tuple(json.loads((root / "infra/rights.json").read_text())["rights"]),
         )
 
 

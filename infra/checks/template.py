@@ -1,7 +1,7 @@
 """Transforms infra/template.yaml as AWS would, and checks what no linter knows.
 
-Usage: template.py [--json] TEMPLATE FOLDER. Writes FOLDER/transformed.json; prints every problem, with --json as JSON;
-exits 1 if there is any.
+Usage: template.py [--json | --rights] TEMPLATE FOLDER. Writes FOLDER/transformed.json; prints every problem, with --json
+as JSON; exits 1 if there is any. With --rights it prints every right of every role, as JSON.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 import monitoring  # noqa: F401  its rules
+import rights
 import rules  # noqa: F401  its rules
 from facts import Facts
 from findings import RULES, findings
@@ -74,6 +75,7 @@ def report(found, places):
 def main():
     parser = argparse.ArgumentParser(description="Checks infra/template.yaml: what no linter knows.")
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
+    parser.add_argument("--rights", action="store_true", help="print every right and its reason as JSON")
     parser.add_argument("template", type=Path)
     parser.add_argument("folder", type=Path, help="where to write transformed.json")
     arguments = parser.parse_args()
@@ -81,6 +83,9 @@ def main():
     facts = Facts.of(arguments.template.resolve().parent.parent)
     arguments.folder.mkdir(parents=True, exist_ok=True)
     (arguments.folder / "transformed.json").write_text(json.dumps(template, indent=1))
+    if arguments.rights:
+        json.dump(list(rights.explained(Template(template, places["on AWS"], facts))), sys.stdout, indent=1)
+        return
     found = found_in(template, places, facts)
     if arguments.json:
         json.dump(as_json(template, places, found), sys.stdout, indent=1)

@@ -1,6 +1,6 @@
 //! Least privilege, held against what really happened: every call that a function made while the end-to-end
-//! tests ran must be allowed by its role, and every right of its role must have been used, or be on a list
-//! here with the reason why it was not.
+//! tests ran must be allowed by its role, and every right of its role must have been used, or be in
+//! `infra/rights.json` with the reason why it was not seen.
 //!
 //! `scripts/test` runs this after the end-to-end tests.
 
@@ -16,26 +16,18 @@ use std::{
     fs,
 };
 
-/// Rights whose use cannot be seen here, and why.
-const UNSEEN: [(&str, &str); 12] = [
-    ("sqs:ReceiveMessage", POLLER),
-    ("sqs:DeleteMessage", POLLER),
-    ("sqs:GetQueueAttributes", POLLER),
-    ("dynamodb:DescribeStream", POLLER),
-    ("dynamodb:GetRecords", POLLER),
-    ("dynamodb:GetShardIterator", POLLER),
-    ("dynamodb:ListStreams", POLLER),
-    ("logs:CreateLogStream", LOGS),
-    ("logs:PutLogEvents", LOGS),
-    ("iam:PassRole", PASSED),
-    ("xray:PutTelemetryRecords", TRACES),
-    ("xray:PutTraceSegments", TRACES),
-];
-const POLLER: &str = "Lambda's event source mapping uses it, under the function's role";
-const LOGS: &str = "Lambda itself writes what the function prints, under the function's role";
-const TRACES: &str = "Lambda itself writes the traces of a function, under the function's role";
+/// Why roles allow what they allow. Who makes a call that cannot be seen here is told there, too.
+const REASONS: &str = include_str!("../../../../infra/rights.json");
 
-const PASSED: &str = "no request: EventBridge Scheduler asks for it when a schedule names its role";
+/// Rights of functions whose use cannot be seen here, and why: entries for other roles name them.
+fn unseen() -> BTreeMap<String, String> {
+    let reasons: Value = serde_json::from_str(REASONS).expect("the reasons are JSON");
+    let entries = reasons["rights"].as_array().expect("the reasons are a list").iter();
+    let of_functions = entries.filter(|entry| entry["roles"].is_null());
+    let unseen =
+        of_functions.filter_map(|entry| Some((entry["action"].as_str()?, entry["unseen"].as_str()?)));
+    unseen.map(|(action, reason)| (action.to_owned(), reason.to_owned())).collect()
+}
 
 /// What the recorder writes for an answer to a task, which names a token and no state machine.
 const WHOSE_TASK: &str = "the state machine of a task token";
@@ -117,7 +109,7 @@ fn every_call_is_allowed_and_every_right_is_used_or_explained() {
     for unknown in calls.keys().filter(|name| !functions.contains(&name.as_str())) {
         troubles.push(format!("calls came from `{unknown}`, which is no function of the shop"));
     }
-    let mut explained = BTreeSet::new();
+    let (unseen, mut explained) = (unseen(), BTreeSet::new());
     for name in functions {
         let function = Function::deployed(name);
         let made =
@@ -138,20 +130,22 @@ fn every_call_is_allowed_and_every_right_is_used_or_explained() {
             if made.iter().any(|(action, resource)| right.covers(action, resource)) {
                 continue;
             }
-            let reason = UNSEEN.iter().find(|(action, _)| *action == right.action).map(|(_, reason)| *reason);
-            println!("  {} on {}: {}", right.action, right.resource, reason.unwrap_or("NO REASON"));
+            let reason = unseen.get(&right.action);
+            let told = reason.map_or("NO REASON", String::as_str);
+            println!("  {} on {}: {told}", right.action, right.resource);
             match reason {
                 Some(_) => _ = explained.insert(right.action.clone()),
                 None => troubles.push(format!(
                     "`{name}` may call {} on {}, and no call used that: take the right away, prove its use, or \
-                     explain it in this test",
+                     explain it in infra/rights.json, as `unseen`",
                     right.action, right.resource
                 )),
             }
         }
     }
-    for (action, _) in UNSEEN.iter().filter(|(action, _)| !explained.contains(*action)) {
-        troubles.push(format!("{action} is explained in this test, but no role has it unused"));
+    for action in unseen.keys().filter(|action| !explained.contains(*action)) {
+        troubles
+            .push(format!("infra/rights.json says that {action} cannot be seen, but no role has it unused"));
     }
     assert!(troubles.is_empty(), "{}", troubles.join("\n"));
 }
