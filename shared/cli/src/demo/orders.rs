@@ -8,6 +8,8 @@ use std::path::Path;
 pub(super) const SAGA: &str = "checkout";
 /// The handler that every order's line ends with.
 pub(super) const LAST: &str = "notify-customer";
+/// What only shows how orders stand.
+pub(super) const READ_MODEL: &str = "order-board";
 
 /// An order of the demo, and how its line ends.
 pub(super) struct DemoOrder {

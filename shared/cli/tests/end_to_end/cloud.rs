@@ -16,7 +16,10 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use throughline_aws::operate::{self, FoundLetter};
+use throughline_aws::{
+    ledger::RecordedClaim,
+    operate::{self, FoundLetter},
+};
 use throughline_cli::{line_tree::WholeLine, stack::Stack};
 use throughline_core::{Attributes, ledger::Destination};
 
@@ -26,8 +29,15 @@ const PATIENCE: Duration = Duration::from_secs(100);
 const LOOK_AGAIN: Duration = Duration::from_millis(150);
 
 /// The functions that queues feed.
-const FED_BY_QUEUES: [&str; 6] =
-    ["PlaceOrder", "ReserveStock", "NotifyCustomer", "AwaitPayment", "ApproveOrder", "ReportStuckSagas"];
+const FED_BY_QUEUES: [&str; 7] = [
+    "PlaceOrder",
+    "ReserveStock",
+    "NotifyCustomer",
+    "OrderBoard",
+    "AwaitPayment",
+    "ApproveOrder",
+    "ReportStuckSagas",
+];
 
 /// The shop on the local cloud, as `scripts/test` deployed it.
 pub(crate) struct Shop {
@@ -235,6 +245,11 @@ impl Shop {
 pub(crate) fn events(line: &WholeLine) -> impl Iterator<Item = &Attributes> {
     let messages = line.recorded.messages.iter().map(|sent| &sent.outgoing);
     messages.filter(|sent| sent.destination == Destination::Bus).map(|sent| &sent.envelope.attributes)
+}
+
+/// What was handled in a line but for its read model, which nothing waits for.
+pub(crate) fn decisions(line: &WholeLine) -> impl Iterator<Item = &RecordedClaim> {
+    line.recorded.claims.iter().filter(|claim| claim.handler != "order-board")
 }
 
 /// The types of the events that were emitted in a line.

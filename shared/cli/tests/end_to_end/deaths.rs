@@ -4,7 +4,7 @@
 //! can finish it, and no copy can hide that something was lost.
 
 use super::{
-    cloud::{Shop, events, id_of, types, until},
+    cloud::{Shop, decisions, events, id_of, types, until},
     messages::{place_order, unique},
     traps::{Trap, Trick},
 };
@@ -154,7 +154,7 @@ impl Victim {
         assert_eq!(types(line), ["order.placed", "stock.reserved", "order.confirmed"], "{trap}:\n{line}");
         let ids: BTreeSet<_> = events(line).map(|event| &event.id).collect();
         assert_eq!(ids.len(), 3, "{trap}:\n{line}");
-        let claims = &line.recorded.claims;
+        let claims: Vec<_> = decisions(line).collect();
         assert_eq!(claims.len(), 4, "{trap}:\n{line}");
         assert!(claims.iter().all(|claim| claim.state == ClaimState::Done), "{trap}:\n{line}");
         let attempt =

@@ -20,7 +20,7 @@ mod traps;
 mod unpaid;
 mod versions;
 
-use cloud::{Shop, types};
+use cloud::{Shop, decisions, types};
 use messages::{order_placed, place_order, stock_reserved, unique, with};
 use serde_json::json;
 
@@ -32,7 +32,7 @@ async fn an_order_travels_from_its_command_to_its_notification() {
     shop.send(&place_order(&order, &sku, &json!(3))).await;
     let line = shop.line_when_over(&order).await;
     assert_eq!(types(&line), ["order.placed", "stock.reserved", "order.confirmed"]);
-    let handlers: Vec<&str> = line.recorded.claims.iter().map(|claim| claim.handler.as_str()).collect();
+    let handlers: Vec<&str> = decisions(&line).map(|claim| claim.handler.as_str()).collect();
     assert_eq!(handlers, ["place-order", "reserve-stock", "confirm-order", "notify-customer"]);
     assert_eq!(shop.stock_left(&sku).await, 7);
     let carried = shop.carried(&order).await;
