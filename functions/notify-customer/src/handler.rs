@@ -45,11 +45,13 @@ impl<N: Notifier> Handler for NotifyCustomer<N> {
             // The customer did it, and knows.
             OrderEvent::Placed(_) | OrderEvent::Paid(_) => return Ok(Effects::none()),
             OrderEvent::Confirmed(OrderConfirmed { order_id, customer, total }) => {
-                let text = format!("Dear {customer}, your order {order_id} over {total} is confirmed.");
+                let name = customer.expose();
+                let text = format!("Dear {name}, your order {order_id} over {total} is confirmed.");
                 (order_id, text)
             }
             OrderEvent::Cancelled(OrderCancelled { order_id, customer, reason }) => {
-                let text = format!("Dear {customer}, your order {order_id} is cancelled: {reason}.");
+                let name = customer.expose();
+                let text = format!("Dear {name}, your order {order_id} is cancelled: {reason}.");
                 (order_id, text)
             }
         };

@@ -163,7 +163,7 @@ mod tests {
             (with(|order| order.lines[0].quantity = -1), "asks for -1 pieces of `mug-blue`"),
             (with(|order| order.currency = "XTS".into()), "does not take the currency `XTS`"),
             (
-                with(|order| order.delivery = Some(Delivery { card: String::new(), ..delivery() })),
+                with(|order| order.delivery = Some(Delivery { card: "".into(), ..delivery() })),
                 "names no card",
             ),
         ] {

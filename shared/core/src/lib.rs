@@ -7,6 +7,7 @@
 //! A function depends on the `throughline` crate, which re-exports this one.
 
 pub mod backoff;
+pub mod catalogue;
 pub mod context;
 pub mod dead_letter;
 pub mod decode;
@@ -26,6 +27,7 @@ pub mod projection;
 pub mod relay;
 pub mod replay;
 pub mod saga;
+pub mod sensitive;
 pub mod sqs_batch;
 
 mod scanner;
@@ -43,6 +45,7 @@ pub use process::{Record, Verdict, process};
 pub use projection::{Projection, Projector, projection};
 pub use replay::{Reprocess, Reprocessable};
 pub use saga::{CallbackId, Outcome, Saga, SagaInput, StepContext, Unwound};
+pub use sensitive::Sensitive;
 
 /// What a function's file usually needs, in one `use`.
 ///
@@ -53,8 +56,8 @@ pub mod prelude {
     pub use crate::{
         CallbackId, Command, Context, Destination, Effects, Entity, EntityTable, Envelope, Event, Failure,
         Handler, Message, Never, OptionExt as _, Outcome, Projector, Raw, Reprocess, ResultExt as _, Saga,
-        SagaInput, StepContext, Timestamp, Unwound, Versioned, commands, events, handler_fn, leased,
-        projection, raw,
+        SagaInput, Sensitive, StepContext, Timestamp, Unwound, Versioned, commands, events, handler_fn,
+        leased, projection, raw,
     };
 }
 

@@ -438,6 +438,15 @@ macro_rules! __catalogue {
             }
         )+
 
+        impl<V> $crate::catalogue::Family<V> for $family
+        where
+            $(V: $crate::catalogue::Visit<$payload>),+
+        {
+            fn each(visitor: &mut V) {
+                $($crate::catalogue::Visit::<$payload>::visit(visitor, stringify!($subject));)+
+            }
+        }
+
         impl $crate::Message for $family {
             const CATALOGUE: &'static [$crate::MessageType] =
                 &[$(<$payload as $crate::Message>::CATALOGUE[0]),+];

@@ -1,8 +1,9 @@
 //! Approving of expensive orders: asked by an event, answered by a command.
 
 use crate::Money;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use throughline_core::{CallbackId, commands, events};
+use throughline_core::{CallbackId, Sensitive, commands, events};
 
 events! {
     /// What is asked of whoever may approve of orders.
@@ -19,12 +20,12 @@ commands! {
 }
 
 /// An order waits for somebody to approve of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalRequested {
     /// Which order.
     pub order_id: String,
     /// Who ordered.
-    pub customer: String,
+    pub customer: Sensitive<String>,
     /// What it costs.
     pub total: Money,
     /// Where the answer is awaited.
@@ -32,7 +33,7 @@ pub struct ApprovalRequested {
 }
 
 /// Approves of an order, or does not.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DecideOrder {
     /// Which order.
     pub order_id: String,

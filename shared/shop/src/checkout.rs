@@ -12,7 +12,7 @@ use crate::{Delivery, Money, Order, OrderLine};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use steps::{ask_for_approval, cancel, cancel_shipment, charge, confirm, refund, release, reserve, ship};
-use throughline_core::{Saga, SagaInput, saga::Retry};
+use throughline_core::{Saga, SagaInput, Sensitive, saga::Retry};
 
 /// Reserve stock, charge the card, have somebody approve of it if it is expensive, ship, confirm. If one of
 /// these fails for good, what was done before it is undone, and the order is cancelled.
@@ -45,15 +45,15 @@ pub struct Checkout {
     /// Which order.
     pub order_id: String,
     /// Who ordered.
-    pub customer: String,
+    pub customer: Sensitive<String>,
     /// What was ordered.
     pub lines: Vec<OrderLine>,
     /// What it costs.
     pub total: Money,
     /// The payment provider's token for the card that pays for it.
-    pub card: String,
+    pub card: Sensitive<String>,
     /// Where to bring it.
-    pub address: String,
+    pub address: Sensitive<String>,
     /// Whether somebody has to approve of it: see [`HIGH_VALUE_CENTS`].
     pub needs_approval: bool,
 }
@@ -106,7 +106,10 @@ mod tests {
     fn only_an_order_that_is_delivered_is_checked_out() {
         assert_eq!(Checkout::of(&order(2500, None)), None);
         let checkout = Checkout::of(&order(2500, Some(delivery()))).unwrap();
-        assert_eq!((&*checkout.card, &*checkout.address), ("card-1", "12 Analytical Row"));
+        assert_eq!(
+            (&**checkout.card.expose(), &**checkout.address.expose()),
+            ("card-1", "12 Analytical Row")
+        );
         assert_eq!(checkout.subject().as_deref(), Some("o-1"));
     }
 

@@ -1,10 +1,11 @@
 //! Money: whole cents of a currency the shop takes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// A currency the shop takes; each has cents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Currency {
     /// Swiss franc.
@@ -58,7 +59,8 @@ impl fmt::Display for Currency {
 /// use throughline_shop::{Currency, Money};
 /// assert_eq!(Money { cents: 3905, currency: Currency::Eur }.to_string(), "39.05 EUR");
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "An amount of money.")] // without the example
 pub struct Money {
     /// How many cents.
     pub cents: u64,

@@ -1,9 +1,10 @@
 //! Orders, and what happens to them once they are placed.
 
 use crate::{BadPayment, Money, Shortage, StockEvent};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use throughline_core::{Entity, events};
+use throughline_core::{Entity, Sensitive, events};
 
 events! {
     /// Everything that happens to an order.
@@ -16,16 +17,16 @@ events! {
 }
 
 /// What it takes to bring an order to its customer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Delivery {
     /// The payment provider's token for the card. Never a card's number: events are kept for ever.
-    pub card: String,
+    pub card: Sensitive<String>,
     /// Where to bring it.
-    pub address: String,
+    pub address: Sensitive<String>,
 }
 
 /// A line that has been checked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderLine {
     /// Which article; no two lines of an order have the same.
     pub sku: String,
@@ -36,12 +37,12 @@ pub struct OrderLine {
 }
 
 /// An order was accepted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderPlaced {
     /// Which order.
     pub order_id: String,
     /// Who ordered.
-    pub customer: String,
+    pub customer: Sensitive<String>,
     /// What was ordered; at least one line.
     pub lines: Vec<OrderLine>,
     /// What it costs.
@@ -52,36 +53,36 @@ pub struct OrderPlaced {
 }
 
 /// An order can be had: its stock is reserved for who picks it up, or it is paid for and on its way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderConfirmed {
     /// Which order.
     pub order_id: String,
     /// Who ordered.
-    pub customer: String,
+    pub customer: Sensitive<String>,
     /// What it costs.
     pub total: Money,
 }
 
 /// An order that is picked up was paid for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderPaid {
     /// Which order.
     pub order_id: String,
 }
 
 /// The customer will not get the order.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderCancelled {
     /// Which order.
     pub order_id: String,
     /// Who ordered.
-    pub customer: String,
+    pub customer: Sensitive<String>,
     /// Why.
     pub reason: CancelReason,
 }
 
 /// Why an order was cancelled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum CancelReason {
     /// There was too little of something.
@@ -141,7 +142,7 @@ pub struct Order {
     /// Its id.
     pub id: String,
     /// Who ordered.
-    pub customer: String,
+    pub customer: Sensitive<String>,
     /// What was ordered.
     pub lines: Vec<OrderLine>,
     /// What it costs.

@@ -1,5 +1,6 @@
 //! Paying at the counter: how an order that is picked up is paid for, and what happens if it is not.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use throughline_core::commands;
@@ -16,14 +17,14 @@ commands! {
 }
 
 /// The customer has paid.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PayOrder {
     /// For which order.
     pub order_id: String,
 }
 
 /// The time to pay is over. It is scheduled when the order is placed, and taken back when it is paid.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ExpireOrder {
     /// Of which order.
     pub order_id: String,

@@ -1,8 +1,9 @@
 //! How an order is placed: what is asked for, and every rule that it may break.
 
 use crate::{Currency, Delivery, Money, Order, OrderLine, OrderPlaced, money::UnknownCurrency};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use throughline_core::{Timestamp, commands};
+use throughline_core::{Sensitive, Timestamp, commands};
 
 /// The most lines an order may have. Its stock is reserved in one transaction, which holds a hundred items:
 /// the claim, the reservation, the event and one item a line.
@@ -20,12 +21,12 @@ commands! {
 }
 
 /// Asks for an order. Nothing in it is checked yet: see [`check`](Self::check).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlaceOrder {
     /// The id the customer's side gave the order.
     pub order_id: String,
     /// Who orders.
-    pub customer: String,
+    pub customer: Sensitive<String>,
     /// The currency's ISO 4217 code.
     pub currency: String,
     /// What is ordered.
@@ -41,7 +42,7 @@ pub struct PlaceOrder {
 
 /// A line as the customer's side sent it. Its numbers are signed, so that a negative one can be read and
 /// refused with a reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestedLine {
     /// Which article.
     pub sku: String,
@@ -120,7 +121,7 @@ impl PlaceOrder {
         if self.order_id.trim().is_empty() {
             return Err(BadOrder::NoId);
         }
-        if self.customer.trim().is_empty() {
+        if self.customer.expose().trim().is_empty() {
             return Err(BadOrder::NoCustomer);
         }
         self.delivery.as_ref().map_or(Ok(()), Delivery::check)?;
@@ -174,10 +175,10 @@ impl OrderLine {
 
 impl Delivery {
     fn check(&self) -> Result<(), BadOrder> {
-        if self.card.trim().is_empty() {
+        if self.card.expose().trim().is_empty() {
             return Err(BadOrder::NoCard);
         }
-        if self.address.trim().is_empty() {
+        if self.address.expose().trim().is_empty() {
             return Err(BadOrder::NoAddress);
         }
         Ok(())
@@ -246,7 +247,7 @@ mod tests {
         let too_many = |count: usize| (0..count).map(|number| line(&number.to_string(), 1, 1)).collect();
         for (bad, why) in [
             (PlaceOrder { order_id: " ".into(), ..asked(good()) }, "no id"),
-            (PlaceOrder { customer: String::new(), ..asked(good()) }, "no customer"),
+            (PlaceOrder { customer: "".into(), ..asked(good()) }, "no customer"),
             (PlaceOrder { delivery: Some(delivery(" ", "here")), ..asked(good()) }, "names no card"),
             (PlaceOrder { delivery: Some(delivery("card-1", "")), ..asked(good()) }, "names no address"),
             (PlaceOrder { currency: "XTS".into(), ..asked(good()) }, "does not take the currency `XTS`"),

@@ -1,6 +1,7 @@
 //! Stock: how much there is of each article, and what an order takes of it.
 
 use crate::OrderLine;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use throughline_core::{Context, Entity, EntityTable, Versioned, context::LoadError, events};
@@ -16,14 +17,14 @@ events! {
 }
 
 /// Everything an order asks for is set aside for it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StockReserved {
     /// For which order.
     pub order_id: String,
 }
 
 /// There is too little of something: nothing is set aside for the order.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StockDepleted {
     /// For which order.
     pub order_id: String,
@@ -32,14 +33,14 @@ pub struct StockDepleted {
 }
 
 /// What was set aside for an order is for sale again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StockReleased {
     /// For which order it had been set aside.
     pub order_id: String,
 }
 
 /// Too little of one article.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Shortage {
     /// Which article.
     pub sku: String,

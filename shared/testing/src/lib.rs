@@ -44,9 +44,11 @@
 #![expect(clippy::missing_panics_doc, reason = "a test kit panics to fail a test")]
 #![expect(clippy::needless_pass_by_value, reason = "expectations read better without an ampersand")]
 
+pub mod catalogue;
 pub mod chaos;
 pub mod conformance;
 pub mod counting;
+mod golden;
 pub mod memory_dead_letters;
 pub mod memory_ledger;
 pub mod name_lock;
@@ -55,6 +57,7 @@ pub mod saga_golden;
 pub mod scenario;
 pub mod time;
 
+pub use catalogue::{CatalogueCheck, catalogue};
 pub use counting::CountingLedger;
 pub use memory_dead_letters::MemoryDeadLetters;
 pub use memory_ledger::MemoryLedger;

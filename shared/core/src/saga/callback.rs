@@ -163,6 +163,22 @@ impl<'de, T> Deserialize<'de> for CallbackId<T> {
     }
 }
 
+/// A text: what it is the answer to is not told on the wire.
+#[cfg(feature = "schema")]
+impl<T> schemars::JsonSchema for CallbackId<T> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "CallbackId".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string" })
+    }
+}
+
 /// Without the token.
 impl<T> fmt::Debug for Waiting<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -18,6 +18,7 @@ events! {
 
 /// An execution ended neither completed nor compensated: something may be half done, and somebody has to look.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SagaStuck {
     /// The execution's name.
     pub execution: String,

@@ -6,6 +6,7 @@
 use crate::{Money, OrderLine};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
+use throughline_core::Sensitive;
 
 /// What to charge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,7 +14,7 @@ pub struct Charge {
     /// For which order.
     pub order_id: String,
     /// The payment provider's token for the card.
-    pub card: String,
+    pub card: Sensitive<String>,
     /// How much.
     pub amount: Money,
 }
@@ -59,7 +60,7 @@ pub struct ShipmentRequest {
     /// Of which order.
     pub order_id: String,
     /// Where to.
-    pub address: String,
+    pub address: Sensitive<String>,
     /// What is in it.
     pub lines: Vec<OrderLine>,
 }
