@@ -1,6 +1,7 @@
 //! The throughline command: the local cloud, deployment, publishing and following events.
 
 mod background;
+pub mod catalogue;
 pub mod cloud_error;
 pub mod dead_letters;
 pub mod demo;
