@@ -69,6 +69,21 @@ def on_failure(properties):
     return properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
 
 
+def source_arns(statement):
+    """What a statement's Condition demands of aws:SourceArn."""
+    found = []
+    for operator in ("ArnEquals", "ArnLike", "StringEquals"):
+        for key, value in statement.get("Condition", {}).get(operator, {}).items():
+            if key.lower() == "aws:sourcearn":
+                found += listed(value)
+    return found
+
+
+def is_on(properties):
+    """Whether a mapping or a rule passes anything on."""
+    return str(properties.get("Enabled", True)).lower() == "true" and properties.get("State") != "DISABLED"
+
+
 @dataclass(frozen=True)
 class Grant:
     """One statement of a policy: `holder` is the resource that it is written in, `roles` have it."""
@@ -267,6 +282,10 @@ class Template:
         named = {task.get("Parameters", {}).get("FunctionName") for _, task in self.tasks_of(machine)}
         substituted = {self.substituted(name or "", self.substitutions_of(machine)) for name in named}
         return {self.by_arn(name, FUNCTION) for name in substituted} - {None}
+
+    def workers(self):
+        """The functions that do the tasks of state machines."""
+        return {function for machine in self.of_type(STATE_MACHINE) for function in self.workers_of(machine)}
 
     # ---- Queues -----------------------------------------------------------------------------------------------------
 

@@ -14,12 +14,10 @@ from samtranslator.public.translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
-import monitoring  # noqa: F401  its rules
-import rights
-import rules  # noqa: F401  its rules
 from facts import Facts
 from findings import RULES, findings
 from model import STATE_MACHINE, Template
+from rules import reasons
 
 
 class NoPolicies(ManagedPolicyLoader):
@@ -47,12 +45,19 @@ def transformed(source):
     return transform(template, {}, NoPolicies())
 
 
+# Who deploys with a file of parameters, by the file's name.
+DEPLOYED = {"local": "on the local cloud", "localstack": "on LocalStack"}
+
+
 def deployments(source):
     """The parameters of every place that the template is deployed to."""
-    local = json.loads((source.parent / "local.parameters.json").read_text())
     # With somebody to tell, so that alarms can be seen to tell them.
-    aws = {"AlarmTopicArn": "arn:aws:sns:us-east-1:000000000000:alarms"}
-    return {"on AWS": aws, "on the local cloud": local}
+    places = {"on AWS": {"AlarmTopicArn": "arn:aws:sns:us-east-1:000000000000:alarms"}}
+    for name, place in DEPLOYED.items():
+        parameters = source.parent / f"{name}.parameters.json"
+        if parameters.is_file():
+            places[place] = json.loads(parameters.read_text())
+    return places
 
 
 def found_in(template, places, facts):
@@ -84,7 +89,7 @@ def main():
     arguments.folder.mkdir(parents=True, exist_ok=True)
     (arguments.folder / "transformed.json").write_text(json.dumps(template, indent=1))
     if arguments.rights:
-        json.dump(list(rights.explained(Template(template, places["on AWS"], facts))), sys.stdout, indent=1)
+        json.dump(list(reasons.explained(Template(template, places["on AWS"], facts))), sys.stdout, indent=1)
         return
     found = found_in(template, places, facts)
     if arguments.json:

@@ -4,8 +4,8 @@ import dataclasses
 import unittest
 
 import facts
-import monitoring
 from mutation import Mutation, arn, reference
+from rules import monitoring
 
 
 class MonitoringMutation(Mutation):

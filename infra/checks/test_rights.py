@@ -4,9 +4,9 @@ import copy
 import dataclasses
 import unittest
 
-import rights
-from mutation import PLACES, Mutation, arn
 from model import Template
+from mutation import PLACES, Mutation, arn
+from rules import reasons
 
 
 class RightsMutation(Mutation):
@@ -68,8 +68,8 @@ class Reasons(RightsMutation):
 
     def test_the_list_holds_every_right_with_who_has_it_and_why(self):
         template = Template(self.template, PLACES["on AWS"], self.facts)
-        explained = list(rights.explained(template))
-        self.assertEqual(len(explained), len(list(rights.rights_of(template))))
+        explained = list(reasons.explained(template))
+        self.assertEqual(len(explained), len(list(reasons.rights_of(template))))
         (publish,) = [right for right in explained if right["action"] == "sns:Publish"]
         self.assertEqual(publish["function"], "notify-customer")
         self.assertEqual(publish["code"], "functions/notify-customer/src/main.rs::notify")
@@ -80,10 +80,10 @@ class CodeInRustSources(unittest.TestCase):
     SOURCE = "fn first(a: X) -> Y { if b { c() } }\nimpl Z { async fn second() where A: B { d() } fn first() { e() } }"
 
     def test_a_function_s_body_ends_where_it_ends(self):
-        self.assertEqual(list(rights.bodies_of(self.SOURCE, "second")), ["{ d() }"])
+        self.assertEqual(list(reasons.bodies_of(self.SOURCE, "second")), ["{ d() }"])
 
     def test_functions_of_one_name_are_all_looked_at(self):
-        self.assertEqual(list(rights.bodies_of(self.SOURCE, "first")), ["{ if b { c() } }", "{ e() }"])
+        self.assertEqual(list(reasons.bodies_of(self.SOURCE, "first")), ["{ if b { c() } }", "{ e() }"])
 
 
 if __name__ == "__main__":

@@ -550,6 +550,10 @@ class Lifetimes(Mutation):
         self.variables("PlaceOrderFunction")["THROUGHLINE_CLAIM_LIFETIME_DAYS"] = 48
         self.assert_reported("PlaceOrderFunction", "ConfirmOrderDeadLetterQueue 13", "49 days")
 
+    def test_an_archive_under_a_name_of_its_own_is_reported(self):
+        del self.properties("EventArchive")["ArchiveName"]
+        self.assert_reported("EventArchive", "throughline replay", "(on AWS)")
+
     def test_an_archive_without_an_end_is_reported(self):
         del self.properties("EventArchive")["RetentionDays"]
         self.assert_reported("EventArchive", "for ever")

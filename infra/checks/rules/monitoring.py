@@ -113,11 +113,11 @@ def an_alarm_tells_somebody(template):
 
 def alarms_on(template, metric, dimension, value):
     """The alarms that this very metric raises."""
-    found = {entry.watcher for entry in watched.by_alarms(template) if is_on(entry, metric, dimension, value)}
+    found = {entry.watcher for entry in watched.by_alarms(template) if is_of(entry, metric, dimension, value)}
     return [name for name in template.of_type(ALARM) if name in found]
 
 
-def is_on(entry, metric, dimension, value):
+def is_of(entry, metric, dimension, value):
     return entry.metric == metric and entry.value(dimension) == value
 
 
@@ -179,8 +179,7 @@ def a_function_that_fails_raises_an_alarm(template):
     """Its error rate, invocations that ended in an error included. A state machine sees its worker's errors itself."""
     if not template.holds_if_there(COMPUTED):
         return
-    workers = {function for machine in template.of_type(STATE_MACHINE) for function in template.workers_of(machine)}
-    for function in sorted(template.of_type(FUNCTION).keys() - workers):
+    for function in sorted(template.of_type(FUNCTION).keys() - template.workers()):
         if not alarms_on(template, "Errors", "FunctionName", reference(function)):
             yield f"{function}: nobody is told when it fails too often; add an {ALARM} on its error rate, Errors included"
 
@@ -207,7 +206,7 @@ def a_function_is_on_the_dashboard(template):
 
 
 def is_shown(template, metric, dimension, value):
-    return any(is_on(entry, metric, dimension, value) for entry in watched.by_widgets(template))
+    return any(is_of(entry, metric, dimension, value) for entry in watched.by_widgets(template))
 
 
 @rule
