@@ -2,6 +2,7 @@
 
 mod background;
 pub mod catalogue;
+pub mod check;
 pub mod cloud_error;
 pub mod dead_letters;
 pub mod demo;

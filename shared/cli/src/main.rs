@@ -8,7 +8,7 @@ use std::{
     process::ExitCode,
 };
 use throughline_cli::{
-    dead_letters, demo,
+    check, dead_letters, demo,
     deploy::Deployment,
     gateway::Gateway,
     logs,
@@ -97,6 +97,7 @@ enum Command {
         #[command(flatten)]
         target: Target,
     },
+    Check(check::Arguments),
     Logs(logs::Arguments),
     /// Sends the reference shop orders of every kind and shows what becomes of them, twice.
     Demo {
@@ -141,6 +142,7 @@ async fn run(command: Command, terminal: &Terminal) -> Result<(), Box<dyn Error>
             show(&trace::run(&target.open(terminal).await?, &correlation_id).await?)?;
         }
         Command::DeadLetters { target } => show(&dead_letters::run(&target.open(terminal).await?).await?)?,
+        Command::Check(arguments) => check::run(&arguments, terminal).await?,
         Command::Logs(arguments) => logs::run(&arguments, terminal).await?,
         Command::Demo { target, providers, events } => {
             let stack = target.open(terminal).await?;

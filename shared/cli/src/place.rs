@@ -46,19 +46,21 @@ impl Place {
         }
     }
 
-    /// AWS's command line, told where to go; a local cloud never sees real credentials. It is the one that
-    /// `scripts/setup` installed.
+    /// AWS's command line, told where to go. It is the one that `scripts/setup` installed.
     ///
     /// # Errors
     /// A sentence, if it is not installed.
     pub fn aws_command_line(&self, project: &Project) -> Result<Command, String> {
         let mut command = Command::new(project.tool("aws")?);
-        command.env("AWS_PAGER", "");
-        if let Self::Local { endpoint } = self {
-            without_real_credentials(&mut command).env("AWS_ENDPOINT_URL", endpoint);
-        } else {
-            command.env_remove("AWS_ENDPOINT_URL");
-        }
+        self.direct(command.env("AWS_PAGER", ""));
         Ok(command)
+    }
+
+    /// Tells a program that speaks to AWS where to go. A local cloud never sees real credentials.
+    pub fn direct<'a>(&self, program: &'a mut Command) -> &'a mut Command {
+        match self {
+            Self::Local { endpoint } => without_real_credentials(program).env("AWS_ENDPOINT_URL", endpoint),
+            Self::Aws => program.env_remove("AWS_ENDPOINT_URL"),
+        }
     }
 }

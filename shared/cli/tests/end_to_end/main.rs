@@ -4,6 +4,7 @@
 
 mod aws;
 mod callbacks;
+mod check;
 mod checkouts;
 mod cloud;
 mod deaths;
