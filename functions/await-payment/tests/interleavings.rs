@@ -12,6 +12,7 @@ use std::{
 };
 use throughline::{
     Version,
+    observer::Unobserved,
     ports::Ports,
     prelude::*,
     process::{Record, Settings, Verdict, process},
@@ -84,6 +85,7 @@ impl World {
             dead_letters: &self.dead_letters,
             time: &self.time,
             random: &self.random,
+            observer: &Unobserved,
         };
         process(handler, ports, &Settings::new("shop"), None, &[record]).await.remove(0)
     }

@@ -12,6 +12,7 @@ use std::{
 use throughline::{
     Version, leased,
     ledger::Ledger,
+    observer::Unobserved,
     ports::Ports,
     prelude::*,
     process::{Settings, Verdict},
@@ -67,8 +68,13 @@ impl Shop {
         // A notification is sent at least once: exactly once only as long as the ledger answers.
         let ledger: &dyn Ledger =
             if handler.holds_claim_while_running() { self.ledger.inner() } else { &self.ledger };
-        let ports =
-            Ports { ledger, dead_letters: &self.dead_letters, time: &self.time, random: &self.random };
+        let ports = Ports {
+            ledger,
+            dead_letters: &self.dead_letters,
+            time: &self.time,
+            random: &self.random,
+            observer: &Unobserved,
+        };
         self.source.deliver(&handler, ports, &Settings::new("shop"), bodies).await
     }
 

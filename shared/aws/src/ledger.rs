@@ -114,6 +114,10 @@ impl Ledger for DynamoLedger {
     }
 
     fn commit<'a>(&'a self, commits: &'a [Commit]) -> BoxFuture<'a, Vec<CommitOutcome>> {
+        Box::pin(async { self.commit_all(commits).await.0 })
+    }
+
+    fn commit_counted<'a>(&'a self, commits: &'a [Commit]) -> BoxFuture<'a, (Vec<CommitOutcome>, usize)> {
         Box::pin(self.commit_all(commits))
     }
 

@@ -4,6 +4,7 @@ use crate::{
     Attributes, Entity, Timestamp, Versioned,
     entity::{EntityKey, Version},
     identity::ClaimKey,
+    json_error::without_values,
     ledger::{LedgerError, Read, Stored},
     process::{LaneId, Requests, Staged},
 };
@@ -43,12 +44,12 @@ pub enum LoadError {
         key: EntityKey,
     },
     /// What is stored does not have the shape of the Rust type.
-    #[error("{key} is stored in another shape than the code reads: {source}")]
+    #[error("{key} is stored in another shape than the code reads: {}", without_values(.error))]
     Malformed {
         /// Which entity.
         key: EntityKey,
         /// What the JSON reader said.
-        source: serde_json::Error,
+        error: serde_json::Error,
     },
 }
 
@@ -63,7 +64,7 @@ impl Context<'_> {
     pub async fn load<T: Entity>(&self, id: &str) -> Result<Option<Versioned<T>>, LoadError> {
         let key = EntityKey::of::<T>(id);
         let stored = self.fetch_unchanging(&key).await?;
-        stored.map(Stored::read).transpose().map_err(|source| LoadError::Malformed { key, source })
+        stored.map(Stored::read).transpose().map_err(|error| LoadError::Malformed { key, error })
     }
 
     /// Loads an entity whose later changes do not matter to the decision.
@@ -73,7 +74,7 @@ impl Context<'_> {
     pub async fn peek<T: Entity>(&self, id: &str) -> Result<Option<Versioned<T>>, LoadError> {
         let key = EntityKey::of::<T>(id);
         let stored = self.fetch(&key).await?;
-        stored.map(Stored::read).transpose().map_err(|source| LoadError::Malformed { key, source })
+        stored.map(Stored::read).transpose().map_err(|error| LoadError::Malformed { key, error })
     }
 
     /// The time of this attempt.

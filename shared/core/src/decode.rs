@@ -10,6 +10,7 @@ mod one_pass;
 use crate::{
     Envelope, Message,
     envelope::{Attributes, EncodedEnvelope},
+    json_error::without_known_values,
     message::{DataError, WireForm},
 };
 use serde::Deserialize;
@@ -29,8 +30,8 @@ pub enum DecodeError {
     )]
     UnknownForm,
     /// It says it is a CloudEvent and breaks the standard's rules.
-    #[error("not a valid CloudEvent: {0}")]
-    NotCloudEvent(#[source] serde_json::Error),
+    #[error("not a valid CloudEvent: {}", without_known_values(.0))]
+    NotCloudEvent(serde_json::Error),
     /// The envelope is right and the data is not.
     #[error(transparent)]
     Data(#[from] DataError),

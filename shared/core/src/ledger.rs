@@ -290,6 +290,11 @@ pub trait Ledger: Send + Sync {
     /// two which save the same entity at the same version one is a [`CommitOutcome::Conflict`].
     fn commit<'a>(&'a self, commits: &'a [Commit]) -> BoxFuture<'a, Vec<CommitOutcome>>;
 
+    /// [`commit`](Self::commit), and how many requests that took: one, where the ledger does not count them.
+    fn commit_counted<'a>(&'a self, commits: &'a [Commit]) -> BoxFuture<'a, (Vec<CommitOutcome>, usize)> {
+        Box::pin(async move { (self.commit(commits).await, 1) })
+    }
+
     /// Gives claims back that are still held by their owners, so that the next delivery can run at once.
     /// A claim that somebody else holds by now, or that is finished, is left alone.
     fn release<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Result<(), LedgerError>>;

@@ -1,7 +1,7 @@
 //! Messages: events (facts, past tense) and commands (requests to one receiver), and the catalogues
 //! that name them on the wire.
 
-use crate::Attributes;
+use crate::{Attributes, json_error::without_values};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use std::fmt::Debug;
@@ -60,12 +60,12 @@ pub enum DataError {
         known: u16,
     },
     /// The data does not have the shape that its type and version promise.
-    #[error("the data of `{name}` is malformed: {source}")]
+    #[error("the data of `{name}` is malformed: {}", without_values(.error))]
     Malformed {
         /// The message's type.
         name: String,
         /// What the JSON reader said, with line and column within `data`.
-        source: serde_json::Error,
+        error: serde_json::Error,
     },
 }
 
@@ -289,7 +289,7 @@ pub fn encode_data<T: Serialize>(data: &T) -> Result<Box<RawValue>, serde_json::
 
 #[doc(hidden)]
 pub fn decode_data<T: DeserializeOwned>(name: &str, data: &RawValue) -> Result<T, DataError> {
-    serde_json::from_str(data.get()).map_err(|source| DataError::Malformed { name: name.into(), source })
+    serde_json::from_str(data.get()).map_err(|error| DataError::Malformed { name: name.into(), error })
 }
 
 #[doc(hidden)]

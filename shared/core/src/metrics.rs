@@ -46,14 +46,16 @@ impl Unit {
 
 /// Who emits a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
 pub enum Emitter {
     /// A function around a handler.
-    Handler,
+    #[serde(rename = "handler")]
+    HandlerFunction,
     /// The relay.
+    #[serde(rename = "relay")]
     Relay,
     /// A saga's worker.
-    Saga,
+    #[serde(rename = "saga")]
+    SagaWorker,
 }
 
 /// One metric.
@@ -77,7 +79,7 @@ const BY_EVENT_TYPE: &[&[&str]] = &[&[HANDLER], &[HANDLER, EVENT_TYPE]];
 const BY_STEP: &[&[&str]] = &[&[HANDLER], &[HANDLER, STEP]];
 
 const fn of_records(name: &'static str, unit: Unit, meaning: &'static str) -> Metric {
-    Metric { name, unit, dimensions: BY_EVENT_TYPE, emitted_by: &[Emitter::Handler], meaning }
+    Metric { name, unit, dimensions: BY_EVENT_TYPE, emitted_by: &[Emitter::HandlerFunction], meaning }
 }
 
 const fn of_entries(name: &'static str, unit: Unit, meaning: &'static str) -> Metric {
@@ -85,7 +87,7 @@ const fn of_entries(name: &'static str, unit: Unit, meaning: &'static str) -> Me
 }
 
 const fn of_steps(name: &'static str, unit: Unit, meaning: &'static str) -> Metric {
-    Metric { name, unit, dimensions: BY_STEP, emitted_by: &[Emitter::Saga], meaning }
+    Metric { name, unit, dimensions: BY_STEP, emitted_by: &[Emitter::SagaWorker], meaning }
 }
 
 /// Records whose effects happened.
@@ -116,7 +118,7 @@ pub const BATCH_SIZE: Metric = Metric {
     name: "BatchSize",
     unit: Unit::Count,
     dimensions: BY_HANDLER,
-    emitted_by: &[Emitter::Handler, Emitter::Relay],
+    emitted_by: &[Emitter::HandlerFunction, Emitter::Relay],
     meaning: "how many records the invocation was given",
 };
 /// How many requests an invocation's commits took.
@@ -124,7 +126,7 @@ pub const COMMIT_REQUESTS: Metric = Metric {
     name: "CommitRequests",
     unit: Unit::Count,
     dimensions: BY_HANDLER,
-    emitted_by: &[Emitter::Handler, Emitter::Saga],
+    emitted_by: &[Emitter::HandlerFunction, Emitter::SagaWorker],
     meaning: "how many requests the ledger's commits took, repetitions and looks at claims included",
 };
 /// Whether an invocation was its process's first.
@@ -132,7 +134,7 @@ pub const COLD_START: Metric = Metric {
     name: "ColdStart",
     unit: Unit::Count,
     dimensions: BY_HANDLER,
-    emitted_by: &[Emitter::Handler, Emitter::Relay, Emitter::Saga],
+    emitted_by: &[Emitter::HandlerFunction, Emitter::Relay, Emitter::SagaWorker],
     meaning: "1 if the invocation was the first of its process, 0 if not",
 };
 
@@ -167,8 +169,11 @@ pub const STEPS_DONE: Metric =
 /// Steps that were undone.
 pub const STEPS_UNDONE: Metric = of_steps("StepsUndone", Unit::Count, "steps that were undone");
 /// Steps that were refused.
-pub const STEPS_REJECTED: Metric =
-    of_steps("StepsRejected", Unit::Count, "steps that were refused, or came after the saga's deadline");
+pub const STEPS_REJECTED: Metric = of_steps(
+    "StepsRejected",
+    Unit::Count,
+    "steps that were refused for good, or came too late: the saga is undone",
+);
 /// Tasks that Step Functions tries again.
 pub const STEPS_RETRIED: Metric = of_steps(
     "StepsRetried",
@@ -186,7 +191,7 @@ pub const SAGAS_COMPENSATED: Metric = Metric {
     name: "SagasCompensated",
     unit: Unit::Count,
     dimensions: BY_HANDLER,
-    emitted_by: &[Emitter::Saga],
+    emitted_by: &[Emitter::SagaWorker],
     meaning: "sagas that ended compensated, of those that have an ending for it (`when_compensated`)",
 };
 

@@ -1,6 +1,6 @@
-//! What the main path needs from outside: a ledger, a dead-letter queue, time and chance.
+//! What the main path needs from outside: a ledger, a dead-letter queue, time and chance; and who watches.
 
-use crate::{Timestamp, dead_letter::DeadLetters, ledger::Ledger};
+use crate::{Timestamp, dead_letter::DeadLetters, ledger::Ledger, observer::Observer};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub struct Ports<'a> {
     pub time: &'a dyn Time,
     /// Chance.
     pub random: &'a dyn Random,
+    /// Who is told what happens; [`Unobserved`](crate::observer::Unobserved) if nobody is.
+    pub observer: &'a dyn Observer,
 }
 
 impl std::fmt::Debug for Ports<'_> {

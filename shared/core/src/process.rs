@@ -10,6 +10,7 @@ mod fold;
 mod group;
 mod intake;
 mod requests;
+mod stopwatch;
 mod twin;
 mod verdict;
 
@@ -26,6 +27,8 @@ use crate::{
     failure::FailureKind,
     identity::{ClaimKey, OwnerToken, PayloadHash},
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, LedgerError, Obstacle},
+    metrics,
+    observer::SettledRecord,
     ports::Ports,
     replay::ReplayPolicy,
 };
@@ -43,6 +46,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use stopwatch::Stopwatch;
 use tracing::{Instrument, Span, field::Empty, info, info_span, warn};
 use twin::{Twin, TwinAnswer};
 
@@ -127,8 +131,17 @@ pub async fn process<H: Handler>(
     let path = MainPath { handler, ports, requests, settings, deadline };
     let mut intake = Intake::new(&path, records);
     driver::drive(&path, &mut intake).await;
-    let unanswered = || Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline };
-    intake.verdicts().into_iter().map(|verdict| verdict.unwrap_or_else(unanswered)).collect()
+    let verdicts = intake.verdicts().into_iter();
+    verdicts.map(|verdict| verdict.unwrap_or_else(|| unanswered(ports))).collect()
+}
+
+/// The verdict of a record that no lane answered for.
+fn unanswered(ports: Ports<'_>) -> Verdict {
+    let verdict = Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline };
+    let nothing_known =
+        SettledRecord { event_type: metrics::OTHER, verdict: &verdict, handler_ran: None, age: None };
+    ports.observer.settled(nothing_known);
+    verdict
 }
 
 struct MainPath<'a, H> {
@@ -148,6 +161,16 @@ struct Prepared<'r, M> {
     opened: Result<Opened<M>, Failure>,
 }
 
+impl<M: Message> Prepared<'_, M> {
+    /// The type of its message, as metrics know it.
+    fn event_type(&self) -> &'static str {
+        let known = M::CATALOGUE.iter().map(|known| known.name);
+        self.attributes
+            .as_ref()
+            .map_or(metrics::OTHER, |attributes| metrics::bounded(&attributes.message_type, known))
+    }
+}
+
 struct Opened<M> {
     attributes: Arc<Attributes>,
     data: M,
@@ -155,6 +178,7 @@ struct Opened<M> {
     hash: PayloadHash,
     /// The handler looks at it again because of a replay.
     is_reprocessed: bool,
+    handler_ran: Stopwatch,
 }
 
 /// What happened to a record, before it is decided what to tell the source.
@@ -209,7 +233,7 @@ impl<H: Handler> MainPath<'_, H> {
         let replay = attributes.replay_name.as_deref().filter(|_| self.is_reprocessing());
         let key = replay.map_or_else(|| key.clone(), |name| key.under_replay(self.handler.name(), name));
         let is_reprocessed = replay.is_some();
-        Ok(Opened { attributes, data, key, hash, is_reprocessed })
+        Ok(Opened { attributes, data, key, hash, is_reprocessed, handler_ran: Stopwatch::default() })
     }
 
     fn is_reprocessing(&self) -> bool {
@@ -232,7 +256,7 @@ impl<H: Handler> MainPath<'_, H> {
         Finished { verdicts: vec![(position, verdict)], twin }
     }
 
-    /// Settles a record, and says so in the log.
+    /// Settles a record, and says so.
     async fn answer(
         &self,
         lane: LaneId,
@@ -241,8 +265,20 @@ impl<H: Handler> MainPath<'_, H> {
     ) -> Verdict {
         let span = self.span(prepared);
         let verdict = self.settle_in_time(lane, prepared, twin).instrument(span.clone()).await;
-        span.in_scope(|| verdict::log(&verdict));
+        self.conclude(&span, prepared, &verdict);
         verdict
+    }
+
+    /// Says what became of a record: in the log, and to the observer.
+    fn conclude(&self, span: &Span, prepared: &Prepared<'_, H::Message>, verdict: &Verdict) {
+        span.in_scope(|| verdict::log(verdict));
+        let happened = prepared.attributes.as_ref().and_then(|attributes| attributes.time);
+        self.ports.observer.settled(SettledRecord {
+            event_type: prepared.event_type(),
+            verdict,
+            handler_ran: prepared.opened.as_ref().ok().and_then(|opened| opened.handler_ran.elapsed()),
+            age: happened.map(|happened| between(happened, self.ports.time.now())),
+        });
     }
 
     fn span(&self, prepared: &Prepared<'_, H::Message>) -> Span {
@@ -454,7 +490,10 @@ impl<H: Handler> MainPath<'_, H> {
         };
         let envelope = Envelope { attributes: (*opened.attributes).clone(), data: opened.data.clone() };
         let deciding = async {
-            let effects = self.handler.handle(envelope, &context).await?;
+            let running = opened.handler_ran.start(self.ports.time);
+            let effects = self.handler.handle(envelope, &context).await;
+            drop(running);
+            let effects = effects?;
             let reads = mem::take(&mut *context.reads.lock().unwrap_or_else(PoisonError::into_inner));
             effects::seal(effects, claim.clone(), reads, &self.settings.source, claim.now)
                 .map_err(Failure::reject)
@@ -538,7 +577,7 @@ impl<H: Handler> MainPath<'_, H> {
     }
 }
 
-fn between(now: Timestamp, then: Timestamp) -> Duration {
+pub(crate) fn between(now: Timestamp, then: Timestamp) -> Duration {
     Duration::try_from(then.duration_since(now)).unwrap_or(Duration::ZERO)
 }
 

@@ -8,13 +8,16 @@ use crate::{
     BoxError,
     dead_letter::{DeadLetter, DeadLetters},
     ledger::Outgoing,
+    metrics,
+    observer::{EntryFate, Observer, RelayedEntry},
     ports::Time,
+    process::between,
 };
 use futures_util::future::BoxFuture;
 use tracing::{Instrument as _, error, info, info_span, warn};
 
 /// What the relay is called in logs and dead letters.
-const NAME: &str = "relay";
+const NAME: &str = metrics::RELAY;
 
 /// The most entries one `PutEvents` and one `SendMessageBatch` may hold.
 pub const MOST_ENTRIES: usize = 10;
@@ -63,6 +66,8 @@ pub struct RelayPorts<'a> {
     pub dead_letters: &'a dyn DeadLetters,
     /// Time.
     pub time: &'a dyn Time,
+    /// Who is told what happens; [`Unobserved`](crate::observer::Unobserved) if nobody is.
+    pub observer: &'a dyn Observer,
 }
 
 impl std::fmt::Debug for RelayPorts<'_> {
@@ -93,7 +98,11 @@ pub async fn relay(entries: &[LogEntry], ports: RelayPorts<'_>) -> Option<usize>
                 }
                 Err(why) => Delivery::Refused { error_type: "MalformedLogEntry".into(), reason: why.clone() },
             };
-            if !settle(entry, delivery, ports).await {
+            let fate = settle(entry, delivery, ports).await;
+            let decided = entry.message.as_ref().ok().and_then(|message| message.envelope.attributes.time);
+            let age = decided.map(|decided| between(decided, ports.time.now()));
+            ports.observer.relayed(RelayedEntry { fate, age });
+            if fate == EntryFate::NotPublished {
                 retry_from.get_or_insert(first + offset);
             }
         }
@@ -105,8 +114,8 @@ pub async fn relay(entries: &[LogEntry], ports: RelayPorts<'_>) -> Option<usize>
     None
 }
 
-/// Whether the entry is dealt with.
-async fn settle(entry: &LogEntry, delivery: Delivery, ports: RelayPorts<'_>) -> bool {
+/// Says what became of an entry, and dead-letters it if it was refused.
+async fn settle(entry: &LogEntry, delivery: Delivery, ports: RelayPorts<'_>) -> EntryFate {
     let attributes = entry.message.as_ref().ok().map(|message| &message.envelope.attributes);
     // A stream does not say how often it delivered a record, so there is no attempt to name.
     let span = info_span!(
@@ -121,23 +130,25 @@ async fn settle(entry: &LogEntry, delivery: Delivery, ports: RelayPorts<'_>) -> 
         match delivery {
             Delivery::Accepted => {
                 info!("published");
-                true
+                EntryFate::Published
             }
             Delivery::TooLate(reason) => {
                 warn!(reason, "nobody waits for it any more: it was answered before, or given up");
-                true
+                EntryFate::Published
             }
             Delivery::Retry(reason) => {
                 warn!(reason, "not published yet");
-                false
+                EntryFate::NotPublished
             }
             Delivery::Refused { error_type, reason } => {
                 error!(error_type, reason, "refused for good");
-                let kept = dead_letter(entry, error_type, reason, ports).await;
-                if let Err(error) = &kept {
-                    error!(%error, "the dead-letter queue did not take it");
+                match dead_letter(entry, error_type, reason, ports).await {
+                    Ok(()) => EntryFate::DeadLettered,
+                    Err(error) => {
+                        error!(%error, "the dead-letter queue did not take it");
+                        EntryFate::NotPublished
+                    }
                 }
-                kept.is_ok()
             }
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use throughline_core::{
     Attributes, Destination, Envelope,
     ledger::Outgoing,
+    observer::Unobserved,
     relay::{Delivery, LogEntry, Publisher, RelayPorts, relay},
 };
 use throughline_testing::{MemoryDeadLetters, TestTime};
@@ -49,7 +50,8 @@ fn entries() -> Vec<LogEntry> {
 async fn relayed(answers: Vec<Delivery>) -> (Option<usize>, MemoryDeadLetters) {
     let (publisher, dead_letters) = (Scripted::new(answers), MemoryDeadLetters::default());
     let time = TestTime::start();
-    let ports = RelayPorts { publisher: &publisher, dead_letters: &dead_letters, time: &time };
+    let ports =
+        RelayPorts { publisher: &publisher, dead_letters: &dead_letters, time: &time, observer: &Unobserved };
     (relay(&entries(), ports).await, dead_letters)
 }
 

@@ -15,6 +15,7 @@ use throughline_aws::{
 use throughline_core::{
     BoxError,
     dead_letter::{DeadLetter, DeadLetters},
+    observer::Observer,
     ports::Ports,
     relay::RelayPorts,
 };
@@ -47,9 +48,9 @@ impl Backend {
         }
     }
 
-    pub(crate) async fn ports(&self) -> Ports<'_> {
+    pub(crate) async fn ports<'a>(&'a self, observer: &'a dyn Observer) -> Ports<'a> {
         let ledger = self.ledger.get().await;
-        Ports { ledger, dead_letters: &self.dead_letters, time: &System, random: &System }
+        Ports { ledger, dead_letters: &self.dead_letters, time: &System, random: &System, observer }
     }
 
     /// Sets how long SQS waits before it delivers messages again.
@@ -127,9 +128,9 @@ impl Relay {
         }
     }
 
-    pub(crate) async fn ports(&self) -> RelayPorts<'_> {
+    pub(crate) async fn ports<'a>(&'a self, observer: &'a dyn Observer) -> RelayPorts<'a> {
         let publisher = self.publisher.get_or_init(|| self.build()).await;
-        RelayPorts { publisher, dead_letters: &self.dead_letters, time: &System }
+        RelayPorts { publisher, dead_letters: &self.dead_letters, time: &System, observer }
     }
 
     async fn build(&self) -> AwsPublisher {

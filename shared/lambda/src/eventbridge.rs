@@ -1,6 +1,10 @@
 //! The EventBridge trigger: a rule that invokes the function directly.
 
-use crate::{Environment, Invocation, Trigger, Unanswered, backend::Backend};
+use crate::{
+    Environment, Invocation, Trigger, Unanswered,
+    backend::Backend,
+    metrics::{HandlerFigures, Metrics},
+};
 use serde::Deserialize;
 use serde_json::Value;
 use throughline_core::{
@@ -31,6 +35,7 @@ pub struct ReadyEventBridge<H> {
     handler: H,
     settings: process::Settings,
     backend: Backend,
+    metrics: Metrics,
 }
 
 impl<H: Handler> Trigger for EventBridge<H> {
@@ -41,13 +46,16 @@ impl<H: Handler> Trigger for EventBridge<H> {
             handler: self.handler,
             settings: environment.process_settings(),
             backend: Backend::configure(environment, H::TABLES),
+            metrics: Metrics::configure(environment),
         }
     }
 
     async fn respond(ready: &ReadyEventBridge<H>, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
-        answer(&ready.handler, ready.backend.ports().await, &ready.settings, invocation)
-            .await
-            .map(|()| Value::Null)
+        let (is_cold, figures) = (ready.metrics.is_cold(), HandlerFigures::default());
+        let ports = ready.backend.ports(ready.metrics.observer(&figures)).await;
+        let answer = answer(&ready.handler, ports, &ready.settings, invocation).await;
+        ready.metrics.write(invocation, is_cold, |lines| figures.push(lines, ready.handler.name(), 1));
+        answer.map(|()| Value::Null)
     }
 }
 

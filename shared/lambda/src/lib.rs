@@ -22,12 +22,14 @@
 pub mod environment;
 pub mod eventbridge;
 pub mod logs;
+pub mod metrics;
 pub mod outbox;
 pub mod run;
 pub mod saga_worker;
 pub mod sqs;
 
 mod backend;
+mod emf;
 mod system;
 
 pub use backend::clients;

@@ -4,12 +4,14 @@
 use crate::{
     Environment, Invocation, Trigger, Unanswered,
     backend::{Destinations, Relay},
+    metrics::{Metrics, RelayFigures},
 };
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use throughline_aws::ledger::{layout, outgoing_from_stream_image};
 use throughline_core::{
     Command, SagaInput,
+    json_error::without_known_values,
     relay::{LogEntry, RelayPorts, relay},
 };
 
@@ -102,6 +104,7 @@ pub enum StreamFailures {
 pub struct ReadyOutbox {
     relay: Relay,
     failures: StreamFailures,
+    metrics: Metrics,
 }
 
 impl Trigger for Outbox {
@@ -117,11 +120,20 @@ impl Trigger for Outbox {
                 StreamFailures::Report
             }
         };
-        ReadyOutbox { relay: Relay::configure(environment, &self.destinations), failures }
+        ReadyOutbox {
+            relay: Relay::configure(environment, &self.destinations),
+            failures,
+            metrics: Metrics::configure(environment),
+        }
     }
 
     async fn respond(ready: &ReadyOutbox, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
-        answer(ready.relay.ports().await, ready.failures, invocation.payload).await
+        let (is_cold, figures) = (ready.metrics.is_cold(), RelayFigures::default());
+        let ports = ready.relay.ports(ready.metrics.observer(&figures)).await;
+        let entries = read(invocation.payload)?;
+        let answer = answer(ports, ready.failures, &entries).await;
+        ready.metrics.write(invocation, is_cold, |lines| figures.push(lines, entries.len()));
+        answer
     }
 }
 
@@ -147,24 +159,30 @@ struct Change {
     new_image: Option<Value>,
 }
 
-/// Publishes a batch of the stream.
+/// Reads a batch of the stream: what of it is entries of the log.
 ///
 /// # Errors
-/// If the payload is no DynamoDB stream event, or if part of it must be delivered again and `failures` says
-/// to fail the invocation then.
-pub async fn answer(
-    ports: RelayPorts<'_>,
-    failures: StreamFailures,
-    payload: &str,
-) -> Result<Value, Unanswered> {
+/// If the payload is no DynamoDB stream event, or carries no new images.
+pub fn read(payload: &str) -> Result<Vec<LogEntry>, Unanswered> {
     let stream: Stream<'_> = serde_json::from_str(payload).map_err(|error| {
+        let error = without_known_values(&error);
         let message =
             format!("the relay is fed by a DynamoDB stream, but the payload is no such event: {error}");
         Unanswered::new("NotAStreamEvent", message)
     })?;
-    let entries = stream.records.into_iter().filter_map(|record| entry(record).transpose());
-    let entries: Vec<LogEntry> = entries.collect::<Result<_, _>>()?;
-    let Some(first_failed) = relay(&entries, ports).await else {
+    stream.records.into_iter().filter_map(|record| entry(record).transpose()).collect()
+}
+
+/// Publishes a batch of the stream.
+///
+/// # Errors
+/// If part of it must be delivered again and `failures` says to fail the invocation then.
+pub async fn answer(
+    ports: RelayPorts<'_>,
+    failures: StreamFailures,
+    entries: &[LogEntry],
+) -> Result<Value, Unanswered> {
+    let Some(first_failed) = relay(entries, ports).await else {
         return Ok(json!({ "batchItemFailures": [] }));
     };
     let sequence_number = &entries[first_failed].sequence_number;
@@ -190,7 +208,7 @@ fn entry(record: &RawValue) -> Result<Option<LogEntry>, Unanswered> {
         Ok(StreamRecord { event_name, dynamodb }) if event_name == "INSERT" => dynamodb,
         Ok(_) => return Ok(None),
         Err(error) => {
-            let message = Err(format!("the stream record cannot be read: {error}"));
+            let message = Err(format!("the stream record cannot be read: {}", without_known_values(&error)));
             return Ok(Some(LogEntry { sequence_number: sequence_number(&raw), message, raw }));
         }
     };

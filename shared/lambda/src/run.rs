@@ -123,6 +123,8 @@ impl std::error::Error for Error {}
 /// | `THROUGHLINE_CLAIM_LIFETIME_DAYS` | how long finished work is remembered (default 60) |
 /// | `THROUGHLINE_CONCURRENCY` | how many records run at a time (default 10) |
 /// | `THROUGHLINE_LOG` | what is logged, such as `debug` or `info,throughline_core=debug` (default `info`) |
+/// | `THROUGHLINE_METRICS` | `on` (default) or `off`: whether figures are written to the log, for CloudWatch to make [metrics](crate::metrics) of |
+/// | `THROUGHLINE_METRICS_NAMESPACE` | the namespace of these metrics (default `Throughline`): two stacks of one account are told apart by it |
 ///
 /// # Errors
 /// [`Error::Settings`] names every setting that is missing or malformed.

@@ -1,12 +1,18 @@
 //! The worker of a saga: what Step Functions invokes for every step.
 
-use crate::{Environment, Invocation, Trigger, Unanswered, backend::LazyLedger, system::System};
+use crate::{
+    Environment, Invocation, Trigger, Unanswered,
+    backend::LazyLedger,
+    metrics::{Metrics, SagaFigures, bounded},
+    system::System,
+};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use std::fmt;
+use std::{fmt, time::Instant};
 use throughline_core::{
-    BoxError,
+    BoxError, Timestamp,
     dead_letter::{DeadLetter, DeadLetters},
+    json_error::without_known_values,
     ports::Ports,
     process,
     saga::{Saga, Task, TaskError, Worker, error_type},
@@ -62,6 +68,7 @@ pub struct ReadySagaWorker<P> {
     worker: Worker<P>,
     settings: process::Settings,
     ledger: LazyLedger,
+    metrics: Metrics,
 }
 
 impl<P: Send + Sync + 'static> Trigger for SagaWorker<P> {
@@ -78,18 +85,42 @@ impl<P: Send + Sync + 'static> Trigger for SagaWorker<P> {
             settings: environment.process_settings(),
             ledger: LazyLedger::configure(environment, &tables),
             worker: self.worker,
+            metrics: Metrics::configure(environment),
         }
     }
 
     async fn respond(ready: &ReadySagaWorker<P>, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
+        let (is_cold, figures) = (ready.metrics.is_cold(), SagaFigures::default());
+        let task = read(invocation.payload)?;
         let ports = Ports {
             ledger: ready.ledger.get().await,
             dead_letters: &NoDeadLetters,
             time: &System,
             random: &System,
+            observer: ready.metrics.observer(&figures),
         };
-        answer(&ready.worker, ports, &ready.settings, invocation).await
+        let since = Instant::now();
+        let answer = answer(&ready.worker, ports, &ready.settings, invocation.deadline, &task).await;
+        ready.metrics.write(invocation, is_cold, |lines| {
+            let saga = ready.worker.saga();
+            let step = bounded(&task.step, ready.worker.definitions().flat_map(Saga::task_names));
+            figures.push(lines, saga.name(), step, (task.work, &answer), since.elapsed());
+        });
+        answer.map_err(|TaskError { error_type, cause }| Unanswered::new(error_type, cause))
     }
+}
+
+/// Reads what a state machine asks.
+///
+/// # Errors
+/// If it is no task.
+pub fn read(payload: &str) -> Result<Task, Unanswered> {
+    serde_json::from_str(payload).map_err(|error| {
+        let error = without_known_values(&error);
+        let message =
+            format!("a saga's worker is invoked by its state machine, but this is no task: {error}");
+        Unanswered::new(error_type::NOT_UNDERSTOOD, message)
+    })
 }
 
 /// Does what a state machine asks.
@@ -100,13 +131,9 @@ pub async fn answer<P: Send + Sync + 'static>(
     worker: &Worker<P>,
     ports: Ports<'_>,
     settings: &process::Settings,
-    invocation: Invocation<'_>,
-) -> Result<Value, Unanswered> {
-    let task: Task = serde_json::from_str(invocation.payload).map_err(|error| {
-        let message =
-            format!("a saga's worker is invoked by its state machine, but this is no task: {error}");
-        Unanswered::new(error_type::NOT_UNDERSTOOD, message)
-    })?;
+    deadline: Option<Timestamp>,
+    task: &Task,
+) -> Result<Value, TaskError> {
     let span = info_span!(
         "task",
         saga = worker.saga().name(),
@@ -117,15 +144,20 @@ pub async fn answer<P: Send + Sync + 'static>(
         correlationid = task.document.start.attributes.correlation_id,
     );
     async {
-        let answer = worker.work(ports, settings, invocation.deadline, &task).await;
+        let answer = worker.work(ports, settings, deadline, task).await;
         match &answer {
-            Ok(answer) => info!(%answer, "told the state machine"),
+            Ok(answer) => info!(answer = kind(answer), "told the state machine"),
             Err(TaskError { error_type, cause }) => warn!(error_type, cause, "told the state machine"),
         }
-        answer.map_err(|TaskError { error_type, cause }| Unanswered::new(error_type, cause))
+        answer
     }
     .instrument(span)
     .await
+}
+
+/// What kind of answer it is. The rest of it may be a step's output, which is nothing for a log.
+fn kind(answer: &Value) -> Option<&'static str> {
+    ["output", "waiting", "skipped", "undone", "ended"].into_iter().find(|kind| answer.get(kind).is_some())
 }
 
 /// What cannot be done is told to the state machine.

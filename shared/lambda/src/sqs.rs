@@ -1,11 +1,16 @@
 //! The SQS trigger: standard and FIFO queues, with partial batch responses.
 
-use crate::{Environment, Invocation, Trigger, Unanswered, backend::Backend};
+use crate::{
+    Environment, Invocation, Trigger, Unanswered,
+    backend::Backend,
+    metrics::{HandlerFigures, Metrics},
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 use throughline_aws::visibility::VisibilityChange;
 use throughline_core::{
     Handler, Record, Timestamp, Verdict,
+    json_error::without_known_values,
     ports::Ports,
     process::{self, process},
     sqs_batch::{SqsBatch, SqsMessage},
@@ -38,6 +43,7 @@ pub struct ReadySqs<H> {
     most_receives: u32,
     queue_url: String,
     backend: Backend,
+    metrics: Metrics,
 }
 
 impl<H: Handler> Trigger for Sqs<H> {
@@ -51,12 +57,14 @@ impl<H: Handler> Trigger for Sqs<H> {
             queue_url: environment
                 .required("THROUGHLINE_QUEUE_URL", "the URL of the queue that feeds this function"),
             backend: Backend::configure(environment, H::TABLES),
+            metrics: Metrics::configure(environment),
         }
     }
 
     async fn respond(ready: &ReadySqs<H>, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
         let batch = read(invocation.payload)?;
-        let ports = ready.backend.ports().await;
+        let (is_cold, figures) = (ready.metrics.is_cold(), HandlerFigures::default());
+        let ports = ready.backend.ports(ready.metrics.observer(&figures)).await;
         let answer =
             answer(&ready.handler, ports, &ready.settings, ready.most_receives, invocation.deadline, &batch)
                 .await;
@@ -70,6 +78,8 @@ impl<H: Handler> Trigger for Sqs<H> {
                 warn!(%error, handler, "the back-off could not be set; the queue's visibility timeout applies");
             }
         }
+        let (handler, size) = (ready.handler.name(), batch.records.len());
+        ready.metrics.write(invocation, is_cold, |lines| figures.push(lines, handler, size));
         Ok(answer.response())
     }
 }
@@ -95,6 +105,7 @@ const VISIBILITY_PATIENCE: Duration = Duration::from_millis(400);
 /// If the payload is no SQS event: then the function is wired to something else.
 pub fn read(payload: &str) -> Result<SqsBatch<'_>, Unanswered> {
     SqsBatch::read(payload).map_err(|error| {
+        let error = without_known_values(&error);
         let message =
             format!("this function is fed by an SQS queue, but the payload is no SQS event: {error}");
         Unanswered::new("NotAnSqsEvent", message)

@@ -4,7 +4,7 @@ use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, p
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{collections::HashSet, time::Duration};
-use throughline::{Verdict, ports::Ports, prelude::*, process, sqs};
+use throughline::{Verdict, observer::Unobserved, ports::Ports, prelude::*, process, sqs};
 use throughline_testing::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -132,7 +132,8 @@ async fn deliver(batch: &[Sent]) -> Outcome {
     let payload = json!({ "Records": records }).to_string();
     let (ledger, dead) = (MemoryLedger::default(), MemoryDeadLetters::default());
     let (time, random) = (TestTime::start(), SeededRandom::new(3));
-    let ports = Ports { ledger: &ledger, dead_letters: &dead, time: &time, random: &random };
+    let ports =
+        Ports { ledger: &ledger, dead_letters: &dead, time: &time, random: &random, observer: &Unobserved };
     let handler = handler_fn("answer", answer);
     let settings = process::Settings::new("tests");
     let read = sqs::read(&payload).unwrap();

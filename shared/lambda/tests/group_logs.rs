@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use throughline::{
     Record, Verdict, events,
     logs::JsonLines,
+    observer::Unobserved,
     ports::Ports,
     prelude::*,
     process::{Settings, process},
@@ -49,7 +50,13 @@ async fn a_handlers_lines_in_a_fifo_group_carry_the_events_id() {
     });
     let (ledger, dead_letters) = (MemoryLedger::default(), MemoryDeadLetters::default());
     let (time, random) = (TestTime::start(), SeededRandom::new(1));
-    let ports = Ports { ledger: &ledger, dead_letters: &dead_letters, time: &time, random: &random };
+    let ports = Ports {
+        ledger: &ledger,
+        dead_letters: &dead_letters,
+        time: &time,
+        random: &random,
+        observer: &Unobserved,
+    };
     let verdicts =
         process(&handler_fn("listen", listen), ports, &Settings::new("street"), None, &records).await;
     assert_eq!(verdicts, vec![Verdict::Done; 3]);

@@ -6,6 +6,7 @@ use serde_json::Value;
 use throughline_core::{
     Command, Entity, Envelope, Handler, Message, Record, SagaInput, Timestamp, Verdict, Version,
     ledger::{Destination, Outgoing},
+    observer::Unobserved,
     ports::{Ports, Time as _},
     process::{RetryCause, Settings, process},
 };
@@ -91,6 +92,7 @@ impl<H: Handler> Scenario<H> {
             dead_letters: &self.dead_letters,
             time: &self.time,
             random: &self.random,
+            observer: &Unobserved,
         };
         process(&self.handler, ports, &self.settings, None, &[record]).await.remove(0)
     }

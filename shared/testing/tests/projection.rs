@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use throughline_core::{
     Record, Verdict,
+    observer::Unobserved,
     ports::Ports,
     prelude::*,
     process::{RetryCause, Settings, process},
@@ -139,6 +140,7 @@ impl Bank {
             dead_letters: &self.dead_letters,
             time: &self.time,
             random: &self.random,
+            observer: &Unobserved,
         };
         process(handler, ports, &Settings::new("bank"), None, &records).await
     }

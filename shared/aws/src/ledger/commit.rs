@@ -27,14 +27,17 @@ pub(super) const ALL_OLD: ReturnValuesOnConditionCheckFailure = ReturnValuesOnCo
 const NOTHING: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::None;
 
 impl DynamoLedger {
-    pub(super) async fn commit_all(&self, commits: &[Commit]) -> Vec<CommitOutcome> {
+    /// What became of each commit, and how many requests that took.
+    pub(super) async fn commit_all(&self, commits: &[Commit]) -> (Vec<CommitOutcome>, usize) {
         let mut settling = Settling::new(commits);
+        let mut sent = 0;
         let finished_at = Timestamp::now().to_string();
         loop {
             let requests = settling.requests();
             if requests.is_empty() {
-                return settling.outcomes();
+                return (settling.outcomes(), sent);
             }
+            sent += requests.len();
             let answers =
                 join_all(requests.iter().map(|request| self.ask(request, commits, &finished_at))).await;
             for (request, answer) in requests.iter().zip(answers) {

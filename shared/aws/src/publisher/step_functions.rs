@@ -5,7 +5,7 @@ use crate::{describe, ledger::by_logical_name};
 use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt};
-use throughline_core::{ledger::Outgoing, relay::Delivery, saga::TaskAnswer};
+use throughline_core::{json_error::without_values, ledger::Outgoing, relay::Delivery, saga::TaskAnswer};
 
 /// `SendTaskFailure` takes so many characters of a cause.
 const LONGEST_CAUSE: usize = 32_768;
@@ -91,8 +91,10 @@ impl StepFunctions {
 
 /// The answer that a message holds.
 pub(super) fn answer_in(outgoing: &Outgoing) -> Result<TaskAnswer, Delivery> {
-    serde_json::from_str(outgoing.envelope.data.get())
-        .map_err(|error| refused("MalformedTaskAnswer", format!("its data is no answer to a task: {error}")))
+    serde_json::from_str(outgoing.envelope.data.get()).map_err(|error| {
+        let error = without_values(&error);
+        refused("MalformedTaskAnswer", format!("its data is no answer to a task: {error}"))
+    })
 }
 
 /// What `StartExecution` takes as a name (API reference, `StartExecution`, `name`).

@@ -2,9 +2,13 @@
 
 use crate::support::{self, LocalLedger, faults::Fault};
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 use throughline_core::{
     Record, Verdict,
+    observer::Observer,
     ports::Ports,
     prelude::*,
     process::{Settings, process},
@@ -66,12 +70,23 @@ impl throughline_core::ports::Time for Clock {
 struct Counted {
     ledger: LocalLedger,
     operations: Arc<Mutex<Vec<String>>>,
+    told: Told,
+}
+
+/// How many requests of commits the observer was told of.
+#[derive(Default)]
+struct Told(AtomicUsize);
+
+impl Observer for Told {
+    fn committed(&self, requests: usize) {
+        self.0.fetch_add(requests, Ordering::Relaxed);
+    }
 }
 
 impl Counted {
     async fn new() -> Self {
         let (ledger, operations) = support::counted(Fault::None).await;
-        Self { ledger, operations }
+        Self { ledger, operations, told: Told::default() }
     }
 
     /// Delivers the messages of these numbers, each for the so-manieth time; says what was asked of DynamoDB.
@@ -99,8 +114,13 @@ impl Counted {
             })
             .collect();
         let (dead_letters, random) = (MemoryDeadLetters::default(), SeededRandom::new(fastrand::u64(..)));
-        let ports =
-            Ports { ledger: &self.ledger.ledger, dead_letters: &dead_letters, time: &Clock, random: &random };
+        let ports = Ports {
+            ledger: &self.ledger.ledger,
+            dead_letters: &dead_letters,
+            time: &Clock,
+            random: &random,
+            observer: &self.told,
+        };
         let verdicts = process(handler, ports, &Settings::new("bank"), None, &records).await;
         (verdicts, std::mem::take(&mut *self.operations.lock().unwrap()))
     }
@@ -174,4 +194,14 @@ async fn one_event_is_one_read_and_one_write_or_one_put() {
     assert_eq!(requests, ["BatchGetItem", "TransactWriteItems"]);
     let (_, requests) = counted.deliver(&handler_fn("notice", notice), &first(0..1)).await;
     assert_eq!(requests, ["PutItem"]);
+}
+
+#[tokio::test]
+async fn the_observer_is_told_of_every_request_that_commits_took() {
+    let counted = Counted::new().await;
+    counted.deliver(&Book, &[(2, 1), (5, 1)]).await;
+    assert_eq!(counted.told.0.swap(0, Ordering::Relaxed), 1);
+    // The duplicates cancel the first transaction; the load before it is none of the commits'.
+    let (_, requests) = counted.deliver(&Book, &first(0..10)).await;
+    assert_eq!((requests.len(), counted.told.0.load(Ordering::Relaxed)), (3, 2));
 }

@@ -13,6 +13,7 @@ use crate::{
     entity::EntityKey,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
     limits::MOST_ITEMS,
+    observer::Observer,
     ports::{Ports, Random, Time},
 };
 use futures_channel::oneshot;
@@ -35,6 +36,7 @@ pub(crate) struct Requests<'a> {
     ledger: &'a dyn Ledger,
     time: &'a dyn Time,
     random: &'a dyn Random,
+    observer: &'a dyn Observer,
     most_resends: u32,
     state: Mutex<State>,
 }
@@ -128,8 +130,8 @@ impl Drop for Parked<'_, '_> {
 
 impl<'a> Requests<'a> {
     pub(super) fn new(ports: Ports<'a>, most_resends: u32) -> Self {
-        let Ports { ledger, time, random, .. } = ports;
-        Self { ledger, time, random, most_resends, state: Mutex::default() }
+        let Ports { ledger, time, random, observer, .. } = ports;
+        Self { ledger, time, random, observer, most_resends, state: Mutex::default() }
     }
 
     /// Takes a claim.
@@ -259,7 +261,8 @@ impl<'a> Requests<'a> {
     async fn send_commits(&self, mut commits: Vec<Commit>, mut senders: Vec<oneshot::Sender<Settled>>) {
         let mut resends = 0;
         while !commits.is_empty() {
-            let outcomes = self.ledger.commit(&commits).await;
+            let (outcomes, requests) = self.ledger.commit_counted(&commits).await;
+            self.observer.committed(requests);
             let happened =
                 commits.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == CommitOutcome::Committed);
             let saved = happened.flat_map(|(commit, _)| &commit.saves).map(|save| save.key.clone());

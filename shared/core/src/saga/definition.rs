@@ -268,6 +268,11 @@ impl<P: Send + Sync + 'static> Saga<P> {
         self.name
     }
 
+    /// The names of all that its worker may be asked to do: of its steps, and of its ending.
+    pub fn task_names(&self) -> impl Iterator<Item = &'static str> {
+        self.steps().map(|step| step.name).chain(self.ending.as_ref().map(|ending| ending.name))
+    }
+
     /// The tables of their own that its steps' entities are in.
     pub fn own_tables(&self) -> &'static [&'static str] {
         self.tables

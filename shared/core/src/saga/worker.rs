@@ -17,6 +17,7 @@ use crate::{
     BoxError, Failure, Timestamp,
     dead_letter::{DeadLetter, DeadLetters},
     entity::EntityKey,
+    json_error::without_values,
     ledger::Stored,
     ports::Ports,
     process::{Record, RetryCause, Settings, Verdict, process},
@@ -147,8 +148,9 @@ fn unknown_step<P>(saga: &Saga<P>, task: &Task) -> TaskError {
 }
 
 fn input(task: &Task) -> Result<Value, TaskError> {
-    serde_json::from_str(task.document.start.data.get())
-        .map_err(|error| TaskError::new(error_type::NOT_UNDERSTOOD, format!("its input: {error}")))
+    serde_json::from_str(task.document.start.data.get()).map_err(|error| {
+        TaskError::new(error_type::NOT_UNDERSTOOD, format!("its input: {}", without_values(&error)))
+    })
 }
 
 /// A task that is being worked on.
@@ -341,7 +343,8 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
             None => return Err(transient("the ledger gave no answer".to_owned())),
         };
         let record = stored.map(Stored::read::<StepRecord>).transpose();
-        let record = record.map_err(|error| TaskError::new(error_type::NOT_UNDERSTOOD, error.to_string()))?;
+        let record =
+            record.map_err(|error| TaskError::new(error_type::NOT_UNDERSTOOD, without_values(&error)))?;
         Ok(record.map(|record| record.value.outcome))
     }
 

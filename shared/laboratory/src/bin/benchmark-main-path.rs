@@ -14,6 +14,7 @@ use throughline::{
     entity::EntityKey,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
     logs::JsonLines,
+    observer::Unobserved,
     ports::{Ports, Random, Time},
     prelude::*,
     process::Settings,
@@ -119,7 +120,7 @@ async fn main() -> Result<(), BoxError> {
     }
     let handler = handler_fn("ignore", ignore);
     let settings = Settings::new("benchmark");
-    let ports = Ports { ledger: &Yes, dead_letters: &Yes, time: &Yes, random: &Yes };
+    let ports = Ports { ledger: &Yes, dead_letters: &Yes, time: &Yes, random: &Yes, observer: &Unobserved };
     let payload = batch();
     for _ in 0..records / 10 {
         let read = sqs::read(&payload).map_err(|error| error.message)?;

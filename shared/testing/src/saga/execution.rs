@@ -23,6 +23,7 @@ use throughline_core::{
     Timestamp,
     envelope::EncodedEnvelope,
     ledger::Destination,
+    observer::Unobserved,
     ports::{Ports, Time as _},
     saga::{
         Document, Failed, Retrier, SagaView, StageView, StepView, Task, TaskAnswer, TaskError, Wait, Work,
@@ -342,8 +343,13 @@ impl<P: Send + Sync + 'static> Execution<P> {
             };
             let time = DeliveryTime { time: relay.time, delivery: Arc::clone(&delivery) };
             let dead_letters = MemoryDeadLetters::default();
-            let ports =
-                Ports { ledger: &ledger, dead_letters: &dead_letters, time: &time, random: &*relay.random };
+            let ports = Ports {
+                ledger: &ledger,
+                dead_letters: &dead_letters,
+                time: &time,
+                random: &*relay.random,
+                observer: &Unobserved,
+            };
             let ends = relay.time.now().saturating_add(time_limit).unwrap_or(Timestamp::MAX);
             let work = worker.work(ports, &relay.settings, Some(ends), &task);
             let death = delivery.death();

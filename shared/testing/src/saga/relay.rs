@@ -22,6 +22,7 @@ use throughline_core::{
         Claim, ClaimOutcome, Commit, CommitOutcome, Destination, Ledger, LedgerError, Obstacle, Outgoing,
         Stored,
     },
+    observer::Unobserved,
     ports::{Ports, Time as _},
     process::{Settings, process},
     saga::{TaskAnswer, Work},
@@ -177,6 +178,7 @@ impl Relay {
                 dead_letters: &self.dead_letters,
                 time: &self.time,
                 random: &*self.random,
+                observer: &Unobserved,
             };
             match process(handler, ports, &self.settings, None, &[record]).await.pop() {
                 Some(Verdict::Retry { after, .. }) => self.time.sleep(after).await,

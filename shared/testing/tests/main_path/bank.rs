@@ -10,6 +10,7 @@ use std::{
 };
 use throughline_core::{
     Record, Verdict,
+    observer::Unobserved,
     ports::Ports,
     prelude::*,
     process::{Settings, process},
@@ -123,6 +124,7 @@ impl World {
             dead_letters: &self.dead_letters,
             time: &self.time,
             random: &self.random,
+            observer: &Unobserved,
         }
     }
 

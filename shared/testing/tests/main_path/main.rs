@@ -12,6 +12,7 @@ use bank::{Account, AccountEvent, BalanceChanged, Behaviour, Book, Deposited, Wo
 use std::{sync::atomic::Ordering, time::Duration};
 use throughline_core::{
     Record, Verdict,
+    observer::Unobserved,
     ports::{Ports, Time as _},
     prelude::*,
     process::{RetryCause, Settings, process},
@@ -399,7 +400,13 @@ async fn whatever_goes_wrong_every_deposit_counts_once() {
     let ledger = FlakyLedger::new(MemoryLedger::default(), seed, 30);
     let dead_letters = MemoryDeadLetters::default();
     let (time, random) = (TestTime::start(), SeededRandom::new(seed));
-    let ports = Ports { ledger: &ledger, dead_letters: &dead_letters, time: &time, random: &random };
+    let ports = Ports {
+        ledger: &ledger,
+        dead_letters: &dead_letters,
+        time: &time,
+        random: &random,
+        observer: &Unobserved,
+    };
     let bodies: Vec<String> = (0..30)
         .map(|number| {
             let behaviour = if number % 3 == 0 { Behaviour::FailsOnce } else { Behaviour::Works };

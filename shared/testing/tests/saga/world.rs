@@ -5,6 +5,7 @@ use serde_json::Value;
 use throughline_core::{
     Attributes, CallbackId, Envelope, Record, Saga, SagaInput, Timestamp, Verdict, Version,
     ledger::{Destination, Outgoing},
+    observer::Unobserved,
     ports::{Ports, Time as _},
     process::{Settings, process},
     saga::{Document, StepRecord, Task, TaskError, Work, Worker, record_id},
@@ -126,6 +127,7 @@ impl World {
             dead_letters: &self.dead_letters,
             time: &self.time,
             random: &self.random,
+            observer: &Unobserved,
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     Attributes, Context, Effects, Envelope, Failure, Handler, Message, MessageType, Timestamp, Versioned,
     failure::FailureKind,
     identity::{self, ClaimKey},
+    json_error::without_values,
     message::{DataError, EncodedEvent},
     saga::{
         Saga, Task, TaskError,
@@ -373,7 +374,7 @@ impl<P: Send + Sync + 'static> Job<P> {
             Some(data) => format!("the `{}` that `{}` reads", data.name, self.task.step),
             None => format!("what `{}` is given", self.task.step),
         };
-        not_understood(format!("{what} is stored in another shape: {error}"))
+        not_understood(format!("{what} is stored in another shape: {}", without_values(error)))
     }
 }
 
