@@ -22,5 +22,6 @@
 pub mod book;
 pub mod conduct;
 pub mod gateway;
+pub mod program;
 pub mod server;
 pub mod totals;

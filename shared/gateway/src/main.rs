@@ -1,18 +1,12 @@
 //! The program `shop-gateway`: a payment provider and a carrier to develop and test against.
 
 use clap::Parser;
-use std::{
-    fs,
-    io::{self, Write as _},
-    path::{Path, PathBuf},
-    time::Duration,
+use std::{io, path::PathBuf, time::Duration};
+use throughline_gateway::{
+    program::{Ended, announce},
+    server::{Delays, serve},
 };
-use throughline_gateway::server::{Delays, serve};
-use tokio::{
-    net::TcpListener,
-    select,
-    signal::unix::{Signal, SignalKind, signal},
-};
+use tokio::net::TcpListener;
 
 /// A payment provider and a carrier to develop and test against. Everything it knows is in memory.
 ///
@@ -51,27 +45,9 @@ fn milliseconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
     let arguments = Arguments::parse();
-    // Both are listened for before anybody is told that the program is there.
-    let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let ended = Ended::listen()?;
     let listener = TcpListener::bind(("127.0.0.1", arguments.port)).await?;
     announce(&format!("http://{}", listener.local_addr()?), arguments.address_file.as_deref())?;
     let delays = Delays { slow: arguments.slow_milliseconds, late: arguments.late_milliseconds };
-    serve(listener, delays, ended(interrupt, terminate)).await
-}
-
-/// The file is there with all of its content, or it is not.
-fn announce(address: &str, file: Option<&Path>) -> io::Result<()> {
-    if let Some(file) = file {
-        let unfinished = file.with_added_extension("part");
-        fs::write(&unfinished, address)?;
-        fs::rename(unfinished, file)?;
-    }
-    writeln!(io::stdout(), "{address}")
-}
-
-async fn ended(mut interrupt: Signal, mut terminate: Signal) {
-    select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    serve(listener, delays, ended.wait()).await
 }
