@@ -17,8 +17,10 @@ pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// A program in the background, and the file that holds its pid.
 #[derive(Debug, Clone)]
 pub(crate) struct BackgroundProgram {
-    /// What its command must contain: a pid may have been given to another program meanwhile.
+    /// Its name, in words.
     pub(crate) name: &'static str,
+    /// What its command must contain: a pid may have been given to another program meanwhile.
+    pub(crate) command_holds: &'static str,
     /// Where its pid is written.
     pub(crate) pid_file: PathBuf,
     /// Where what it says is written.
@@ -32,7 +34,7 @@ impl BackgroundProgram {
         else {
             return Ok(None);
         };
-        Ok(command_of(pid)?.filter(|command| command.contains(self.name)).map(|_| pid))
+        Ok(command_of(pid)?.filter(|command| command.contains(self.command_holds)).map(|_| pid))
     }
 
     /// Starts it in a group of its own: Ctrl-C for us is not meant for it, and stopping it ends what it started.

@@ -1,5 +1,6 @@
 //! Why the local cloud did not do as it was told.
 
+use crate::local_cloud::Kind;
 use std::io;
 
 /// Why the local cloud did not do as it was told.
@@ -14,6 +15,25 @@ pub enum CloudError {
         /// The port.
         port: u16,
     },
+    /// Another kind of cloud runs there.
+    #[error(
+        "{running} runs on port {port}: stop it with `throughline down --port {port}`, or choose another port with --port"
+    )]
+    AnotherRuns {
+        /// Which one.
+        running: Kind,
+        /// The port.
+        port: u16,
+    },
+    /// Docker did not do what it was asked.
+    #[error("`docker compose {what}` failed: it says why above; `--without-docker` does without")]
+    Docker {
+        /// What it was asked.
+        what: String,
+    },
+    /// Functions in containers find the cloud by themselves.
+    #[error("--functions-endpoint has no effect on functions in Docker: say --without-docker, too")]
+    NoFunctionsEndpoint,
     /// It stopped while it started, or did not answer.
     #[error("{name} did not start ({what}); the end of its log, {log}:\n{tail}")]
     NotStarted {

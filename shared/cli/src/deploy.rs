@@ -4,6 +4,7 @@
 use crate::{
     cloud_error::CloudError,
     gateway::Gateway,
+    local_cloud::Kind,
     project::{Project, answers, without_real_credentials},
     stack::outputs_in,
 };
@@ -171,7 +172,9 @@ impl Deployment {
 
     /// What the file says, but for what is only known now: where the providers answer.
     fn parameters(&self) -> Result<Vec<String>, DeployError> {
-        let path = self.project.root().join("infra/local.parameters.json");
+        // What is no cloud that we know has ministack's: it leaves out most.
+        let kind = Kind::at(&self.endpoint).unwrap_or(Kind::Ministack);
+        let path = self.project.root().join(kind.parameters_file());
         let text = fs::read_to_string(&path).map_err(file(&path))?;
         let mut parameters: BTreeMap<String, String> = serde_json::from_str(&text).map_err(|error| {
             DeployError::Malformed { path: path.display().to_string(), reason: error.to_string() }

@@ -27,6 +27,7 @@ impl Gateway {
         let state = project.state(port);
         let program = BackgroundProgram {
             name: PROGRAM,
+            command_holds: PROGRAM,
             pid_file: state.join("gateway.pid"),
             log: state.join("gateway.log"),
         };
@@ -39,12 +40,12 @@ impl Gateway {
     /// [`CloudError`].
     pub(crate) fn up(&self) -> Result<(), CloudError> {
         if self.program.pid()?.is_some() {
-            return self.status();
+            return Ok(());
         }
         let built = env::current_exe().ok().map(|command| command.with_file_name(PROGRAM));
         let Some(built) = built.filter(|built| built.is_file()) else { return Ok(()) };
         if fs::exists(&self.address_file).unwrap_or(false) {
-            println!(
+            eprintln!(
                 "The providers had stopped and get another address: deploy again, with `throughline deploy`."
             );
         }
@@ -52,8 +53,7 @@ impl Gateway {
         let mut command = Command::new(built);
         command.args(["--port", "0", "--slow-milliseconds", SLOW_MILLISECONDS, "--address-file"]);
         let child = self.program.start(command.arg(&self.address_file))?;
-        self.program.wait_until(child, || self.address_file.is_file())?;
-        self.status()
+        self.program.wait_until(child, || self.address_file.is_file())
     }
 
     /// Stops it, if it runs.
@@ -68,17 +68,6 @@ impl Gateway {
 
     fn forget(&self) {
         _ = fs::remove_file(&self.address_file);
-    }
-
-    /// Says where it answers, if it runs.
-    ///
-    /// # Errors
-    /// If that cannot be known.
-    pub(crate) fn status(&self) -> Result<(), CloudError> {
-        if let Some(address) = self.address()? {
-            println!("The payment provider and the carrier answer at {address} ({PROGRAM}).");
-        }
-        Ok(())
     }
 
     /// Its address, if it runs.

@@ -1,16 +1,26 @@
-//! `throughline up`, `down` and `status`: the local cloud on this machine.
+//! The local clouds on this machine: ministack, or LocalStack. `throughline up`, `down` and `status` start, stop and
+//! tell of them.
+
+mod docker;
+mod kind;
+mod localstack;
+mod ministack;
+
+pub use kind::{Kind, Wanted};
 
 use crate::{
     background::BackgroundProgram,
     cloud_error::{CloudError, system},
     gateway::Gateway,
-    project::{Project, endpoint, without_real_credentials},
+    http,
+    project::{Project, endpoint},
 };
+use localstack::Database;
+use serde::Serialize;
 use std::{
-    fs,
-    io::{self, Read as _, Write as _},
+    fmt, fs,
     net::{SocketAddr, TcpStream},
-    process::Command,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -19,20 +29,51 @@ use std::{
 pub struct LocalCloud {
     project: Project,
     port: u16,
-    program: BackgroundProgram,
     gateway: Gateway,
+    database: Database,
+}
+
+/// What somebody wants of a local cloud when it starts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// Which one.
+    pub on: Wanted,
+    /// LocalStack as a program even where a Docker engine runs.
+    pub without_docker: bool,
+    /// Where the functions reach it, if not where everybody does: a recorder may stand in between.
+    pub functions_endpoint: Option<&'a str>,
+}
+
+/// What a kind of cloud needs to know to start.
+struct Start<'a> {
+    project: &'a Project,
+    port: u16,
+    functions_endpoint: &'a str,
+    temporary: &'a Path,
+}
+
+/// What there is to say about the local cloud on a port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Its address, whether or not anything is there.
+    pub endpoint: String,
+    /// Which one was started there and has not ended.
+    pub cloud: Option<Kind>,
+    /// Its process, if it is one of this machine.
+    pub pid: Option<u32>,
+    /// Whether it answers.
+    pub is_ready: bool,
+    /// Where it writes what it does.
+    pub log: Option<PathBuf>,
+    /// Where the payment provider and the carrier answer.
+    pub providers: Option<String>,
 }
 
 impl LocalCloud {
     /// The local cloud of a project on a port. Nothing is started yet.
     pub fn new(project: Project, port: u16) -> Self {
-        let state = project.state(port);
-        let program = BackgroundProgram {
-            name: "ministack",
-            pid_file: state.join("pid"),
-            log: state.join("cloud.log"),
-        };
-        Self { port, program, gateway: Gateway::of(&project, port), project }
+        let (gateway, database) = (Gateway::of(&project, port), Database::of(&project, port));
+        Self { project, port, gateway, database }
     }
 
     /// Its address.
@@ -40,53 +81,79 @@ impl LocalCloud {
         endpoint(self.port)
     }
 
-    /// Starts it, unless it runs already, and waits until it answers. `functions_endpoint` is where the
-    /// functions reach it, if not where everybody does: a recorder may stand in between.
+    /// Starts it, unless it runs already, and waits until it answers.
     ///
     /// # Errors
-    /// [`CloudError`].
-    pub fn up(&self, functions_endpoint: Option<&str>) -> Result<(), CloudError> {
-        if let Some(pid) = self.program.pid()? {
-            println!("The local cloud runs at {} (pid {pid}).", self.endpoint());
-            return self.gateway.up();
+    /// [`CloudError`]; also if another kind of cloud runs there.
+    pub fn up(&self, options: &Options<'_>) -> Result<Status, CloudError> {
+        match self.running()? {
+            Some((running, _)) if running.is(options.on) => {}
+            Some((running, _)) => return Err(CloudError::AnotherRuns { running, port: self.port }),
+            None if self.is_listening() => return Err(CloudError::PortTaken { port: self.port }),
+            None => self.start(options)?,
         }
-        if self.is_listening() {
-            return Err(CloudError::PortTaken { port: self.port });
-        }
-        let program = self.project.tool("ministack").map_err(CloudError::NotSetUp)?;
-        let temporary = self.project.state(self.port).join("tmp");
-        fs::create_dir_all(&temporary).map_err(system(format!("{} cannot be made", temporary.display())))?;
-        self.forget();
-        let here = self.endpoint();
-        let mut command = Command::new(program);
-        without_real_credentials(&mut command)
-            .envs([("BIND_HOST", "127.0.0.1"), ("GATEWAY_PORT", &self.port.to_string())])
-            // Functions inherit the cloud's environment: this is how they find it.
-            .env("AWS_ENDPOINT_URL", functions_endpoint.unwrap_or(&here))
-            // It unpacks the functions there; `down` removes them.
-            .env("TMPDIR", &temporary)
-            // Servers nobody asked for.
-            .envs([("IOT_MTLS_ENABLED", "0"), ("SFTP_ENABLED", "0")]);
-        let child = self.program.start(&mut command)?;
-        self.program.wait_until(child, || self.is_ready())?;
-        println!("The local cloud runs at {here} (ministack, log at {}).", self.program.log.display());
-        self.gateway.up()
+        self.gateway.up()?;
+        self.status()
     }
 
-    /// Stops it and every function it runs. Says so if it does not run.
+    fn start(&self, options: &Options<'_>) -> Result<(), CloudError> {
+        self.forget();
+        let here = self.endpoint();
+        let temporary = self.temporary();
+        let start = Start {
+            project: &self.project,
+            port: self.port,
+            functions_endpoint: options.functions_endpoint.unwrap_or(&here),
+            temporary: &temporary,
+        };
+        let kind = match options.on {
+            Wanted::Ministack => Kind::Ministack,
+            Wanted::Localstack if !options.without_docker && docker::answers() => Kind::LocalstackInDocker,
+            Wanted::Localstack => Kind::Localstack,
+        };
+        self.write_down(kind)?;
+        let mut command = match kind {
+            Kind::Ministack => ministack::command(&start)?,
+            Kind::Localstack => localstack::command(&start, &self.database)?,
+            Kind::LocalstackInDocker if options.functions_endpoint.is_some() => {
+                return Err(CloudError::NoFunctionsEndpoint);
+            }
+            Kind::LocalstackInDocker => return docker::up(&start),
+        };
+        let program = self.program(kind);
+        let child = program.start(&mut command)?;
+        let is_ready = || http::is_ok(&here, kind.health());
+        program.wait_until(child, is_ready).inspect_err(|_| _ = self.database.down())
+    }
+
+    /// Stops it and every function it runs. Which one it was, if any ran.
     ///
     /// # Errors
     /// [`CloudError`].
-    pub fn down(&self) -> Result<(), CloudError> {
+    pub fn down(&self) -> Result<Option<Kind>, CloudError> {
         self.gateway.down()?;
-        if !self.program.stop()? {
-            println!("No local cloud runs on port {}.", self.port);
-            return Ok(());
+        let running = self.running()?;
+        match running {
+            Some((Kind::LocalstackInDocker, _)) => {
+                let (here, temporary) = (self.endpoint(), self.temporary());
+                docker::down(&Start {
+                    project: &self.project,
+                    port: self.port,
+                    functions_endpoint: &here,
+                    temporary: &temporary,
+                })?;
+            }
+            Some((kind, _)) => _ = self.program(kind).stop()?,
+            None => {}
         }
-        self.forget();
-        _ = fs::remove_dir_all(self.project.state(self.port).join("tmp"));
-        println!("The local cloud on port {} is stopped.", self.port);
-        Ok(())
+        // It outlives a LocalStack that ended by itself.
+        self.database.down()?;
+        if running.is_some() {
+            self.forget();
+            _ = fs::remove_file(self.kind_file());
+        }
+        _ = fs::remove_dir_all(self.temporary());
+        Ok(running.map(|(kind, _)| kind))
     }
 
     /// What was deployed to a cloud is gone with it.
@@ -98,38 +165,82 @@ impl LocalCloud {
     ///
     /// # Errors
     /// If that cannot be known.
-    pub fn status(&self) -> Result<(), CloudError> {
-        match self.program.pid()? {
-            Some(pid) if self.is_ready() => {
-                println!("The local cloud runs at {} (pid {pid}).", self.endpoint());
-            }
-            Some(pid) => println!("The local cloud (pid {pid}) does not answer at {}.", self.endpoint()),
-            None => println!("No local cloud runs on port {}: start one with `throughline up`.", self.port),
+    pub fn status(&self) -> Result<Status, CloudError> {
+        let running = self.running()?;
+        let endpoint = self.endpoint();
+        Ok(Status {
+            cloud: running.map(|(kind, _)| kind),
+            pid: running.and_then(|(_, pid)| pid),
+            is_ready: running.is_some_and(|(kind, _)| http::is_ok(&endpoint, kind.health())),
+            log: running.filter(|(_, pid)| pid.is_some()).map(|(kind, _)| self.program(kind).log),
+            providers: self.gateway.address()?,
+            endpoint,
+        })
+    }
+
+    /// What was started and has not ended: its process, if it is one of this machine.
+    fn running(&self) -> Result<Option<(Kind, Option<u32>)>, CloudError> {
+        let recorded = fs::read_to_string(self.kind_file()).ok();
+        let Some(kind) = recorded.as_deref().and_then(Kind::named) else { return Ok(None) };
+        if kind == Kind::LocalstackInDocker {
+            return Ok(http::is_ok(&self.endpoint(), kind.health()).then_some((kind, None)));
         }
-        self.gateway.status()
+        Ok(self.program(kind).pid()?.map(|pid| (kind, Some(pid))))
+    }
+
+    fn program(&self, kind: Kind) -> BackgroundProgram {
+        let state = self.project.state(self.port);
+        BackgroundProgram {
+            name: if kind == Kind::Ministack { "ministack" } else { "LocalStack" },
+            command_holds: if kind == Kind::Ministack { "ministack" } else { localstack::MODULE },
+            pid_file: state.join("pid"),
+            log: state.join("cloud.log"),
+        }
+    }
+
+    fn write_down(&self, kind: Kind) -> Result<(), CloudError> {
+        let state = self.project.state(self.port);
+        fs::create_dir_all(&state).map_err(system(format!("{} cannot be made", state.display())))?;
+        let path = self.kind_file();
+        fs::write(&path, kind.name()).map_err(system(format!("{} cannot be written", path.display())))
+    }
+
+    fn kind_file(&self) -> PathBuf {
+        self.project.state(self.port).join("kind")
+    }
+
+    /// What it unpacks and keeps; `down` removes it.
+    fn temporary(&self) -> PathBuf {
+        self.project.state(self.port).join("tmp")
     }
 
     fn is_listening(&self) -> bool {
-        TcpStream::connect_timeout(&self.address(), Duration::from_secs(1)).is_ok()
+        let address = SocketAddr::from(([127, 0, 0, 1], self.port));
+        TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
     }
+}
 
-    /// Whether a cloud answers at its address.
-    pub fn is_ready(&self) -> bool {
-        let ask = || -> io::Result<bool> {
-            let mut stream = TcpStream::connect_timeout(&self.address(), Duration::from_secs(1))?;
-            stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-            write!(
-                stream,
-                "GET /_ministack/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-            )?;
-            let mut answer = [0; 12];
-            stream.read_exact(&mut answer)?;
-            Ok(answer.ends_with(b" 200"))
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { endpoint, cloud, pid, is_ready, log, providers } = self;
+        let port = endpoint.rsplit(':').next().unwrap_or_default();
+        let Some(cloud) = cloud else {
+            writeln!(f, "No local cloud runs on port {port}: start one with `throughline up`.")?;
+            return Ok(());
         };
-        ask().unwrap_or(false)
-    }
-
-    fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
+        let process = pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
+        if *is_ready {
+            write!(f, "The local cloud runs at {endpoint} ({cloud}{process}")?;
+            match log {
+                Some(log) => writeln!(f, ", log at {}).", log.display())?,
+                None => writeln!(f, ").")?,
+            }
+        } else {
+            writeln!(f, "The local cloud ({cloud}{process}) does not answer at {endpoint}.")?;
+        }
+        if let Some(providers) = providers {
+            writeln!(f, "The payment provider and the carrier answer at {providers}.")?;
+        }
+        Ok(())
     }
 }

@@ -10,14 +10,15 @@ use std::{
 use throughline_cli::{
     check, dead_letters, demo,
     deploy::Deployment,
+    down,
     gateway::Gateway,
     logs,
     place::Place,
     project::Project,
-    publish,
+    publish, status,
     target::{Cloud, Endpoint, Target},
     terminal::Terminal,
-    trace,
+    trace, up,
 };
 
 /// Runs, feeds and follows Throughline functions on a local cloud.
@@ -35,26 +36,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Starts the local cloud in the background, and what stands in for services outside. Only this machine can
-    /// reach them.
-    Up {
-        #[command(flatten)]
-        cloud: Cloud,
-        /// Where the functions reach the cloud, if something stands in between.
-        #[arg(long, value_name = "URL")]
-        functions_endpoint: Option<String>,
-    },
-    /// Stops the local cloud, every function it runs, and what stands in for services outside. What they held is
-    /// gone.
-    Down {
-        #[command(flatten)]
-        cloud: Cloud,
-    },
-    /// Says whether the local cloud runs.
-    Status {
-        #[command(flatten)]
-        cloud: Cloud,
-    },
+    Up(up::Arguments),
+    Down(down::Arguments),
+    Status(status::Arguments),
     /// Builds the functions and deploys infra/template.yaml to the local cloud.
     ///
     /// Safe to run again after every change: what has not changed is left alone.
@@ -126,9 +110,9 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
     match command {
-        Command::Up { cloud, functions_endpoint } => cloud.open()?.up(functions_endpoint.as_deref())?,
-        Command::Down { cloud } => cloud.open()?.down()?,
-        Command::Status { cloud } => cloud.open()?.status()?,
+        Command::Up(arguments) => up::run(&arguments, terminal)?,
+        Command::Down(arguments) => down::run(&arguments, terminal)?,
+        Command::Status(arguments) => status::run(&arguments, terminal)?,
         Command::Deploy { cloud, endpoint, stack, profile } => {
             let Place::Local { endpoint } = endpoint.place(&cloud) else {
                 return Err("deploying to AWS is not known yet".into());
