@@ -58,6 +58,12 @@ class WhatIsMended(unittest.TestCase):
         from localstack.services.dynamodb.v2.provider import DynamoDBProvider
         from localstack.services.dynamodbstreams.v2.provider import DynamoDBStreamsProvider
         from localstack.services.events.archive import ArchiveService
+        from localstack.services.lambda_.event_source_mapping.pollers import sqs_poller
+        from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.service import (
+            state_task_service_callback,
+        )
+        from localstack.services.stepfunctions.backend.execution import Execution
+        from localstack.services.stepfunctions.provider import StepFunctionsProvider
 
         for owner, names in (
             (utils, ["_ddb_local_arn_pattern", "_ddb_local_exception_arn_pattern"]),
@@ -65,6 +71,11 @@ class WhatIsMended(unittest.TestCase):
             (DynamoDBProvider, ["fix_table_arn", "update_time_to_live", "describe_time_to_live"]),
             (DynamoDBStreamsProvider, ["modify_stream_arn_for_ddb_local"]),
             (ArchiveService, ["put_events"]),
+            (sqs_poller, ["transform_into_events"]),
+            (sqs_poller.SqsPoller, ["filter_events"]),
+            (state_task_service_callback, ["CustomErrorName"]),
+            (Execution, ["stop"]),
+            (StepFunctionsProvider, ["send_task_success", "send_task_failure"]),
         ):
             for name in names:
                 self.assertTrue(hasattr(owner, name), f"{owner.__name__}.{name}")

@@ -15,10 +15,12 @@ def _is_ours() -> bool:
 @hooks.on_infra_start(should_load=_is_ours)
 def mend():
     """Puts in place what is missing without Docker. Runs before any service is loaded."""
-    from throughline_localstack import dynamodb, replays, schedules
+    from throughline_localstack import dynamodb, queues, replays, schedules, step_functions
 
     dynamodb.use_the_one_beside_us(int(os.environ[DYNAMODB_PORT]))
+    queues.mend()
     replays.mend()
+    step_functions.mend()
     schedules.start()
 
 
