@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::config::{
     http::{HttpRequest, HttpResponse},
 };
 use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -44,6 +45,11 @@ impl Fake {
             .app_name(AppName::new("shop-place-order").expect("a name"))
             .http_client(self.http.clone())
             .build()
+    }
+
+    /// What asks this service without a client of the SDK.
+    pub(crate) fn connector(&self) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.http.clone())
     }
 
     /// What it was asked, in order; nothing for a request without a body.

@@ -49,7 +49,13 @@ fn refused(id: &str) -> (String, FoundLetter) {
         ("ErrorMessage", "no quantity"),
     ];
     let attributes: BTreeMap<_, _> = attributes.map(|(name, value)| (name.into(), value.into())).into();
-    let letter = FoundLetter { message_id: "m".into(), body: "{".into(), attributes, sent_at: at(90) };
+    let letter = FoundLetter {
+        message_id: "m".into(),
+        body: "{".into(),
+        attributes,
+        sent_at: at(90),
+        ..FoundLetter::default()
+    };
     ("ReserveStockDeadLetterQueue".into(), letter)
 }
 

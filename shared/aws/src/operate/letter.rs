@@ -1,0 +1,276 @@
+//! A message in a dead-letter queue: who put it there, why, and what was to be delivered.
+
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as System};
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+use std::{borrow::Cow, collections::BTreeMap};
+use throughline_core::Timestamp;
+
+/// Who put a message into a dead-letter queue. Each leaves other traces.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// A function that gave it up: the body is as it was delivered, the reason in attributes of ours.
+    Function,
+    /// SQS, which had delivered it too often (redrive policy).
+    Queue,
+    /// A rule that could not reach its target.
+    Rule {
+        /// The target's ARN.
+        target: String,
+    },
+    /// EventBridge Scheduler, which could not reach its target.
+    Schedule {
+        /// The target's ARN.
+        target: String,
+        /// Whether the payload was too long and is not all there.
+        is_truncated: bool,
+    },
+    /// Lambda's on-failure destination for asynchronous invocations: the event is inside the body.
+    Invocation {
+        /// The function's ARN.
+        function: String,
+    },
+    /// The on-failure destination of a stream's mapping. It names the records in the stream and holds none.
+    Stream {
+        /// When the first of them was written.
+        since: Option<String>,
+    },
+    /// Somebody else.
+    #[default]
+    Unknown,
+}
+
+/// A message that lies in a dead-letter queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FoundLetter {
+    /// The id SQS gave it in this queue.
+    pub message_id: String,
+    /// Its body.
+    pub body: String,
+    /// Its message attributes as text: `ErrorType`, `ErrorMessage` and the others that
+    /// [`SqsDeadLetters`](crate::SqsDeadLetters) writes. Where somebody else put the message here, as much
+    /// of it as can be read from the message.
+    pub attributes: BTreeMap<String, String>,
+    /// When it was sent to this queue; if SQS moved it here, to the queue before.
+    pub sent_at: Option<Timestamp>,
+    /// How often it was received.
+    pub receives: u32,
+    /// Its FIFO group, if this is a FIFO queue.
+    pub group: Option<String>,
+    /// Who put it here.
+    pub origin: Origin,
+}
+
+/// Where in a body the event may be.
+const PLACES: [&str; 4] = ["", "/detail", "/requestPayload", "/requestPayload/detail"];
+
+/// The CloudEvent in a body, and where it is: a JSON pointer.
+pub fn event_in(body: &Value) -> Option<(&'static str, &Value)> {
+    let at = |place: &&'static str| Some((*place, body.pointer(place)?));
+    PLACES.iter().filter_map(at).find(|(_, value)| value["specversion"].is_string())
+}
+
+#[derive(Deserialize)]
+struct InvocationRecord<'a> {
+    #[serde(borrow, rename = "requestPayload")]
+    request_payload: &'a RawValue,
+}
+
+impl FoundLetter {
+    /// Why it is here.
+    pub fn reason(&self) -> String {
+        match (self.attribute("ErrorType"), self.attribute("ErrorMessage")) {
+            (Some(error_type), Some(message)) => format!("{error_type}: {message}"),
+            (Some(reason), None) | (None, Some(reason)) => reason.to_owned(),
+            (None, None) => {
+                "received too often without an answer: its function crashed or ran out of time".into()
+            }
+        }
+    }
+
+    /// One of its attributes.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name).map(String::as_str)
+    }
+
+    /// What its handler was given, or should have been: the body without what Lambda wraps around it.
+    pub fn delivered(&self) -> Cow<'_, str> {
+        if matches!(self.origin, Origin::Invocation { .. })
+            && let Ok(record) = serde_json::from_str::<InvocationRecord<'_>>(&self.body)
+        {
+            return Cow::Owned(record.request_payload.get().to_owned());
+        }
+        Cow::Borrowed(&self.body)
+    }
+
+    /// The CloudEvent in it, if there is one.
+    pub fn event(&self) -> Option<Value> {
+        let body: Value = serde_json::from_str(&self.body).ok()?;
+        event_in(&body).map(|(_, event)| event.clone())
+    }
+}
+
+/// The system attributes that are asked for.
+pub(super) const SYSTEM_ATTRIBUTES: [System; 4] = [
+    System::SentTimestamp,
+    System::ApproximateReceiveCount,
+    System::MessageGroupId,
+    System::DeadLetterQueueSourceArn,
+];
+
+/// Reads a received message.
+pub(super) fn letter(message: Message) -> FoundLetter {
+    let system = |name| message.attributes.as_ref().and_then(|attributes| attributes.get(&name));
+    let sent_at = system(System::SentTimestamp)
+        .and_then(|milliseconds| Timestamp::from_millisecond(milliseconds.parse().ok()?).ok());
+    let receives = system(System::ApproximateReceiveCount).and_then(|count| count.parse().ok()).unwrap_or(0);
+    let group = system(System::MessageGroupId).cloned();
+    let is_moved = system(System::DeadLetterQueueSourceArn).is_some();
+    let attributes: BTreeMap<String, String> = message
+        .message_attributes
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.string_value?)))
+        .collect();
+    let body = message.body.unwrap_or_default();
+    let json = serde_json::from_str(&body).unwrap_or_default();
+    let origin = origin(&attributes, &json, is_moved);
+    let attributes = completed(attributes, &json);
+    let message_id = message.message_id.unwrap_or_default();
+    FoundLetter { message_id, body, attributes, sent_at, receives, group, origin }
+}
+
+/// See "Message attributes" of EventBridge's and EventBridge Scheduler's dead-letter queues, and Lambda's
+/// "Invocation record" and "Discarded batches".
+fn origin(attributes: &BTreeMap<String, String>, body: &Value, is_moved: bool) -> Origin {
+    let attribute = |name: &str| attributes.get(name).cloned();
+    let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+    if let (Some(target), Some(_)) = (attribute("TARGET_ARN"), attribute("SCHEDULE_ARN")) {
+        let is_truncated =
+            attribute("IS_PAYLOAD_TRUNCATED").is_some_and(|it| it.eq_ignore_ascii_case("true"));
+        return Origin::Schedule { target, is_truncated };
+    }
+    if let Some(target) = attribute("TARGET_ARN") {
+        return Origin::Rule { target };
+    }
+    if let Some(batch) = body.get("DDBStreamBatchInfo").or_else(|| body.get("KinesisBatchInfo")) {
+        return Origin::Stream { since: text(&batch["approximateArrivalOfFirstRecord"]) };
+    }
+    if let (Some(function), true) =
+        (text(&body["requestContext"]["functionArn"]), body.get("requestPayload").is_some())
+    {
+        return Origin::Invocation { function };
+    }
+    // SQS moves a message with its attributes: those of ours would be of an earlier time.
+    if is_moved {
+        return Origin::Queue;
+    }
+    if attributes.contains_key("ErrorType") { Origin::Function } else { Origin::Unknown }
+}
+
+/// Messages also get here without our attributes: moved by SQS, by a rule that could not reach its target
+/// (its attributes are `ERROR_CODE` and `ERROR_MESSAGE`), or by Lambda's on-failure destination (the error
+/// and the event are in the body). What they say is put under our names.
+fn completed(mut attributes: BTreeMap<String, String>, body: &Value) -> BTreeMap<String, String> {
+    let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+    let event = event_in(body).map_or(&Value::Null, |(_, event)| event);
+    let error = &body["responsePayload"];
+    let handler = text(&body["requestContext"]["functionArn"]);
+    let found = [
+        ("EventId", text(&event["id"])),
+        ("EventType", text(&event["type"])),
+        ("CorrelationId", text(&event["correlationid"]).or_else(|| text(&event["id"]))),
+        ("ErrorType", attributes.get("ERROR_CODE").cloned().or_else(|| text(&error["errorType"]))),
+        ("ErrorMessage", attributes.get("ERROR_MESSAGE").cloned().or_else(|| text(&error["errorMessage"]))),
+        ("Handler", handler.and_then(|arn| arn.split(':').nth(6).map(ToOwned::to_owned))),
+    ];
+    for (name, value) in found {
+        if let Some(value) = value {
+            attributes.entry(name.to_owned()).or_insert(value);
+        }
+    }
+    attributes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_sqs::types::MessageAttributeValue;
+    use serde_json::json;
+
+    fn found(body: &str, attributes: &[(&str, &str)], system: &[(System, &str)]) -> FoundLetter {
+        let value = |text: &str| {
+            MessageAttributeValue::builder().data_type("String").string_value(text).build().unwrap()
+        };
+        let mut message = Message::builder().message_id("m-1").body(body);
+        for (name, text) in attributes {
+            message = message.message_attributes(*name, value(text));
+        }
+        for (name, text) in system {
+            message = message.attributes(name.clone(), *text);
+        }
+        letter(message.build())
+    }
+
+    fn event() -> Value {
+        json!({ "specversion": "1.0", "id": "e-1", "type": "stock.reserved", "correlationid": "c-1" })
+    }
+
+    #[test]
+    fn what_lambda_put_there_is_read_like_our_own() {
+        let payload =
+            r#"{ "detail-type": "stock.reserved", "detail": {"specversion":"1.0", "id":"e-1", "n": 1.0} }"#;
+        let arn = "arn:aws:lambda:eu-west-1:1:function:shop-confirm-order:$LATEST";
+        let body = format!(
+            r#"{{"requestContext":{{"functionArn":"{arn}"}},"requestPayload":{payload},
+                "responsePayload":{{"errorType":"Missing","errorMessage":"order not seen yet"}}}}"#
+        );
+        let letter = found(&body, &[], &[]);
+        let said = ["EventId", "CorrelationId", "Handler"].map(|name| letter.attribute(name));
+        assert_eq!(said, [Some("e-1"), Some("e-1"), Some("shop-confirm-order")]);
+        assert_eq!(letter.reason(), "Missing: order not seen yet");
+        assert_eq!(letter.origin, Origin::Invocation { function: arn.into() });
+        assert_eq!(letter.delivered(), payload, "to the letter");
+        assert_eq!(letter.event().unwrap()["id"], "e-1");
+    }
+
+    #[test]
+    fn what_a_rule_or_a_schedule_could_not_deliver_says_where_it_was_going() {
+        let wrapped = json!({ "detail-type": "stock.reserved", "detail": event() }).to_string();
+        let target = ("TARGET_ARN", "arn:aws:sqs:eu-west-1:1:shop-reserve-stock");
+        let rule = found(&wrapped, &[("ERROR_CODE", "NO_PERMISSIONS"), target], &[]);
+        assert_eq!(
+            (rule.attribute("EventType"), rule.reason()),
+            (Some("stock.reserved"), "NO_PERMISSIONS".into())
+        );
+        assert_eq!(rule.origin, Origin::Rule { target: target.1.into() });
+        assert_eq!(rule.delivered(), wrapped);
+        let schedule = [("SCHEDULE_ARN", "s"), target, ("IS_PAYLOAD_TRUNCATED", "true")];
+        let schedule = found(&event().to_string(), &schedule, &[]);
+        assert_eq!(schedule.origin, Origin::Schedule { target: target.1.into(), is_truncated: true });
+    }
+
+    #[test]
+    fn who_put_it_there_is_known_by_what_they_leave() {
+        let ours = [("ErrorType", "BadOrder"), ("EventId", "ours")];
+        let letter = found(&event().to_string(), &ours, &[]);
+        assert_eq!((letter.origin.clone(), letter.attribute("EventId")), (Origin::Function, Some("ours")));
+        let moved = [
+            (System::DeadLetterQueueSourceArn, "arn:aws:sqs:eu-west-1:1:q"),
+            (System::ApproximateReceiveCount, "7"),
+            (System::MessageGroupId, "o-1"),
+        ];
+        let letter = found("{}", &[], &moved);
+        assert_eq!(
+            (letter.origin.clone(), letter.receives, letter.group.as_deref()),
+            (Origin::Queue, 7, Some("o-1"))
+        );
+        assert!(letter.reason().contains("received too often"), "{letter:?}");
+        let batch =
+            json!({ "DDBStreamBatchInfo": { "approximateArrivalOfFirstRecord": "2026-01-02T03:04:05Z" } });
+        let since = Some("2026-01-02T03:04:05Z".to_owned());
+        assert_eq!(found(&batch.to_string(), &[], &[]).origin, Origin::Stream { since });
+        let letter = found("no json", &[], &[]);
+        assert_eq!((letter.origin.clone(), letter.attributes.len()), (Origin::Unknown, 0));
+    }
+}
