@@ -8,9 +8,9 @@ use std::{
     process::ExitCode,
 };
 use throughline_cli::{
-    check, dead_letters, demo,
+    check, demo,
     deploy::Deployment,
-    down,
+    dlq, down,
     gateway::Gateway,
     logs,
     place::Place,
@@ -76,11 +76,10 @@ enum Command {
         /// The `correlationid` of its messages: by default the id of its first one.
         correlation_id: String,
     },
-    /// Lists what lies in the dead-letter queues, and why.
-    DeadLetters {
-        #[command(flatten)]
-        target: Target,
-    },
+    Dlq(dlq::Arguments),
+    /// What `throughline dlq list` says.
+    #[command(hide = true)]
+    DeadLetters(dlq::ListArguments),
     Check(check::Arguments),
     Logs(logs::Arguments),
     /// Sends the reference shop orders of every kind and shows what becomes of them, twice.
@@ -125,8 +124,11 @@ async fn run(command: Command, terminal: &Terminal) -> Result<(), Box<dyn Error>
         Command::Trace { target, correlation_id } => {
             show(&trace::run(&target.open(terminal).await?, &correlation_id).await?)?;
         }
-        Command::DeadLetters { target } => show(&dead_letters::run(&target.open(terminal).await?).await?)?,
         Command::Check(arguments) => check::run(&arguments, terminal).await?,
+        Command::Dlq(arguments) => dlq::run(&arguments, terminal).await?,
+        Command::DeadLetters(arguments) => {
+            dlq::run(&dlq::Arguments { command: dlq::DlqCommand::List(arguments) }, terminal).await?;
+        }
         Command::Logs(arguments) => logs::run(&arguments, terminal).await?,
         Command::Demo { target, providers, events } => {
             let stack = target.open(terminal).await?;

@@ -7,7 +7,7 @@ use crate::{
     project::{Project, answers},
 };
 use serde_json::Value;
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path, time::Duration};
 use throughline_aws::{
     Clients, executions,
     ledger::{LineError, follow_line},
@@ -89,6 +89,8 @@ const DEAD_LETTER_QUEUE: &str = "DeadLetterQueueUrl";
 /// What the name of an output ends with that holds any queue's URL.
 const QUEUE: &str = "QueueUrl";
 
+/// What the name of an output ends with that holds a function's name.
+const FUNCTION: &str = "Function";
 /// What the name of an output ends with that holds a state machine's ARN.
 const STATE_MACHINE: &str = "StateMachine";
 
@@ -200,6 +202,38 @@ impl Stack {
             .iter()
             .filter(|(name, _)| name.ends_with(DEAD_LETTER_QUEUE))
             .map(|(name, url)| (name.trim_end_matches("Url"), url.as_str()))
+    }
+
+    /// The dead-letter queues' URLs, by the names of what they belong to: `place-order` is the output
+    /// `PlaceOrderDeadLetterQueueUrl`.
+    pub fn dead_letter_queues_by_name(&self) -> impl Iterator<Item = (String, &str)> {
+        let named = |name: &str| name.strip_suffix(DEAD_LETTER_QUEUE).map(kebab_case);
+        self.outputs.iter().filter_map(move |(name, url)| Some((named(name)?, url.as_str())))
+    }
+
+    /// The URLs of all its queues.
+    pub fn queue_urls(&self) -> impl Iterator<Item = &str> {
+        self.outputs.iter().filter(|(name, _)| name.ends_with(QUEUE)).map(|(_, url)| url.as_str())
+    }
+
+    /// The name of a deployed function: `place-order` is the output `PlaceOrderFunction`.
+    pub fn function_named(&self, name: &str) -> Option<&str> {
+        let is_it =
+            |output: &str| output.strip_suffix(FUNCTION).is_some_and(|found| kebab_case(found) == name);
+        self.outputs.iter().find(|(output, _)| is_it(output)).map(|(_, function)| function.as_str())
+    }
+
+    /// How long the ledger remembers that an event was handled.
+    ///
+    /// # Errors
+    /// [`StackError::NoOutput`].
+    pub fn claim_lifetime(&self) -> Result<Duration, StackError> {
+        let days = self.output("ClaimLifetimeDays")?;
+        let days = days.parse::<u64>().map_err(|error| StackError::Malformed {
+            path: "ClaimLifetimeDays".into(),
+            reason: format!("`{days}` is no number of days: {error}"),
+        })?;
+        Ok(Duration::from_hours(24 * days))
     }
 
     /// The URLs of the queues that feed functions: those that have a dead-letter queue.

@@ -10,6 +10,7 @@ mod cloud;
 mod deaths;
 mod failures;
 mod kills;
+mod letters;
 mod messages;
 mod orders;
 mod processes;

@@ -1,0 +1,98 @@
+//! What makes a dead letter's message the same message, wherever it turns up.
+
+use serde_json::Value;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use throughline_aws::operate::FoundLetter;
+use throughline_core::Timestamp;
+
+/// What a claim knows a message by, and how its line is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// The message's id.
+    pub(super) id: String,
+    /// The message's source, if it says one.
+    pub(super) source: Option<String>,
+    /// The id of its line.
+    pub(super) correlation_id: String,
+}
+
+fn text(value: &Value, name: &str) -> Option<String> {
+    value[name].as_str().map(ToOwned::to_owned)
+}
+
+impl Identity {
+    /// Of the `CloudEvent` in a letter, or else of the EventBridge event that it is.
+    pub(super) fn of(letter: &FoundLetter) -> Option<Self> {
+        if let Some(event) = letter.event() {
+            let id = text(&event, "id")?;
+            let correlation_id = text(&event, "correlationid").unwrap_or_else(|| id.clone());
+            return Some(Self { source: text(&event, "source"), correlation_id, id });
+        }
+        let event: Value = serde_json::from_str(&letter.delivered()).ok()?;
+        event.get("detail-type")?;
+        let id = text(&event, "id")?;
+        Some(Self { source: text(&event, "source"), correlation_id: id.clone(), id })
+    }
+
+    /// Of a message that has none of its own: SQS's id stands for it.
+    pub(super) fn of_sqs_message(id: &str) -> Self {
+        Self { id: id.to_owned(), source: None, correlation_id: id.to_owned() }
+    }
+}
+
+/// A text that is the same for two letters of one message, whoever put them there.
+pub(super) fn message_name(letter: &FoundLetter) -> String {
+    match Identity::of(letter) {
+        Some(Identity { id, source, .. }) => format!("event {} {id}", source.unwrap_or_default()),
+        None => {
+            let mut hasher = DefaultHasher::new();
+            letter.delivered().hash(&mut hasher);
+            format!("body {:016x}", hasher.finish())
+        }
+    }
+}
+
+/// When what a letter tells of happened: its event's time, or else when it was sent.
+pub(super) fn happened_at(letter: &FoundLetter) -> Option<Timestamp> {
+    let event = letter.event().or_else(|| serde_json::from_str(&letter.delivered()).ok());
+    let time = event.as_ref().and_then(|event| event["time"].as_str()?.parse().ok());
+    time.or(letter.sent_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn letter(body: &Value) -> FoundLetter {
+        FoundLetter { message_id: "m-1".into(), body: body.to_string(), ..FoundLetter::default() }
+    }
+
+    #[test]
+    fn a_message_is_the_same_bare_and_in_an_event_of_the_bus() {
+        let event = json!({ "specversion": "1.0", "id": "e-1", "source": "shop", "correlationid": "c-1" });
+        let bare = letter(&event);
+        let wrapped = letter(&json!({ "id": "of-the-bus", "detail-type": "t", "detail": event }));
+        assert_eq!(message_name(&bare), message_name(&wrapped));
+        assert_eq!(Identity::of(&wrapped).unwrap().correlation_id, "c-1");
+    }
+
+    #[test]
+    fn other_events_of_the_bus_have_its_id_and_other_bodies_themselves() {
+        let other = letter(&json!({ "id": "e-2", "source": "aws.states", "detail-type": "t", "detail": {} }));
+        assert_eq!(message_name(&other), "event aws.states e-2");
+        let (one, same, another) = (letter(&json!(1)), letter(&json!(1)), letter(&json!(2)));
+        assert_eq!(message_name(&one), message_name(&same));
+        assert_ne!(message_name(&one), message_name(&another));
+        assert_eq!(Identity::of(&one), None);
+    }
+
+    #[test]
+    fn an_event_says_itself_when_it_happened() {
+        let mut found = letter(&json!({ "specversion": "1.0", "id": "e", "time": "2026-01-02T03:04:05Z" }));
+        found.sent_at = Some(Timestamp::UNIX_EPOCH);
+        assert_eq!(happened_at(&found).unwrap().to_string(), "2026-01-02T03:04:05Z");
+        found.body = "no json".into();
+        assert_eq!(happened_at(&found), found.sent_at);
+    }
+}

@@ -1,0 +1,229 @@
+//! The journal of a redrive: a file of its own for each dead-letter queue, one entry a line, only ever added to.
+//!
+//! Whoever redrives holds a lock on it, which ends with the process. What was written is on the disk before the next
+//! step is taken. A last line that a crash cut off is dropped: its step was not taken yet.
+
+use super::protocol::{Book, Entry};
+use serde_json::Value;
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
+};
+use throughline_core::Timestamp;
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JournalError {
+    /// The file system refused something.
+    #[error("the journal at {path}: {source}")]
+    File {
+        /// Where it is.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Somebody redrives this queue.
+    #[error(
+        "letters of this queue are being redriven just now (the journal at {path} is locked): wait until that is over"
+    )]
+    InUse {
+        /// Where it is.
+        path: String,
+    },
+    /// Somebody else wrote to it.
+    #[error(
+        "line {line} of the journal at {path} cannot be read ({reason}): move the file away if you know that no redrive of this queue was interrupted"
+    )]
+    Malformed {
+        /// Where it is.
+        path: String,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A redrive was interrupted, and it was another one.
+    #[error(
+        "a redrive that began at {begun_at} was interrupted, and was asked for something else ({asked}): finish it first with --resume (its journal is {path})"
+    )]
+    OtherUnfinished {
+        /// Where it is.
+        path: String,
+        /// When it began.
+        begun_at: Timestamp,
+        /// What it was asked for.
+        asked: String,
+    },
+}
+
+/// An open journal. Nobody else can open it meanwhile.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: File,
+    path: PathBuf,
+}
+
+impl Journal {
+    /// Opens a queue's journal, and reads what is in it.
+    ///
+    /// # Errors
+    /// [`JournalError`]: it is in use, or it cannot be read.
+    pub(super) fn open(path: &Path) -> Result<(Self, Book), JournalError> {
+        let wrong = |source| JournalError::File { path: path.display().to_string(), source };
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(wrong)?;
+        }
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(wrong)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(JournalError::InUse { path: path.display().to_string() });
+            }
+            Err(TryLockError::Error(source)) => return Err(wrong(source)),
+        }
+        let mut text = Vec::new();
+        file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut text)).map_err(wrong)?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        if whole < text.len() {
+            file.set_len(whole as u64).map_err(wrong)?;
+        }
+        let mut book = Book::default();
+        for (at, line) in text[..whole].split(|byte| *byte == b'\n').enumerate() {
+            if line.is_empty() {
+                continue;
+            }
+            let entry: Entry = serde_json::from_slice(line).map_err(|error| JournalError::Malformed {
+                path: path.display().to_string(),
+                line: at + 1,
+                reason: error.to_string(),
+            })?;
+            book.apply(&entry);
+        }
+        Ok((Self { file, path: path.to_owned() }, book))
+    }
+
+    /// Writes an entry. Once this returns it is on the disk.
+    ///
+    /// # Errors
+    /// [`JournalError::File`].
+    pub(super) fn write(&mut self, entry: &Entry) -> Result<(), JournalError> {
+        let wrong = |source: io::Error| JournalError::File { path: self.path.display().to_string(), source };
+        let mut line = serde_json::to_vec(entry).map_err(|error| wrong(error.into()))?;
+        line.push(b'\n');
+        self.file.write_all(&line).and_then(|()| self.file.sync_data()).map_err(wrong)
+    }
+
+    /// Goes on with what was interrupted, or begins. Says whether it goes on.
+    ///
+    /// # Errors
+    /// [`JournalError::OtherUnfinished`] if what was interrupted was asked for something else.
+    pub(super) fn begin(
+        &mut self,
+        book: &mut Book,
+        asked: &Value,
+        now: Timestamp,
+    ) -> Result<bool, JournalError> {
+        if let Some((begun_at, before)) = book.unfinished() {
+            if before == asked {
+                return Ok(true);
+            }
+            return Err(JournalError::OtherUnfinished {
+                path: self.path.display().to_string(),
+                begun_at: *begun_at,
+                asked: before.to_string(),
+            });
+        }
+        let begun = Entry::Begun { at: now, asked: asked.clone() };
+        self.write(&begun)?;
+        book.apply(&begun);
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dlq::redrive::protocol::{Named, Standing};
+    use serde_json::json;
+
+    /// A file that nobody else has, and that goes with the test.
+    struct Place(PathBuf);
+
+    impl Place {
+        fn new(name: &str) -> Self {
+            let folder =
+                std::env::temp_dir().join(format!("throughline-journal-{}-{name}", std::process::id()));
+            _ = fs::remove_dir_all(&folder);
+            Self(folder)
+        }
+
+        fn file(&self) -> PathBuf {
+            self.0.join("queues/place-order.jsonl")
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn sending(id: &str) -> Entry {
+        Entry::Sending { letters: vec![Named { id: id.into(), message: id.into() }] }
+    }
+
+    #[test]
+    fn what_was_written_is_there_after_the_process_and_a_cut_off_line_is_dropped() {
+        let place = Place::new("cut-off");
+        let (mut journal, mut book) = Journal::open(&place.file()).unwrap();
+        assert!(!journal.begin(&mut book, &json!("all"), Timestamp::UNIX_EPOCH).unwrap());
+        journal.write(&sending("m-1")).unwrap();
+        drop(journal);
+        let mut cut_off = fs::read(place.file()).unwrap();
+        cut_off.extend(br#"{"step":"sent","ids":["m-"#);
+        fs::write(place.file(), cut_off).unwrap();
+
+        let (mut journal, mut book) = Journal::open(&place.file()).unwrap();
+        assert_eq!(book.standing("m-1"), Some(Standing::InDoubt));
+        assert!(journal.begin(&mut book, &json!("all"), Timestamp::UNIX_EPOCH).unwrap(), "it goes on");
+        journal.write(&Entry::Sent { ids: vec!["m-1".into()] }).unwrap();
+        drop(journal);
+        let (_, book) = Journal::open(&place.file()).unwrap();
+        assert_eq!(book.standing("m-1"), Some(Standing::Sent));
+    }
+
+    #[test]
+    fn two_cannot_redrive_one_queue() {
+        let place = Place::new("two");
+        let (first, _) = Journal::open(&place.file()).unwrap();
+        assert!(matches!(Journal::open(&place.file()), Err(JournalError::InUse { .. })));
+        drop(first);
+        Journal::open(&place.file()).unwrap();
+    }
+
+    #[test]
+    fn an_interrupted_redrive_is_finished_before_another_begins() {
+        let place = Place::new("another");
+        let (mut journal, mut book) = Journal::open(&place.file()).unwrap();
+        journal.begin(&mut book, &json!({ "error": "BadOrder" }), Timestamp::UNIX_EPOCH).unwrap();
+        let refused = journal.begin(&mut book, &json!("all"), Timestamp::UNIX_EPOCH).unwrap_err();
+        assert!(
+            refused.to_string().contains("BadOrder") && refused.to_string().contains("--resume"),
+            "{refused}"
+        );
+        journal.write(&Entry::Finished).unwrap();
+        drop(journal);
+        let (mut journal, mut book) = Journal::open(&place.file()).unwrap();
+        assert!(!journal.begin(&mut book, &json!("all"), Timestamp::UNIX_EPOCH).unwrap(), "it begins anew");
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_named() {
+        let place = Place::new("malformed");
+        drop(Journal::open(&place.file()).unwrap());
+        fs::write(place.file(), "{\"step\":\"finished\"}\nno entry\n").unwrap();
+        let error = Journal::open(&place.file()).unwrap_err();
+        assert!(matches!(error, JournalError::Malformed { line: 2, .. }), "{error}");
+    }
+}

@@ -1,0 +1,257 @@
+//! In which order a redrive does things, so that it can be killed at any point.
+//!
+//! receive → journal `sending` → send → journal `sent` → delete → journal `deleted`. A letter leaves its queue only
+//! when the journal says that it was sent, so none is lost; one that the journal says was sent is only deleted, so no
+//! more than the batch in flight is ever sent again. Which letters those are the journal knows, and counts.
+
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use throughline_core::Timestamp;
+
+/// A letter, as the journal names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Named {
+    /// The id that SQS gave it in the dead-letter queue.
+    pub(super) id: String,
+    /// What makes its message the same message when it comes back under another id.
+    pub(super) message: String,
+}
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+pub(super) enum Entry {
+    /// A redrive begins.
+    Begun {
+        /// When.
+        at: Timestamp,
+        /// What was asked for: whoever goes on must ask for the same.
+        asked: serde_json::Value,
+    },
+    /// These are about to be sent: from now on it is not known whether they were.
+    Sending {
+        /// The letters.
+        letters: Vec<Named>,
+    },
+    /// These were sent.
+    Sent {
+        /// Their ids.
+        ids: Vec<String>,
+    },
+    /// These were refused, so they were certainly not sent.
+    Refused {
+        /// Their ids.
+        ids: Vec<String>,
+    },
+    /// These are deleted from the dead-letter queue.
+    Deleted {
+        /// Their ids.
+        ids: Vec<String>,
+    },
+    /// The first letter was handled: the others may follow.
+    CanaryHandled,
+    /// Nothing is left to do.
+    Finished,
+}
+
+/// How far one letter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It was about to be sent, and nobody wrote down what became of it.
+    InDoubt,
+    /// It was sent and is to be deleted.
+    Sent,
+    /// It was sent and deleted.
+    Deleted,
+}
+
+/// What a journal says of the last redrive in it; of those before only how often they sent a message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Book {
+    standings: BTreeMap<String, Standing>,
+    messages: BTreeSet<String>,
+    begun: Option<(Timestamp, serde_json::Value)>,
+    times_sent: BTreeMap<String, u32>,
+    surplus: u64,
+    sent: u64,
+    is_canary_handled: bool,
+}
+
+impl Book {
+    /// Takes over what an entry says.
+    pub(super) fn apply(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Begun { at, asked } => {
+                let times_sent = std::mem::take(&mut self.times_sent);
+                *self = Self { begun: Some((*at, asked.clone())), times_sent, ..Self::default() };
+            }
+            Entry::Sending { letters } => {
+                for letter in letters {
+                    self.is_sending(letter);
+                }
+            }
+            Entry::Sent { ids } => {
+                self.sent += count(ids.len());
+                self.stand(ids, Standing::Sent);
+            }
+            Entry::Refused { ids } => self.standings.retain(|id, _| !ids.contains(id)),
+            Entry::Deleted { ids } => self.stand(ids, Standing::Deleted),
+            Entry::CanaryHandled => self.is_canary_handled = true,
+            Entry::Finished => {
+                *self = Self { times_sent: std::mem::take(&mut self.times_sent), ..Self::default() };
+            }
+        }
+    }
+
+    fn is_sending(&mut self, letter: &Named) {
+        if self.standings.insert(letter.id.clone(), Standing::InDoubt) == Some(Standing::InDoubt) {
+            self.surplus += 1;
+        }
+        self.messages.insert(letter.message.clone());
+        *self.times_sent.entry(letter.message.clone()).or_default() += 1;
+    }
+
+    fn stand(&mut self, ids: &[String], standing: Standing) {
+        self.standings.extend(ids.iter().map(|id| (id.clone(), standing)));
+    }
+
+    /// How far a letter is; nothing if this redrive has not touched it.
+    pub(super) fn standing(&self, id: &str) -> Option<Standing> {
+        self.standings.get(id).copied()
+    }
+
+    /// When the redrive began that is not finished, and what it was asked for.
+    pub(super) fn unfinished(&self) -> Option<&(Timestamp, serde_json::Value)> {
+        self.begun.as_ref()
+    }
+
+    /// How many copies there may be too many: letters in doubt that were sent again.
+    pub(super) fn surplus(&self) -> u64 {
+        self.surplus
+    }
+
+    /// How many letters were sent.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// How many letters are at a standing.
+    pub(super) fn count_at(&self, standing: Standing) -> u64 {
+        count(self.standings.values().filter(|found| **found == standing).count())
+    }
+
+    /// Whether the first letter was handled.
+    pub(super) fn is_canary_handled(&self) -> bool {
+        self.is_canary_handled
+    }
+
+    /// Whether this redrive has sent this message.
+    pub(super) fn has_sent(&self, message: &str) -> bool {
+        self.messages.contains(message)
+    }
+
+    /// How often a message was sent from here, by this redrive and those before.
+    pub(super) fn times_sent(&self, message: &str) -> u32 {
+        self.times_sent.get(message).copied().unwrap_or(0)
+    }
+}
+
+/// A count for people.
+pub(crate) fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+/// What the protocol acts with: the journal and the queues.
+pub(super) trait Hands {
+    /// Why something could not be done.
+    type Error;
+    /// Writes an entry; it is there after a crash once this has returned.
+    async fn record(&mut self, entry: &Entry) -> Result<(), Self::Error>;
+    /// Sends letters. One answer for each: that it was sent, or why it certainly was not.
+    async fn send(&mut self, letters: &[Named]) -> Result<Vec<Result<(), String>>, Self::Error>;
+    /// Deletes letters from the dead-letter queue. One answer for each.
+    async fn delete(&mut self, ids: &[String]) -> Result<Vec<Result<(), String>>, Self::Error>;
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Passed {
+    /// How many were sent.
+    pub(super) sent: usize,
+    /// How many an earlier run had sent already: these were deleted only.
+    pub(super) sent_before: usize,
+    /// Those that were refused, and why.
+    pub(super) refused: Vec<(String, String)>,
+    /// Those that were sent and could not be deleted, and why: they come again, and are deleted then.
+    pub(super) not_deleted: Vec<(String, String)>,
+}
+
+/// Takes one batch the whole way.
+///
+/// # Errors
+/// If the journal could not be written, or it is not known what a request did. Nothing is lost: go on with the same
+/// journal.
+pub(super) async fn redrive_batch<H: Hands>(
+    book: &mut Book,
+    hands: &mut H,
+    letters: &[Named],
+) -> Result<Passed, H::Error> {
+    let is_sent =
+        |letter: &&Named| matches!(book.standing(&letter.id), Some(Standing::Sent | Standing::Deleted));
+    let (before, open): (Vec<&Named>, Vec<&Named>) = letters.iter().partition(is_sent);
+    let mut passed = Passed { sent_before: before.len(), ..Passed::default() };
+    let mut to_delete: Vec<String> = before.into_iter().map(|letter| letter.id.clone()).collect();
+    if !open.is_empty() {
+        let open: Vec<Named> = open.into_iter().cloned().collect();
+        write(book, hands, Entry::Sending { letters: open.clone() }).await?;
+        let answers = hands.send(&open).await?;
+        let mut sent = Vec::new();
+        for (letter, answer) in open.into_iter().zip(answers) {
+            match answer {
+                Ok(()) => sent.push(letter.id),
+                Err(reason) => passed.refused.push((letter.id, reason)),
+            }
+        }
+        if !passed.refused.is_empty() {
+            let ids = passed.refused.iter().map(|(id, _)| id.clone()).collect();
+            write(book, hands, Entry::Refused { ids }).await?;
+        }
+        if !sent.is_empty() {
+            passed.sent = sent.len();
+            write(book, hands, Entry::Sent { ids: sent.clone() }).await?;
+        }
+        to_delete.extend(sent);
+    }
+    delete(book, hands, to_delete, &mut passed).await?;
+    Ok(passed)
+}
+
+async fn delete<H: Hands>(
+    book: &mut Book,
+    hands: &mut H,
+    ids: Vec<String>,
+    passed: &mut Passed,
+) -> Result<(), H::Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let answers = hands.delete(&ids).await?;
+    let mut deleted = Vec::new();
+    for (id, answer) in ids.into_iter().zip(answers) {
+        match answer {
+            Ok(()) => deleted.push(id),
+            Err(reason) => passed.not_deleted.push((id, reason)),
+        }
+    }
+    if deleted.is_empty() { Ok(()) } else { write(book, hands, Entry::Deleted { ids: deleted }).await }
+}
+
+/// Writes an entry, and only then believes it.
+async fn write<H: Hands>(book: &mut Book, hands: &mut H, entry: Entry) -> Result<(), H::Error> {
+    hands.record(&entry).await?;
+    book.apply(&entry);
+    Ok(())
+}
