@@ -23,12 +23,17 @@ def _let_an_answer_say_that_time_is_up():
 
 
 def _refuse_an_answer_that_comes_too_late_as_aws_does():
-    """Once its execution has ended, a token is invalid here. There it is a task that has timed out."""
+    """Once its execution has ended, a token is invalid here. There it is a task that has timed out.
+
+    A failure without a cause has the cause `null` here, which is no text.
+    """
     from localstack.aws.api.stepfunctions import InvalidToken, TaskTimedOut
     from localstack.services.stepfunctions.provider import StepFunctionsProvider
 
-    def as_aws_does(answer):
+    def as_aws_does(answer, name):
         def answer_or_refuse(self, context, task_token, **named):
+            if name == "send_task_failure":
+                named["cause"] = named.get("cause") or ""
             try:
                 return answer(self, context, task_token=task_token, **named)
             except InvalidToken:
@@ -40,7 +45,7 @@ def _refuse_an_answer_that_comes_too_late_as_aws_does():
         return answer_or_refuse
 
     for name in ("send_task_success", "send_task_failure"):
-        setattr(StepFunctionsProvider, name, as_aws_does(getattr(StepFunctionsProvider, name)))
+        setattr(StepFunctionsProvider, name, as_aws_does(getattr(StepFunctionsProvider, name), name))
 
 
 def waited_for(execution, task_token: str) -> bool:
@@ -51,9 +56,16 @@ def waited_for(execution, task_token: str) -> bool:
 
 def _wake_what_waits_in_an_execution_that_is_stopped():
     """Otherwise a task waits on, for hours, and nobody is told that the execution was aborted."""
+    from localstack.services.stepfunctions.asl.eval.environment import Environment
+    from localstack.services.stepfunctions.asl.eval.program_state import ProgramStopped
     from localstack.services.stepfunctions.backend.execution import Execution
 
-    stop = Execution.stop
+    stop, set_error = Execution.stop, Environment.set_error
+
+    def set_error_unless_stopped(self, error):
+        # What is woken takes that for an error of its own.
+        if not isinstance(self.program_state(), ProgramStopped):
+            set_error(self, error)
 
     def stop_and_wake(self, *arguments, **named):
         stop(self, *arguments, **named)
@@ -62,3 +74,4 @@ def _wake_what_waits_in_an_execution_that_is_stopped():
                 endpoint.interrupt_all()
 
     Execution.stop = stop_and_wake
+    Environment.set_error = set_error_unless_stopped
