@@ -1,225 +1,311 @@
-//! `throughline deploy`: builds the functions and deploys the stack to the local cloud, with the same
-//! template that goes to AWS.
+//! `throughline deploy`: builds the functions and deploys infra/template.yaml, to a local cloud or to AWS.
+
+mod build;
+mod change_set;
+mod code;
+mod error;
+mod follow;
+mod package;
+mod parameters;
+mod record;
+
+pub use build::{Build, Builder};
+pub use change_set::{Change, Changes};
+pub use code::{DeployedStack, UpdatedFunction, update_code};
+pub use error::DeployError;
+pub use parameters::Parameter;
 
 use crate::{
-    cloud_error::CloudError,
-    gateway::Gateway,
-    local_cloud::Kind,
-    project::{Project, answers, without_real_credentials},
-    stack::outputs_in,
+    aws_command_line::AwsCommandLine,
+    place::Place,
+    project::{Project, answers},
+    target::Target,
+    template::Template,
+    terminal::Terminal,
 };
+use build::Code;
+use change_set::{ChangeSet, StackState, Wanted};
+use clap::Args;
+use error::file;
+use package::Staged;
+use record::{OUTPUTS, Record};
+use serde::Serialize;
 use std::{
     collections::BTreeMap,
-    ffi::OsStr,
-    fs, io,
+    error::Error,
+    fmt, fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     time::Instant,
 };
 
-/// Why nothing was deployed.
-#[derive(Debug, thiserror::Error)]
-pub enum DeployError {
-    /// Something it needs is not there.
-    #[error("{0}")]
-    NotSetUp(String),
-    /// Nothing listens where the cloud should be.
-    #[error("no cloud answers at {endpoint}: start one with `throughline up`")]
-    NoCloud {
-        /// Where it should be.
-        endpoint: String,
-    },
-    /// A file could not be read or written.
-    #[error("{path}: {source}")]
-    File {
-        /// Which one.
-        path: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file does not hold what it should.
-    #[error("{path}: {reason}")]
-    Malformed {
-        /// Which one.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// Whether the providers run cannot be known.
-    #[error(transparent)]
-    Gateway(#[from] CloudError),
-    /// A step failed.
-    #[error("{step} failed:\n{output}")]
-    Step {
-        /// Which one.
-        step: String,
-        /// What it said.
-        output: String,
-    },
+/// Builds the functions and deploys infra/template.yaml.
+///
+/// First it shows what would change. It asks before it changes AWS, and before it removes or replaces what holds data;
+/// --yes answers. What has not changed is left alone, so it is safe, and quick, to run again.
+///
+/// Examples:
+///
+/// throughline deploy                                  # to the local cloud
+///
+/// throughline deploy --function place-order           # only new code for one function, in seconds
+///
+/// throughline deploy --aws --stack shop --dry-run     # what would change on AWS
+///
+/// throughline deploy --aws --parameter PaymentUrl=https://pay.example --parameter ShippingUrl=https://ship.example
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct Arguments {
+    /// Which stack, where.
+    #[command(flatten)]
+    pub target: Target,
+    /// Only give this function new code, and leave all else as it is; may be repeated
+    #[arg(long = "function", value_name = "NAME")]
+    pub functions: Vec<String>,
+    /// Show what would change, and change nothing
+    #[arg(long, conflicts_with = "functions")]
+    pub dry_run: bool,
+    /// A value for a parameter of the template; may be repeated
+    #[arg(long = "parameter", value_name = "NAME=VALUE")]
+    pub parameters: Vec<Parameter>,
+    /// A JSON file with values for the template's parameters; by default infra/local.parameters.json, or
+    /// infra/aws.parameters.json if there is one
+    #[arg(long = "parameters", value_name = "FILE")]
+    pub parameters_file: Option<PathBuf>,
+    /// What builds the functions; by default cargo-lambda for AWS, else cargo
+    #[arg(long, value_name = "BUILDER")]
+    pub with: Option<Builder>,
+    /// The cargo profile the functions are built with; by default `release` for AWS, else `local`
+    #[arg(long)]
+    pub profile: Option<String>,
+    /// The bucket for the functions' code; by default one of the account's and region's own, made if it is missing
+    #[arg(long)]
+    pub bucket: Option<String>,
 }
 
-fn file(path: &Path) -> impl FnOnce(io::Error) -> DeployError {
-    let path = path.display().to_string();
-    move |source| DeployError::File { path, source }
+/// How a deployment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// All was so already.
+    Unchanged,
+    /// Nothing was to be changed, only shown.
+    DryRun,
+    /// The stack was changed.
+    Deployed,
+    /// Functions were given new code.
+    CodeUpdated,
 }
 
-/// What is deployed, and where.
-#[derive(Debug, Clone)]
-pub struct Deployment {
-    /// The project.
-    pub project: Project,
-    /// The local cloud's port.
-    pub port: u16,
-    /// The cloud's address.
-    pub endpoint: String,
-    /// The stack's name.
+/// What a deployment did.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The stack.
     pub stack: String,
-    /// The cargo profile the functions are built with.
-    pub profile: String,
+    /// The cloud, in words.
+    pub place: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What the change set says.
+    pub changes: Changes,
+    /// The functions that were given new code by themselves.
+    pub code: Vec<UpdatedFunction>,
+    /// Where the stack's outputs are.
+    pub outputs: Option<PathBuf>,
 }
 
-const BUCKET: &str = "throughline-deployments";
-
-impl Deployment {
-    /// Builds, packages and deploys; writes the stack's outputs beside the local cloud's log. Safe to run
-    /// again: what has not changed is left alone.
-    ///
-    /// # Errors
-    /// [`DeployError`], with what the failed step said.
-    pub fn run(&self) -> Result<(), DeployError> {
-        let functions = self.project.functions().map_err(DeployError::NotSetUp)?;
-        let aws = self.project.tool("aws").map_err(DeployError::NotSetUp)?;
-        if !answers(&self.endpoint) {
-            return Err(DeployError::NoCloud { endpoint: self.endpoint.clone() });
+/// What follows on the change set, which was shown already.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for code in &self.code {
+            writeln!(f, "{code}")?;
         }
-        let state = self.project.state(self.port);
-        fs::create_dir_all(&state).map_err(file(&state))?;
-        self.build(&functions)?;
-        let template = self.project.root().join("infra/template.yaml");
-        let packaged = state.join("packaged.yaml");
-        Self::step("packaging the functions", || {
-            if self.aws(&aws, ["s3api", "head-bucket", "--bucket", BUCKET]).is_err() {
-                self.aws(&aws, ["s3api", "create-bucket", "--bucket", BUCKET])?;
+        match self.outcome {
+            Outcome::Unchanged => f.write_str("Nothing has changed: nothing was deployed."),
+            Outcome::DryRun => f.write_str("A dry run: nothing was changed."),
+            Outcome::CodeUpdated if self.code.is_empty() => f.write_str("They run this code already."),
+            Outcome::CodeUpdated => Ok(()),
+            Outcome::Deployed => {
+                let outputs = self.outputs.as_deref().unwrap_or(Path::new(""));
+                write!(f, "Deployed; the stack's outputs are in {}.", outputs.display())
             }
-            let (template, packaged) = (template.as_os_str(), packaged.as_os_str());
-            let options = ["cloudformation", "package", "--s3-bucket", BUCKET].map(OsStr::new);
-            let files = ["--template-file".as_ref(), template, "--output-template-file".as_ref(), packaged];
-            self.aws(&aws, options.into_iter().chain(files))
-        })?;
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`DeployError`], or if this is no project.
+#[expect(clippy::unused_async, reason = "every command is run alike")]
+pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
+    let project = Project::find()?;
+    let place = arguments.target.place();
+    terminal.note(format_args!("stack `{}` on {place}", arguments.target.stack));
+    let deployment = Deployment { project: &project, place: &place, arguments, terminal };
+    terminal.show(&deployment.run()?)?;
+    Ok(())
+}
+
+struct Deployment<'a> {
+    project: &'a Project,
+    place: &'a Place,
+    arguments: &'a Arguments,
+    terminal: &'a Terminal,
+}
+
+impl Deployment<'_> {
+    fn run(&self) -> Result<Report, DeployError> {
+        if let Place::Local { endpoint } = self.place
+            && !answers(endpoint)
+        {
+            return Err(DeployError::NoCloud { endpoint: endpoint.clone() });
+        }
+        if !self.arguments.functions.is_empty() {
+            let code = update_code(self.deployed_stack(), &self.build(), &self.arguments.functions)?;
+            return Ok(Report { code, ..self.report(Outcome::CodeUpdated) });
+        }
+        // What is wrong with the parameters is said before minutes of building.
         let parameters = self.parameters()?;
-        Self::step(&format!("deploying the stack `{}`", self.stack), || {
-            let options =
-                ["cloudformation", "deploy", "--no-fail-on-empty-changeset", "--stack-name", &self.stack];
-            let rights =
-                ["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "--parameter-overrides"];
-            let arguments =
-                options.iter().chain(&rights).copied().chain(parameters.iter().map(String::as_str));
-            // A template of more than 51,200 bytes is taken from a bucket only.
-            let template = ["--s3-bucket", BUCKET, "--template-file"].map(OsStr::new);
-            self.aws(&aws, arguments.map(OsStr::new).chain(template).chain([packaged.as_os_str()]))
-        })?;
-        let described = self.aws(
-            &aws,
-            ["cloudformation", "describe-stacks", "--output", "json", "--stack-name", &self.stack],
-        )?;
-        let outputs = self.project.outputs(self.port);
-        let text = serde_json::to_string_pretty(&outputs_in(&described)).unwrap_or_default();
-        fs::write(&outputs, text).map_err(file(&outputs))?;
-        println!("Deployed; the stack's outputs are in {}.", outputs.display());
-        Ok(())
+        let functions = self.project.functions().map_err(DeployError::NotSetUp)?;
+        self.terminal.note(format_args!("building {} functions …", functions.len()));
+        let code = self.build().run(self.project, &functions)?;
+        self.deploy(&parameters, &code)
     }
 
-    /// Builds the functions for this machine and lays them where the template looks for them: in the folder
-    /// and under the name that cargo-lambda gives them.
-    fn build(&self, functions: &[String]) -> Result<(), DeployError> {
-        println!("building {} functions …", functions.len());
-        let mut cargo = Command::new("cargo");
-        cargo.current_dir(self.project.root()).args(["build", "--locked", "--profile", &self.profile]);
-        // The selection decides which features the dependencies get. This is the one scripts/setup builds
-        // the command with: another would build the AWS SDK a second time.
-        cargo.args([
-            "--workspace",
-            "--exclude",
-            "throughline-testing",
-            "--exclude",
-            "throughline-laboratory",
-            "--exclude",
-            "throughline-gateway",
-            "--bins",
-        ]);
-        let status = cargo.status().map_err(file(Path::new("cargo")))?;
-        if !status.success() {
-            let output = "cargo says why above".into();
-            return Err(DeployError::Step { step: "building the functions".into(), output });
-        }
-        let target = self.target_folder();
-        let folder = if self.profile == "dev" { "debug" } else { &self.profile };
-        for name in functions {
-            let built = target.join(folder).join(name);
-            let bootstrap = self.project.root().join("target/lambda").join(name).join("bootstrap");
-            let parent = bootstrap.parent().unwrap_or(&bootstrap);
-            fs::create_dir_all(parent).map_err(file(parent))?;
-            if !is_same_file(&built, &bootstrap) {
-                fs::copy(&built, &bootstrap).map_err(file(&built))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn target_folder(&self) -> PathBuf {
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.project.root().join("target"), PathBuf::from)
-    }
-
-    /// What the file says, but for what is only known now: where the providers answer.
-    fn parameters(&self) -> Result<Vec<String>, DeployError> {
-        // What is no cloud that we know has ministack's: it leaves out most.
-        let kind = Kind::at(&self.endpoint).unwrap_or(Kind::Ministack);
-        let path = self.project.root().join(kind.parameters_file());
-        let text = fs::read_to_string(&path).map_err(file(&path))?;
-        let mut parameters: BTreeMap<String, String> = serde_json::from_str(&text).map_err(|error| {
-            DeployError::Malformed { path: path.display().to_string(), reason: error.to_string() }
-        })?;
-        for (name, value) in Gateway::of(&self.project, self.port).parameters()? {
-            parameters.entry(name.to_owned()).and_modify(|written| *written = value);
-        }
-        Ok(parameters.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
-    }
-
-    fn step(name: &str, run: impl FnOnce() -> Result<String, DeployError>) -> Result<(), DeployError> {
-        println!("{name} …");
-        let started = Instant::now();
-        run().map_err(|error| match error {
-            DeployError::Step { output, .. } => DeployError::Step { step: name.to_owned(), output },
-            error => error,
-        })?;
-        println!("{name}: {:.1} s", started.elapsed().as_secs_f32());
-        Ok(())
-    }
-
-    fn aws<S: AsRef<OsStr>>(
+    fn deploy(
         &self,
-        program: &Path,
-        arguments: impl IntoIterator<Item = S>,
-    ) -> Result<String, DeployError> {
-        let output = without_real_credentials(&mut Command::new(program))
-            .args(arguments)
-            .env("AWS_ENDPOINT_URL", &self.endpoint)
-            .stdin(Stdio::null())
-            .output()
-            .map_err(file(program))?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        parameters: &BTreeMap<String, String>,
+        code: &BTreeMap<String, Code>,
+    ) -> Result<Report, DeployError> {
+        let (aws, stack, folder) = (self.aws(), &self.arguments.target.stack, self.folder());
+        let staged = Staged::of(self.project, code)?;
+        let inputs = record::inputs(&staged.texts(), parameters, code);
+        let state = StackState::of(aws, stack)?;
+        if let Some(hindrance) = state.as_ref().and_then(|state| state.hindrance(stack)) {
+            return Err(hindrance);
         }
-        let said =
-            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        Err(DeployError::Step { step: "aws".into(), output: said.trim().to_owned() })
+        let record = Record::read(&folder, stack);
+        if let Some(state) =
+            state.as_ref().filter(|state| state.is_complete() && record.is_of(&state.id, &inputs))
+        {
+            let outputs = Some(self.write_outputs(&state.outputs)?);
+            return Ok(Report { outputs, ..self.report(Outcome::Unchanged) });
+        }
+        let bucket = package::bucket(aws, self.arguments.bucket.as_deref(), *self.terminal)?;
+        let template_url = self.step("uploading what is new", || staged.upload(aws, &folder, &bucket))?;
+        let is_new = state.as_ref().is_none_or(StackState::is_empty);
+        let wanted = Wanted { stack, is_new, template_url: &template_url, parameters, folder: &folder };
+        let change_set = self.step("working out what changes", || ChangeSet::create(aws, &wanted))?;
+        let changes = change_set.as_ref().map(|set| set.changes.clone()).unwrap_or_default();
+        self.show(&changes)?;
+        if self.arguments.dry_run {
+            change_set.map_or(Ok(()), |set| set.discard(aws, &wanted))?;
+            return Ok(Report { changes, ..self.report(Outcome::DryRun) });
+        }
+        let state = match &change_set {
+            None => state.unwrap_or_default(),
+            Some(set) => {
+                if let Err(declined) = self.confirm(&changes) {
+                    set.discard(aws, &wanted)?;
+                    return Err(declined);
+                }
+                set.execute(aws, stack)?;
+                self.step("changing the stack", || {
+                    follow::follow(aws, stack, changes.0.len(), *self.terminal)
+                })?
+            }
+        };
+        let code_updates = self.put_right(&record, &changes, code)?;
+        let functions = code.iter().map(|(name, code)| (name.clone(), code.digest.clone())).collect();
+        let overridden = code_updates.iter().map(|update| update.function.clone()).collect();
+        let outputs = Some(self.write_outputs(&state.outputs)?);
+        Record { stack_id: state.id, inputs, functions, overridden }.write(&folder, stack)?;
+        let is_changed = change_set.is_some() || !code_updates.is_empty();
+        let outcome = if is_changed { Outcome::Deployed } else { Outcome::Unchanged };
+        Ok(Report { changes, code: code_updates, outputs, ..self.report(outcome) })
     }
-}
 
-/// Same length and not older: cargo writes a new file whenever it builds.
-fn is_same_file(built: &Path, copied: &Path) -> bool {
-    let (Ok(built), Ok(copied)) = (fs::metadata(built), fs::metadata(copied)) else { return false };
-    let is_newer =
-        matches!((built.modified(), copied.modified()), (Ok(built), Ok(copied)) if copied >= built);
-    built.len() == copied.len() && is_newer
+    /// Functions that were given code by themselves, and that CloudFormation leaves alone now, get what they should run.
+    fn put_right(
+        &self,
+        record: &Record,
+        changes: &Changes,
+        code: &BTreeMap<String, Code>,
+    ) -> Result<Vec<UpdatedFunction>, DeployError> {
+        let changed: Vec<String> =
+            changes.0.iter().map(|change| crate::stack::kebab_case(&change.logical_id)).collect();
+        let is_left_alone = |name: &String| !changed.contains(&format!("{name}-function"));
+        let strayed = record.strayed(code).into_iter().filter(is_left_alone);
+        strayed.map(|name| self.deployed_stack().put(&name, &code[&name], self.build().builder)).collect()
+    }
+
+    /// On AWS whatever changes is asked about; elsewhere, only what loses data.
+    fn confirm(&self, changes: &Changes) -> Result<(), DeployError> {
+        let losses = changes.losses();
+        let what = match (losses.as_slice(), self.place) {
+            ([], Place::Local { .. }) => return Ok(()),
+            ([], Place::Aws) => format!("make these {} changes", changes.0.len()),
+            (losses, _) => format!("lose what {} hold", losses.join(", ")),
+        };
+        Ok(self
+            .terminal
+            .confirm(&format!("{what}, in stack `{}` on {}", self.arguments.target.stack, self.place))?)
+    }
+
+    fn show(&self, changes: &Changes) -> Result<(), DeployError> {
+        // A program gets one document, at the end.
+        if self.terminal.json { Ok(()) } else { self.terminal.show(changes).map_err(DeployError::Output) }
+    }
+
+    fn report(&self, outcome: Outcome) -> Report {
+        let (stack, place) = (self.arguments.target.stack.clone(), self.place.to_string());
+        Report { stack, place, outcome, changes: Changes::default(), code: Vec::new(), outputs: None }
+    }
+
+    fn build(&self) -> Build {
+        let (builder, profile) =
+            if self.place.is_local() { (Builder::Cargo, "local") } else { (Builder::CargoLambda, "release") };
+        let profile = self.arguments.profile.clone().unwrap_or_else(|| profile.to_owned());
+        Build { builder: self.arguments.with.unwrap_or(builder), profile }
+    }
+
+    fn parameters(&self) -> Result<BTreeMap<String, String>, DeployError> {
+        let Arguments { target, parameters_file, parameters, .. } = self.arguments;
+        let from = parameters_file.as_ref();
+        let values = parameters::gather(self.project, self.place, target.cloud.port, from, parameters)?;
+        parameters::check(&Template::of(self.project)?, &values)?;
+        Ok(values)
+    }
+
+    fn write_outputs(&self, outputs: &BTreeMap<String, String>) -> Result<PathBuf, DeployError> {
+        let path = match &self.arguments.target.outputs {
+            Some(path) => path.clone(),
+            None => self.folder().join(OUTPUTS),
+        };
+        fs::create_dir_all(self.folder()).map_err(file(&path))?;
+        fs::write(&path, serde_json::to_string_pretty(outputs).unwrap_or_default()).map_err(file(&path))?;
+        Ok(path)
+    }
+
+    fn step<T>(&self, name: &str, run: impl FnOnce() -> Result<T, DeployError>) -> Result<T, DeployError> {
+        self.terminal.note(format_args!("{name} …"));
+        let started = Instant::now();
+        let done = run()?;
+        self.terminal.note(format_args!("{name}: {:.1} s", started.elapsed().as_secs_f32()));
+        Ok(done)
+    }
+
+    fn folder(&self) -> PathBuf {
+        let Target { cloud, stack, .. } = &self.arguments.target;
+        record::folder(self.project, self.place, cloud.port, stack)
+    }
+
+    fn aws(&self) -> AwsCommandLine<'_> {
+        AwsCommandLine { project: self.project, place: self.place }
+    }
+
+    fn deployed_stack(&self) -> DeployedStack<'_> {
+        let Target { cloud, stack, .. } = &self.arguments.target;
+        DeployedStack { project: self.project, place: self.place, port: cloud.port, stack }
+    }
 }

@@ -1,5 +1,6 @@
 //! The throughline command: the local cloud, deployment, publishing and following events.
 
+pub mod aws_command_line;
 mod background;
 pub mod catalogue;
 pub mod check;
@@ -11,6 +12,7 @@ pub mod down;
 pub mod execution;
 pub mod gateway;
 mod http;
+pub mod invoke;
 pub mod line_tree;
 pub mod local_cloud;
 pub mod logs;

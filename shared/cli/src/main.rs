@@ -8,15 +8,12 @@ use std::{
     process::ExitCode,
 };
 use throughline_cli::{
-    check, demo,
-    deploy::Deployment,
-    dlq, down,
+    check, demo, deploy, dlq, down,
     gateway::Gateway,
-    logs,
-    place::Place,
+    invoke, logs,
     project::Project,
     publish, status,
-    target::{Cloud, Endpoint, Target},
+    target::Target,
     terminal::Terminal,
     trace, up,
 };
@@ -39,21 +36,8 @@ enum Command {
     Up(up::Arguments),
     Down(down::Arguments),
     Status(status::Arguments),
-    /// Builds the functions and deploys infra/template.yaml to the local cloud.
-    ///
-    /// Safe to run again after every change: what has not changed is left alone.
-    Deploy {
-        #[command(flatten)]
-        cloud: Cloud,
-        #[command(flatten)]
-        endpoint: Endpoint,
-        /// The stack's name.
-        #[arg(long, default_value = "shop")]
-        stack: String,
-        /// The cargo profile the functions are built with.
-        #[arg(long, default_value = "local")]
-        profile: String,
-    },
+    Deploy(deploy::Arguments),
+    Invoke(invoke::Arguments),
     /// Sends messages from files: events to the bus, or commands to a queue.
     ///
     /// Example: throughline publish --queue place-order events/order.place.v1.json
@@ -112,12 +96,8 @@ async fn run(command: Command, terminal: &Terminal) -> Result<(), Box<dyn Error>
         Command::Up(arguments) => up::run(&arguments, terminal)?,
         Command::Down(arguments) => down::run(&arguments, terminal)?,
         Command::Status(arguments) => status::run(&arguments, terminal)?,
-        Command::Deploy { cloud, endpoint, stack, profile } => {
-            let Place::Local { endpoint } = endpoint.place(&cloud) else {
-                return Err("deploying to AWS is not known yet".into());
-            };
-            Deployment { project: Project::find()?, port: cloud.port, endpoint, stack, profile }.run()?;
-        }
+        Command::Invoke(arguments) => invoke::run(&arguments, terminal).await?,
+        Command::Deploy(arguments) => deploy::run(&arguments, terminal).await?,
         Command::Publish { target, queue, files } => {
             publish::run(&target.open(terminal).await?, &files, queue.as_deref()).await?;
         }

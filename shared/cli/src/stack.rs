@@ -95,7 +95,7 @@ const FUNCTION: &str = "Function";
 const STATE_MACHINE: &str = "StateMachine";
 
 /// `PlaceOrder` in a template is `place-order` elsewhere.
-fn kebab_case(name: &str) -> String {
+pub(crate) fn kebab_case(name: &str) -> String {
     let mut out = String::new();
     for letter in name.chars() {
         if letter.is_ascii_uppercase() && !out.is_empty() {
@@ -104,6 +104,15 @@ fn kebab_case(name: &str) -> String {
         out.push(letter.to_ascii_lowercase());
     }
     out
+}
+
+/// `place-order` elsewhere is `PlaceOrder` in a template.
+pub(crate) fn camel_case(name: &str) -> String {
+    let capital = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect::<String>()
+    };
+    name.split('-').map(capital).collect()
 }
 
 /// The outputs of a stack in CloudFormation's answer to `describe-stacks`.
@@ -189,6 +198,12 @@ impl Stack {
             Some(output) => self.output(output),
             None => Err(StackError::NoQueue { name: name.into(), known: self.queues().join(", ") }),
         }
+    }
+
+    /// The functions: their names in `functions/`, and those on the cloud.
+    pub fn logical_functions(&self) -> impl Iterator<Item = (String, &str)> {
+        let outputs = self.outputs.iter();
+        outputs.filter_map(|(name, value)| Some((kebab_case(name.strip_suffix("Function")?), value.as_str())))
     }
 
     /// The functions' names, as they were deployed.

@@ -1,0 +1,312 @@
+//! What a deployment would change, before it does.
+
+use super::error::DeployError;
+use crate::{aws_command_line::AwsCommandLine, terminal::Table};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    path::Path,
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// How long it is waited before CloudFormation is asked again.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Types of resources that hold what nobody can give back: data, messages, the progress of sagas.
+const HOLD_DATA: [&str; 8] = [
+    "AWS::DynamoDB::Table",
+    "AWS::DynamoDB::GlobalTable",
+    "AWS::Events::Archive",
+    "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
+    "AWS::SQS::Queue",
+    "AWS::Scheduler::ScheduleGroup",
+    "AWS::StepFunctions::StateMachine",
+];
+
+/// One change of one resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// `Add`, `Modify`, `Remove`, `Import` or `Dynamic`.
+    pub action: String,
+    /// What the template calls it.
+    pub logical_id: String,
+    /// Its type, such as `AWS::SQS::Queue`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether another one takes its place: `True`, `False`, or `Conditional` where CloudFormation cannot know yet.
+    pub replacement: Option<String>,
+    /// Whether what it holds would be lost.
+    pub loses_data: bool,
+}
+
+impl Change {
+    fn of(change: &Value) -> Self {
+        let change = &change["ResourceChange"];
+        let text = |name: &str| change[name].as_str().map(ToOwned::to_owned);
+        let (action, kind) = (text("Action").unwrap_or_default(), text("ResourceType").unwrap_or_default());
+        let replacement = text("Replacement");
+        let goes = action == "Remove" || matches!(replacement.as_deref(), Some("True" | "Conditional"));
+        // `Retain`, `ReplaceAndRetain` and `ReplaceAndSnapshot`: the old one stays, or a copy of it.
+        let is_kept =
+            text("PolicyAction").is_some_and(|policy| policy != "Delete" && policy != "ReplaceAndDelete");
+        let loses_data = goes && !is_kept && HOLD_DATA.contains(&kind.as_str());
+        Self {
+            action,
+            logical_id: text("LogicalResourceId").unwrap_or_default(),
+            kind,
+            replacement,
+            loses_data,
+        }
+    }
+}
+
+/// What would be changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Changes(pub Vec<Change>);
+
+impl Changes {
+    /// The resources whose data would be lost.
+    pub fn losses(&self) -> Vec<&str> {
+        self.0.iter().filter(|change| change.loses_data).map(|change| change.logical_id.as_str()).collect()
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("No changes.");
+        }
+        let mut table = Table::new(["action", "resource", "type", "replacement", ""]);
+        for change in &self.0 {
+            let replacement = change.replacement.as_deref().unwrap_or("");
+            let warning = if change.loses_data { "WHAT IT HOLDS IS LOST" } else { "" };
+            table.row([&change.action, &change.logical_id, &change.kind, replacement, warning]);
+        }
+        table.fmt(f)
+    }
+}
+
+/// A change set that waits to be executed.
+#[derive(Debug)]
+pub(super) struct ChangeSet {
+    pub(super) name: String,
+    pub(super) changes: Changes,
+}
+
+/// Whether there is a stack, and in which state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct StackState {
+    pub(super) id: String,
+    pub(super) status: String,
+    pub(super) outputs: BTreeMap<String, String>,
+}
+
+impl StackState {
+    /// `None`, if there is no such stack.
+    pub(super) fn of(aws: AwsCommandLine<'_>, stack: &str) -> Result<Option<Self>, DeployError> {
+        let described = match aws.text(["cloudformation", "describe-stacks", "--stack-name", stack]) {
+            Ok(described) => described,
+            Err(error) if error.reason.contains("does not exist") => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let outputs = crate::stack::outputs_in(&described);
+        let described: Value = serde_json::from_str(&described).unwrap_or_default();
+        let text = |name: &str| described["Stacks"][0][name].as_str().unwrap_or_default().to_owned();
+        Ok(Some(Self { id: text("StackId"), status: text("StackStatus"), outputs }))
+    }
+
+    /// Whether all that was asked for last was done.
+    pub(super) fn is_complete(&self) -> bool {
+        ["CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"].contains(&self.status.as_str())
+    }
+
+    /// Whether it is changing.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.status.ends_with("_IN_PROGRESS") && !self.is_empty()
+    }
+
+    /// Whether only a change set was made for it: it holds nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.status == "REVIEW_IN_PROGRESS"
+    }
+
+    /// Why it cannot be changed now.
+    pub(super) fn hindrance(&self, stack: &str) -> Option<DeployError> {
+        let advice = match self.status.as_str() {
+            "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED" => {
+                format!(
+                    "it was never whole and holds nothing; delete it with `aws cloudformation delete-stack --stack-name {stack}`, and deploy again"
+                )
+            }
+            "UPDATE_ROLLBACK_FAILED" => {
+                format!(
+                    "mend what it names, then `aws cloudformation continue-update-rollback --stack-name {stack}`, and deploy again"
+                )
+            }
+            _ if self.is_under_way() => {
+                "it is being changed already; wait until that is over, and deploy again".into()
+            }
+            _ => return None,
+        };
+        Some(DeployError::NotNow { stack: stack.to_owned(), status: self.status.clone(), advice })
+    }
+}
+
+/// What a change set is made from.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) stack: &'a str,
+    /// Whether there is no such stack yet.
+    pub(super) is_new: bool,
+    pub(super) template_url: &'a str,
+    pub(super) parameters: &'a BTreeMap<String, String>,
+    /// Where files for AWS's command line may be written.
+    pub(super) folder: &'a Path,
+}
+
+impl ChangeSet {
+    /// Has CloudFormation work out what would change. `None`, if nothing would.
+    pub(super) fn create(aws: AwsCommandLine<'_>, wanted: &Wanted<'_>) -> Result<Option<Self>, DeployError> {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let name = format!("throughline-{}", since_epoch.as_millis());
+        let parameters = wanted.folder.join("parameters.json");
+        let values: Vec<Value> = wanted
+            .parameters
+            .iter()
+            .map(|(name, value)| json!({ "ParameterKey": name, "ParameterValue": value }))
+            .collect();
+        fs::write(&parameters, json!(values).to_string()).map_err(super::error::file(&parameters))?;
+        let parameters = format!("file://{}", parameters.display());
+        let kind = if wanted.is_new { "CREATE" } else { "UPDATE" };
+        aws.text(
+            [
+                &[
+                    "cloudformation",
+                    "create-change-set",
+                    "--stack-name",
+                    wanted.stack,
+                    "--change-set-name",
+                    &name,
+                ][..],
+                &[
+                    "--change-set-type",
+                    kind,
+                    "--template-url",
+                    wanted.template_url,
+                    "--parameters",
+                    &parameters,
+                ],
+                &["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            ]
+            .concat(),
+        )?;
+        loop {
+            let described = aws.json(named("describe-change-set", wanted.stack, &name))?;
+            let reason = described["StatusReason"].as_str().unwrap_or_default();
+            match described["Status"].as_str().unwrap_or_default() {
+                "CREATE_COMPLETE" => {
+                    let changes =
+                        described["Changes"].as_array().into_iter().flatten().map(Change::of).collect();
+                    return Ok(Some(Self { name, changes: Changes(changes) }));
+                }
+                "FAILED" if says_nothing_changes(reason) => {
+                    aws.text(named("delete-change-set", wanted.stack, &name))?;
+                    return Ok(None);
+                }
+                "FAILED" => {
+                    let reason = reason.to_owned();
+                    discard(aws, wanted, &name)?;
+                    return Err(DeployError::Refused { reason });
+                }
+                _ => thread::sleep(LOOK_AGAIN),
+            }
+        }
+    }
+
+    /// Has CloudFormation carry it out.
+    pub(super) fn execute(&self, aws: AwsCommandLine<'_>, stack: &str) -> Result<(), DeployError> {
+        aws.text(named("execute-change-set", stack, &self.name))?;
+        Ok(())
+    }
+
+    /// Leaves nothing of it.
+    pub(super) fn discard(&self, aws: AwsCommandLine<'_>, wanted: &Wanted<'_>) -> Result<(), DeployError> {
+        discard(aws, wanted, &self.name)
+    }
+}
+
+fn named<'a>(operation: &'a str, stack: &'a str, change_set: &'a str) -> [&'a str; 6] {
+    ["cloudformation", operation, "--stack-name", stack, "--change-set-name", change_set]
+}
+
+/// A change set for a new stack leaves an empty stack.
+fn discard(aws: AwsCommandLine<'_>, wanted: &Wanted<'_>, change_set: &str) -> Result<(), DeployError> {
+    aws.text(named("delete-change-set", wanted.stack, change_set))?;
+    if wanted.is_new && StackState::of(aws, wanted.stack)?.is_some_and(|stack| stack.is_empty()) {
+        aws.text(["cloudformation", "delete-stack", "--stack-name", wanted.stack])?;
+    }
+    Ok(())
+}
+
+/// CloudFormation calls it a failure, in one of two sentences.
+fn says_nothing_changes(reason: &str) -> bool {
+    reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(action: &str, kind: &str, replacement: Option<&str>, policy: Option<&str>) -> Change {
+        Change::of(&json!({ "ResourceChange": {
+            "Action": action, "LogicalResourceId": "X", "ResourceType": kind, "Replacement": replacement,
+            "PolicyAction": policy,
+        }}))
+    }
+
+    #[test]
+    fn what_holds_data_and_goes_is_a_loss() {
+        let queue = "AWS::SQS::Queue";
+        assert!(change("Remove", queue, None, None).loses_data);
+        assert!(change("Modify", queue, Some("True"), Some("ReplaceAndDelete")).loses_data);
+        assert!(change("Modify", queue, Some("Conditional"), None).loses_data);
+        assert!(!change("Modify", queue, Some("False"), None).loses_data);
+        assert!(!change("Add", queue, None, None).loses_data);
+        assert!(!change("Remove", "AWS::IAM::Role", None, None).loses_data);
+    }
+
+    #[test]
+    fn what_is_retained_is_no_loss() {
+        let table = "AWS::DynamoDB::Table";
+        assert!(!change("Remove", table, None, Some("Retain")).loses_data);
+        assert!(!change("Modify", table, Some("True"), Some("ReplaceAndRetain")).loses_data);
+    }
+
+    #[test]
+    fn the_table_warns_beside_the_resource_that_loses_its_data() {
+        let changes = Changes(vec![
+            change("Modify", "AWS::IAM::Role", Some("False"), None),
+            change("Remove", "AWS::SQS::Queue", None, None),
+        ]);
+        let shown = changes.to_string();
+        let warned: Vec<&str> = shown.lines().filter(|line| line.contains("LOST")).collect();
+        assert!(warned.len() == 1 && warned[0].starts_with("Remove"), "{shown}");
+        assert_eq!(Changes::default().to_string(), "No changes.");
+    }
+
+    #[test]
+    fn a_stack_that_failed_to_be_created_says_what_to_do() {
+        let state = |status: &str| StackState { status: status.into(), ..StackState::default() };
+        let said = state("ROLLBACK_COMPLETE").hindrance("shop").unwrap().to_string();
+        assert!(said.contains("delete-stack --stack-name shop"), "{said}");
+        assert!(state("UPDATE_IN_PROGRESS").hindrance("shop").is_some());
+        assert!(state("REVIEW_IN_PROGRESS").hindrance("shop").is_none());
+        assert!(state("UPDATE_ROLLBACK_COMPLETE").hindrance("shop").is_none());
+        assert!(!state("UPDATE_ROLLBACK_COMPLETE").is_complete());
+    }
+}

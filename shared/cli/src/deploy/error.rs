@@ -1,0 +1,104 @@
+//! Why nothing was deployed.
+
+use crate::{
+    aws_command_line::CommandLineError, cloud_error::CloudError, template::TemplateError,
+    terminal::NotConfirmed,
+};
+use std::{io, path::Path};
+
+/// Why nothing was deployed.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// Something it needs is not there.
+    #[error("{0}")]
+    NotSetUp(String),
+    /// Nothing listens where the cloud should be.
+    #[error("no cloud answers at {endpoint}: start one with `throughline up`")]
+    NoCloud {
+        /// Where it should be.
+        endpoint: String,
+    },
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which one.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{path}: {reason}")]
+    Malformed {
+        /// Which one.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The template's parameters are not all given, or others are.
+    #[error("{0}")]
+    Parameters(String),
+    /// There is no such function.
+    #[error("there is no function `{name}` in functions/; there are {known}")]
+    NoFunction {
+        /// What was asked for.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
+    /// The functions could not be built.
+    #[error("the functions were not built: {program} says why above")]
+    NotBuilt {
+        /// What builds them.
+        program: &'static str,
+    },
+    /// A call to AWS failed.
+    #[error(transparent)]
+    Aws(#[from] CommandLineError),
+    /// The stack is in a state in which nothing can be changed.
+    #[error("stack `{stack}` is {status}: {advice}")]
+    NotNow {
+        /// The stack.
+        stack: String,
+        /// Its status.
+        status: String,
+        /// What to do.
+        advice: String,
+    },
+    /// CloudFormation does not take the template.
+    #[error("CloudFormation refuses the change: {reason}")]
+    Refused {
+        /// What it said.
+        reason: String,
+    },
+    /// Carrying out the change failed.
+    #[error("stack `{stack}` is {status}; what failed first:\n{failures}")]
+    Failed {
+        /// The stack.
+        stack: String,
+        /// Its status.
+        status: String,
+        /// The resources, and why.
+        failures: String,
+    },
+    /// Somebody said no.
+    #[error(transparent)]
+    NotConfirmed(#[from] NotConfirmed),
+    /// Whether the providers run cannot be known.
+    #[error(transparent)]
+    Gateway(#[from] CloudError),
+    /// The template cannot be read.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// Nothing can be shown.
+    #[error("standard output: {0}")]
+    Output(#[source] io::Error),
+}
+
+pub(super) fn file(path: &Path) -> impl FnOnce(io::Error) -> DeployError {
+    let path = path.display().to_string();
+    move |source| DeployError::File { path, source }
+}
+
+pub(super) fn malformed(path: &Path, reason: String) -> DeployError {
+    DeployError::Malformed { path: path.display().to_string(), reason }
+}
