@@ -6,6 +6,7 @@
 //! - [`SqsDeadLetters`]: the dead-letter queue.
 //! - [`Visibility`]: when SQS delivers a message again.
 //! - [`Outside`]: events and commands from programs that are no function.
+//! - [`tap`]: events as they pass on a bus.
 //! - [`Clients`]: one configuration, and each client built from it when it is first needed.
 
 pub mod clients;
@@ -18,6 +19,7 @@ pub mod operate;
 pub mod outside;
 pub mod publisher;
 mod sqs_text;
+pub mod tap;
 pub mod visibility;
 
 pub use clients::Clients;

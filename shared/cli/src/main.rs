@@ -8,14 +8,8 @@ use std::{
     process::ExitCode,
 };
 use throughline_cli::{
-    check, demo, deploy, dlq, down,
-    gateway::Gateway,
-    invoke, logs,
-    project::Project,
-    publish, status,
-    target::Target,
-    terminal::Terminal,
-    trace, up,
+    check, demo, deploy, dlq, down, gateway::Gateway, invoke, logs, new, project::Project, publish, status,
+    tail, target::Target, terminal::Terminal, trace, up,
 };
 
 /// Runs, feeds and follows Throughline functions on a local cloud.
@@ -37,7 +31,9 @@ enum Command {
     Down(down::Arguments),
     Status(status::Arguments),
     Deploy(deploy::Arguments),
+    New(new::Arguments),
     Invoke(invoke::Arguments),
+    Tail(tail::Arguments),
     /// Sends messages from files: events to the bus, or commands to a queue.
     ///
     /// Example: throughline publish --queue place-order events/order.place.v1.json
@@ -96,7 +92,9 @@ async fn run(command: Command, terminal: &Terminal) -> Result<(), Box<dyn Error>
         Command::Up(arguments) => up::run(&arguments, terminal)?,
         Command::Down(arguments) => down::run(&arguments, terminal)?,
         Command::Status(arguments) => status::run(&arguments, terminal)?,
+        Command::Tail(arguments) => tail::run(&arguments, terminal).await?,
         Command::Invoke(arguments) => invoke::run(&arguments, terminal).await?,
+        Command::New(arguments) => new::run(&arguments, terminal).await?,
         Command::Deploy(arguments) => deploy::run(&arguments, terminal).await?,
         Command::Publish { target, queue, files } => {
             publish::run(&target.open(terminal).await?, &files, queue.as_deref()).await?;

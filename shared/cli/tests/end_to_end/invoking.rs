@@ -38,7 +38,7 @@ async fn an_invoked_function_takes_a_command_as_from_its_queue() {
 
 #[tokio::test]
 async fn what_an_invoked_function_answers_and_logs_is_told_in_words() {
-    let shop = Shop::open().await;
+    let _shop = Shop::open().await;
     let order = unique("unknown-order");
     // Nobody has placed it: the function asks for it again.
     let said = throughline(&["invoke", "confirm-order", &file("reserved", &stock_reserved(&order, &order))]);
@@ -49,7 +49,6 @@ async fn what_an_invoked_function_answers_and_logs_is_told_in_words() {
         said.output
     );
     assert!(said.output.contains("order not seen yet"), "{}", said.output);
-    shop.quiet().await;
 }
 
 #[tokio::test]

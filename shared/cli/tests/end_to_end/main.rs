@@ -21,6 +21,7 @@ mod recorder;
 mod requests;
 mod storm;
 mod stuck;
+mod tailing;
 mod traps;
 mod unpaid;
 mod versions;
