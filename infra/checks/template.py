@@ -46,7 +46,7 @@ def transformed(source):
 
 
 # Who deploys with a file of parameters, by the file's name.
-DEPLOYED = {"local": "on the local cloud", "localstack": "on LocalStack"}
+DEPLOYED = {"local": "on ministack", "localstack": "on LocalStack"}
 
 
 def deployments(source):

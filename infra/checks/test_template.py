@@ -35,7 +35,7 @@ class TheRealTemplate(Mutation):
 
     def test_a_problem_of_one_place_names_it(self):
         self.default("FunctionTimeoutSeconds", 11)
-        self.assert_reported("PlaceOrderQueue", "VisibilityTimeout is 60 s", "(on AWS)")
+        self.assert_reported("PlaceOrderQueue", "VisibilityTimeout is 60 s", "(on AWS")
 
 
 class Mappings(Mutation):
@@ -222,7 +222,7 @@ class Rules(Mutation):
 
     def test_a_capturing_rule_without_a_policy_of_its_queue_is_reported(self):
         self.remove("BusCaptureQueuePolicy")
-        self.assert_reported("BusCaptureRule", "BusCaptureQueue", "(on the local cloud)")
+        self.assert_reported("BusCaptureRule", "BusCaptureQueue", "(on ministack")
 
     def test_a_policy_that_is_not_attached_to_the_queue_does_not_serve(self):
         self.properties("ReserveStockQueuePolicy")["Queues"] = [reference("ReserveStockDeadLetterQueue")]
@@ -540,7 +540,7 @@ class Lifetimes(Mutation):
 
     def test_an_archive_that_keeps_longer_than_the_parameter_is_reported(self):
         self.properties("EventArchive")["RetentionDays"] = 31
-        self.assert_reported("PlaceOrderFunction", "EventArchive 31", "(on AWS)")
+        self.assert_reported("PlaceOrderFunction", "EventArchive 31", "(on AWS")
 
     def test_a_dead_letter_queue_counts_with_its_own_period(self):
         for queue in self.resources:
@@ -552,7 +552,7 @@ class Lifetimes(Mutation):
 
     def test_an_archive_under_a_name_of_its_own_is_reported(self):
         del self.properties("EventArchive")["ArchiveName"]
-        self.assert_reported("EventArchive", "throughline replay", "(on AWS)")
+        self.assert_reported("EventArchive", "throughline replay", "(on AWS")
 
     def test_an_archive_without_an_end_is_reported(self):
         del self.properties("EventArchive")["RetentionDays"]
