@@ -1,0 +1,23 @@
+//! What a local cloud cannot do, scenario by scenario. Each is printed in the table at the end, with its reason.
+//!
+//! Nothing is skipped for it: the scenario runs as far as it comes, and must fail at what is named here. So it is
+//! noticed when a limit goes away, and when something else goes wrong.
+
+/// A local cloud, by the name that `throughline up --on` knows it by.
+pub(crate) const CLOUDS: [&str; 2] = ["ministack", "localstack"];
+
+/// What a scenario runs into on one local cloud.
+#[derive(Debug)]
+pub(crate) struct Limit {
+    /// The scenario: its module and its name.
+    pub(crate) scenario: &'static str,
+    /// The cloud.
+    pub(crate) cloud: &'static str,
+    /// What the cloud does otherwise than AWS.
+    pub(crate) reason: &'static str,
+    /// What the scenario says when it comes to that.
+    pub(crate) says: &'static str,
+}
+
+/// Every limit.
+pub(crate) const LIMITS: &[Limit] = &[];
