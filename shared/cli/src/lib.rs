@@ -29,3 +29,4 @@ pub mod template;
 pub mod terminal;
 pub mod trace;
 pub mod up;
+pub mod watch;

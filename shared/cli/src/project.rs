@@ -37,6 +37,12 @@ impl Project {
         }
     }
 
+    /// The project in a folder, whatever that holds.
+    #[cfg(test)]
+    pub(crate) fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
     /// Its folder.
     pub fn root(&self) -> &Path {
         &self.root

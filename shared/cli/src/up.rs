@@ -1,9 +1,13 @@
 //! `throughline up`: a cloud on this machine.
 
 use crate::{
-    local_cloud::{Options, Wanted},
+    deploy::{Build, Builder, DeployError, DeployedStack, update_code},
+    local_cloud::{LocalCloud, Options, Wanted},
+    place::Place,
+    project::Project,
     target::Cloud,
     terminal::Terminal,
+    watch,
 };
 use clap::Args;
 use std::error::Error;
@@ -15,6 +19,8 @@ use std::error::Error;
 /// Example: throughline up
 ///
 /// Example: throughline up --on localstack --port 4567
+///
+/// Example: throughline up --watch
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Which port.
@@ -29,6 +35,12 @@ pub struct Arguments {
     /// Where the functions reach the cloud, if something stands in between
     #[arg(long, value_name = "URL")]
     pub functions_endpoint: Option<String>,
+    /// Build and deploy a function again whenever its source changes, until Ctrl-C; the cloud goes on
+    #[arg(long)]
+    pub watch: bool,
+    /// With --watch: the stack whose functions these are
+    #[arg(long, env = "THROUGHLINE_STACK", default_value = "shop")]
+    pub stack: String,
 }
 
 /// Starts it.
@@ -36,12 +48,34 @@ pub struct Arguments {
 /// # Errors
 /// If it is not set up, or does not start.
 pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
-    let Arguments { cloud, on, without_docker, functions_endpoint } = arguments;
+    let Arguments { cloud, on, without_docker, functions_endpoint, .. } = arguments;
     let options = Options {
         on: *on,
         without_docker: *without_docker,
         functions_endpoint: functions_endpoint.as_deref(),
     };
-    terminal.show(&cloud.open()?.up(&options)?)?;
+    let cloud = cloud.open()?;
+    terminal.show(&cloud.up(&options)?)?;
+    if arguments.watch {
+        watch(arguments, &cloud, *terminal)?;
+    }
+    Ok(())
+}
+
+fn watch(arguments: &Arguments, cloud: &LocalCloud, terminal: Terminal) -> Result<(), Box<dyn Error>> {
+    let project = Project::find()?;
+    let place = Place::Local { endpoint: cloud.endpoint() };
+    let Arguments { cloud: on, stack, .. } = arguments;
+    let stack = DeployedStack { project: &project, place: &place, port: on.port, stack };
+    let build = Build { builder: Builder::Cargo, profile: "local".into() };
+    let deploy = |functions: &[String]| -> Result<Vec<String>, DeployError> {
+        let updated = update_code(stack, &build, functions)?;
+        Ok(updated.iter().map(ToString::to_string).collect())
+    };
+    watch::run(&project, terminal, deploy)?;
+    terminal.note(format_args!(
+        "No longer watching. The local cloud goes on at {}; `throughline down` stops it.",
+        cloud.endpoint()
+    ));
     Ok(())
 }
