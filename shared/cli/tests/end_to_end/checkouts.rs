@@ -192,7 +192,9 @@ async fn what_is_started_twice_runs_once() {
     let starts = shop.requests("RelayOutbox", "StartExecution", &order.id);
     assert!(starts.iter().all(|start| start.body == starts[0].body), "{starts:?}");
     let name = execution_name(&line);
-    assert_eq!(shop.requests("RelayOutbox", "DescribeExecution", name).len(), 1, "it asked what was started");
+    // What still runs under the same input is started again without a word, on AWS and on LocalStack. Otherwise the
+    // name is taken, and the relay asks what was started.
+    assert!(shop.requests("RelayOutbox", "DescribeExecution", name).len() <= 1);
     let line = shop.stack.line(&order.id).await.unwrap();
     assert_eq!((line.executions.len(), line.dead_letters.len()), (1, 0), "{line}");
 }
