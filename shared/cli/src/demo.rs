@@ -98,6 +98,14 @@ impl From<operate::OperateError> for DemoError {
     }
 }
 
+/// Loads what is in stock, unless it is there already.
+///
+/// # Errors
+/// [`DemoError`], if the seed cannot be read or loaded.
+pub async fn load_stock(stack: &Stack, events: &Path) -> Result<(), DemoError> {
+    Stock::load(stack, events).await.map(drop)
+}
+
 /// Runs the demo on a deployed stack, whose providers answer at `providers`.
 ///
 /// # Errors

@@ -72,6 +72,9 @@ enum Command {
         /// The folder with the orders.
         #[arg(long, default_value = "events")]
         events: PathBuf,
+        /// Only load what is in stock, so that orders of your own can be filled.
+        #[arg(long)]
+        stock_only: bool,
     },
 }
 
@@ -108,7 +111,10 @@ async fn run(command: Command, terminal: &Terminal) -> Result<(), Box<dyn Error>
             dlq::run(&dlq::Arguments { command: dlq::DlqCommand::List(arguments) }, terminal).await?;
         }
         Command::Logs(arguments) => logs::run(&arguments, terminal).await?,
-        Command::Demo { target, providers, events } => {
+        Command::Demo { target, events, stock_only: true, .. } => {
+            demo::load_stock(&target.open(terminal).await?, &events).await?;
+        }
+        Command::Demo { target, providers, events, .. } => {
             let stack = target.open(terminal).await?;
             let providers = match providers {
                 Some(providers) => providers,
