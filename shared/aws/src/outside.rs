@@ -71,6 +71,11 @@ fn list(failures: &[PublishFailure]) -> String {
     failures.iter().map(describe).collect::<Vec<_>>().join("; ")
 }
 
+/// An id that no other message has: a UUID version 7, so that ids sort by time.
+pub fn fresh_id() -> String {
+    Uuid::now_v7().to_string()
+}
+
 impl Outside {
     /// A client that names itself `source` in what it sends (the CloudEvents `source`).
     pub fn new(publisher: AwsPublisher, source: impl Into<String>) -> Self {
@@ -80,7 +85,7 @@ impl Outside {
     /// An envelope with a fresh id (a UUID version 7, so ids sort by time) and the present time, to be
     /// completed and given to [`publish_all`](Self::publish_all) or [`send_all`](Self::send_all).
     pub fn envelope<M: Message>(&self, data: M) -> Envelope<M> {
-        let mut envelope = Envelope::of(Uuid::now_v7().to_string(), &self.source, data);
+        let mut envelope = Envelope::of(fresh_id(), &self.source, data);
         envelope.attributes.time = Some(Timestamp::now());
         envelope
     }

@@ -1,7 +1,10 @@
 //! The project's catalogue of messages, read from `events/catalogue.json`: what each message is, what its data may
 //! look like, and which of it nobody may see.
 
+mod check;
 mod mask;
+
+pub use check::Problem;
 
 use crate::project::Project;
 use serde_json::Value;

@@ -14,7 +14,7 @@ use throughline_cli::{
 
 /// Runs, feeds and follows Throughline functions on a local cloud.
 ///
-/// A first tour: `throughline up`, `throughline deploy`, `throughline publish --queue place-order
+/// A first tour: `throughline up`, `throughline deploy`, `throughline publish
 /// events/order.place.v1.json`, `throughline trace web-1001`, `throughline down`.
 #[derive(Debug, Parser)]
 #[command(name = "throughline", version, arg_required_else_help = true)]
@@ -34,19 +34,7 @@ enum Command {
     New(new::Arguments),
     Invoke(invoke::Arguments),
     Tail(tail::Arguments),
-    /// Sends messages from files: events to the bus, or commands to a queue.
-    ///
-    /// Example: throughline publish --queue place-order events/order.place.v1.json
-    Publish {
-        #[command(flatten)]
-        target: Target,
-        /// The queue that takes the command, such as `place-order`. Without it the bus takes an event.
-        #[arg(long, value_name = "NAME")]
-        queue: Option<String>,
-        /// CloudEvents in JSON, one a file.
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
+    Publish(publish::Arguments),
     /// Shows one line as a tree with times: every message, handler and step of a saga, and what went wrong and why.
     ///
     /// Example: throughline trace web-1001
@@ -99,9 +87,7 @@ async fn run(command: Command, terminal: &Terminal) -> Result<(), Box<dyn Error>
         Command::Invoke(arguments) => invoke::run(&arguments, terminal).await?,
         Command::New(arguments) => new::run(&arguments, terminal).await?,
         Command::Deploy(arguments) => deploy::run(&arguments, terminal).await?,
-        Command::Publish { target, queue, files } => {
-            publish::run(&target.open(terminal).await?, &files, queue.as_deref()).await?;
-        }
+        Command::Publish(arguments) => publish::run(&arguments, terminal).await?,
         Command::Trace { target, correlation_id } => {
             show(&trace::run(&target.open(terminal).await?, &correlation_id).await?)?;
         }
