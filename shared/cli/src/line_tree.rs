@@ -1,12 +1,13 @@
 //! One line, from the first message to the last, drawn as a tree with times.
 
+mod attempts;
 mod branch;
 mod messages;
 mod sagas;
 #[cfg(test)]
 mod tests;
 
-use crate::execution::Execution;
+use crate::{catalogue::Catalogue, execution::Execution};
 use messages::Builder;
 use std::{collections::BTreeMap, fmt};
 use throughline_aws::{
@@ -15,7 +16,8 @@ use throughline_aws::{
 };
 use throughline_core::{Timestamp, ledger::Destination};
 
-pub use branch::duration_text;
+pub use attempts::{AttemptVerdict, LoggedAttempt};
+pub use branch::{Branch, duration_text};
 pub use messages::{sentence_of, short_name};
 
 /// Everything with one correlation id: what was handled, what was sent, what was given up.
@@ -27,12 +29,17 @@ pub struct WholeLine {
     pub dead_letters: Vec<(String, FoundLetter)>,
     /// The executions of sagas that it started, by their names; or why Step Functions does not tell.
     pub executions: BTreeMap<String, Result<Execution, String>>,
+    /// What the functions logged about attempts; empty if the logs were not read.
+    pub attempts: Vec<LoggedAttempt>,
 }
 
 impl WholeLine {
     /// Whether nothing is known of it.
     pub fn is_empty(&self) -> bool {
-        self.recorded.claims.is_empty() && self.recorded.messages.is_empty() && self.dead_letters.is_empty()
+        self.recorded.claims.is_empty()
+            && self.recorded.messages.is_empty()
+            && self.dead_letters.is_empty()
+            && self.attempts.is_empty()
     }
 
     /// Whether this handler has finished something in it.
@@ -57,13 +64,38 @@ impl WholeLine {
     fn started_at(&self) -> Option<Timestamp> {
         let claims = self.recorded.claims.iter().filter_map(|claim| claim.started_at);
         let messages = self.recorded.messages.iter().filter_map(|message| message.occurred_at);
-        claims.chain(messages).min()
+        let attempts = self.attempts.iter().filter_map(|attempt| attempt.ended_at);
+        claims.chain(messages).min().or_else(|| attempts.min())
     }
+}
+
+impl WholeLine {
+    /// The tree: the messages that nothing in the line caused, and what followed from each. With a catalogue, the data
+    /// of each message is told, masked by it.
+    pub fn tree(&self, data: Data<'_>) -> Vec<Branch> {
+        Builder::new(self, data).roots()
+    }
+
+    /// The tree as text; times count from the line's first message.
+    pub fn drawn(&self, data: Data<'_>) -> String {
+        branch::drawn(&self.tree(data), self.started_at())
+    }
+}
+
+/// Whether and how the data of messages is shown.
+#[derive(Debug, Clone, Copy)]
+pub enum Data<'a> {
+    /// Not at all.
+    Hidden,
+    /// Masked by the catalogue.
+    Masked(&'a Catalogue),
+    /// As it is.
+    Revealed,
 }
 
 /// The tree, one row for each message, handler and step. Times count from the line's first one.
 impl fmt::Display for WholeLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&branch::drawn(&Builder::new(self).roots(), self.started_at()))
+        f.write_str(&self.drawn(Data::Hidden))
     }
 }

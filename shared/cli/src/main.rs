@@ -35,15 +35,7 @@ enum Command {
     Invoke(invoke::Arguments),
     Tail(tail::Arguments),
     Publish(publish::Arguments),
-    /// Shows one line as a tree with times: every message, handler and step of a saga, and what went wrong and why.
-    ///
-    /// Example: throughline trace web-1001
-    Trace {
-        #[command(flatten)]
-        target: Target,
-        /// The `correlationid` of its messages: by default the id of its first one.
-        correlation_id: String,
-    },
+    Trace(trace::Arguments),
     Dlq(dlq::Arguments),
     /// What `throughline dlq list` says.
     #[command(hide = true)]
@@ -88,9 +80,7 @@ async fn run(command: Command, terminal: &Terminal) -> Result<(), Box<dyn Error>
         Command::New(arguments) => new::run(&arguments, terminal).await?,
         Command::Deploy(arguments) => deploy::run(&arguments, terminal).await?,
         Command::Publish(arguments) => publish::run(&arguments, terminal).await?,
-        Command::Trace { target, correlation_id } => {
-            show(&trace::run(&target.open(terminal).await?, &correlation_id).await?)?;
-        }
+        Command::Trace(arguments) => trace::run(&arguments, terminal).await?,
         Command::Check(arguments) => check::run(&arguments, terminal).await?,
         Command::Dlq(arguments) => dlq::run(&arguments, terminal).await?,
         Command::DeadLetters(arguments) => {

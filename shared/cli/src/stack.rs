@@ -300,7 +300,7 @@ impl Stack {
         let recorded = follow_line(self.clients.dynamodb().await, table, correlation_id).await?;
         let is_its = |letter: &FoundLetter| letter.attribute("CorrelationId") == Some(correlation_id);
         let dead_letters = dead_letters.iter().filter(|(_, letter)| is_its(letter)).cloned().collect();
-        let mut line = WholeLine { recorded, dead_letters, executions: BTreeMap::new() };
+        let mut line = WholeLine { recorded, dead_letters, ..WholeLine::default() };
         line.executions = self.executions(&line).await;
         Ok(line)
     }

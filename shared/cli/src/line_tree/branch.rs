@@ -1,5 +1,7 @@
 //! A tree of rows, and how it is drawn.
 
+use serde::Serialize;
+use serde_json::Value;
 use throughline_core::Timestamp;
 
 /// The columns of a screen that is not wide.
@@ -10,13 +12,24 @@ const SHORTEST_LABELS: usize = 52;
 const LONGEST_LABELS: usize = 72;
 
 /// A row, what is said below it, and what follows from it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Branch {
-    pub(super) label: String,
-    pub(super) at: Option<Timestamp>,
-    pub(super) state: String,
-    pub(super) notes: Vec<String>,
-    pub(super) children: Vec<Branch>,
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Branch {
+    /// A message, a handler, a step, or an attempt.
+    pub label: String,
+    /// When it began; of an attempt that failed, when it was over.
+    pub at: Option<Timestamp>,
+    /// How far it is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub state: String,
+    /// What is to be said of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// The data of a message, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
+    /// What follows from it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<Branch>,
 }
 
 impl Branch {
@@ -59,8 +72,9 @@ fn draw(branch: &Branch, before: &str, joint: &str, start: Option<Timestamp>, ro
     rows.push(Row { label, time_and_state: Some((time, branch.state.clone())) });
     let before = format!("{before}{}", continuation(joint));
     let note_indent = if branch.children.is_empty() { before.clone() } else { format!("{before}│  ") };
-    for note in &branch.notes {
-        for line in wrapped(note, COLUMNS.saturating_sub(note_indent.chars().count() + 2)) {
+    let data = branch.data.iter().map(Value::to_string);
+    for note in branch.notes.iter().cloned().chain(data) {
+        for line in wrapped(&note, COLUMNS.saturating_sub(note_indent.chars().count() + 2)) {
             rows.push(Row { label: format!("{note_indent}{line}"), time_and_state: None });
         }
     }

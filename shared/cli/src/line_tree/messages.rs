@@ -1,6 +1,11 @@
 //! From what is known of a line to its tree: messages and handlers.
 
-use super::{WholeLine, branch::Branch, branch::duration_text};
+use super::{
+    Data, LoggedAttempt, WholeLine,
+    attempts::Attempts,
+    branch::{Branch, duration_text},
+};
+use serde_json::Value;
 use std::collections::HashSet;
 use throughline_aws::{
     ledger::{ClaimState, LoggedMessage, RecordedClaim},
@@ -16,6 +21,7 @@ pub(super) struct Builder<'a> {
     pub(super) line: &'a WholeLine,
     /// The ids of everything that was sent in the line.
     sent: HashSet<&'a str>,
+    data: Data<'a>,
 }
 
 /// A message that nobody in the line sent: known by what was done with it.
@@ -26,10 +32,10 @@ struct Arrived<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(line: &'a WholeLine) -> Self {
+    pub(super) fn new(line: &'a WholeLine, data: Data<'a>) -> Self {
         let sent = line.recorded.messages.iter();
         let sent = sent.map(|message| message.outgoing.envelope.attributes.id.as_str()).collect();
-        Self { line, sent }
+        Self { line, sent, data }
     }
 
     /// The messages nothing in the line caused: where it starts.
@@ -65,6 +71,13 @@ impl<'a> Builder<'a> {
                 arrived.push(Arrived { id, label: message_type.to_owned(), at: letter.sent_at });
             }
         }
+        for attempt in &self.line.attempts {
+            let id = attempt.message_id.as_str();
+            let is_handled = || self.line.recorded.claims.iter().any(|claim| claim.message_id == id);
+            if !self.sent.contains(id) && !is_handled() && is_cause(None) && seen.insert(id) {
+                arrived.push(Arrived { id, label: attempt.message_type.clone(), at: attempt.ended_at });
+            }
+        }
         arrived
     }
 
@@ -88,7 +101,18 @@ impl<'a> Builder<'a> {
         // What somebody outside did because of it.
         let answers = self.arrived(|cause| cause == Some(id.as_str()));
         children.extend(answers.iter().map(|arrived| self.arrival(arrived)));
-        Branch { children, ..Branch::new(label, message.occurred_at) }
+        Branch { children, data: self.data_of(message), ..Branch::new(label, message.occurred_at) }
+    }
+
+    fn data_of(&self, message: &LoggedMessage) -> Option<Value> {
+        let data = || serde_json::from_str(message.outgoing.envelope.data.get()).unwrap_or_default();
+        match self.data {
+            Data::Hidden => None,
+            Data::Masked(catalogue) => {
+                Some(catalogue.masked(&message.outgoing.envelope.attributes.message_type, data()))
+            }
+            Data::Revealed => Some(data()),
+        }
     }
 
     /// What handlers did with a message.
@@ -97,8 +121,45 @@ impl<'a> Builder<'a> {
         let letters = self.line.dead_letters.iter();
         let refused =
             letters.filter(|(_, letter)| letter.attribute("EventId").unwrap_or(&letter.message_id) == id);
-        let handled = claims.map(|claim| self.handler(claim));
-        handled.chain(refused.map(|(queue, letter)| refusal(queue, letter))).collect()
+        let handled = claims.clone().map(|claim| self.handler(claim));
+        let given_up = refused.clone().map(|(queue, letter)| self.refusal(id, queue, letter));
+        let mut branches: Vec<Branch> = handled.chain(given_up).collect();
+        let mut told: HashSet<&str> = claims.map(|claim| claim.handler.as_str()).collect();
+        told.extend(refused.filter_map(|(_, letter)| letter.attribute("Handler")));
+        // Those that have neither finished nor given up.
+        for attempt in self.line.attempts.iter().filter(|attempt| attempt.message_id == id) {
+            if told.insert(&attempt.handler) {
+                branches.push(self.unfinished(attempt));
+            }
+        }
+        branches
+    }
+
+    fn attempts(&self, handler: &str, message_id: &str) -> Attempts<'a> {
+        let is_its =
+            |attempt: &&LoggedAttempt| attempt.handler == handler && attempt.message_id == message_id;
+        Attempts(self.line.attempts.iter().filter(is_its).collect())
+    }
+
+    fn unfinished(&self, first: &LoggedAttempt) -> Branch {
+        let children = self.attempts(&first.handler, &first.message_id).failed();
+        // What is logged as done, and is in no claim any more, has expired.
+        let state = if children.is_empty() { "done" } else { "to be delivered again" };
+        Branch { state: state.to_owned(), children, ..Branch::new(&*first.handler, first.ended_at) }
+    }
+
+    fn refusal(&self, message_id: &str, queue: &str, letter: &FoundLetter) -> Branch {
+        let handler = letter.attribute("Handler").unwrap_or("given up");
+        let attempt = match letter.attribute("Attempts") {
+            Some(attempts) if attempts != "1" => format!(", attempt {attempts}"),
+            _ => String::new(),
+        };
+        Branch {
+            state: format!("rejected{attempt}"),
+            notes: vec![letter.reason(), format!("it lies in {queue}")],
+            children: self.attempts(handler, message_id).failed(),
+            ..Branch::new(handler, letter.sent_at)
+        }
     }
 
     fn handler(&self, claim: &RecordedClaim) -> Branch {
@@ -110,9 +171,12 @@ impl<'a> Builder<'a> {
             (ClaimState::Leased { .. }, ..) => "at work".into(),
         };
         let attempt = if claim.attempt > 1 { format!(", attempt {}", claim.attempt) } else { String::new() };
+        let attempts = self.attempts(&claim.handler, &claim.message_id);
+        let mut children = attempts.failed();
+        children.extend(self.sent_by(claim));
         Branch {
-            state: format!("{state}{attempt}"),
-            children: self.sent_by(claim),
+            state: format!("{state}{attempt}{}", attempts.duplicates()),
+            children,
             ..Branch::new(&*claim.handler, claim.started_at)
         }
     }
@@ -129,14 +193,6 @@ impl<'a> Builder<'a> {
             |message: &LoggedMessage| matches!(message.outgoing.destination, Destination::StateMachine(_));
         messages.sort_by_key(|message| is_start(message));
         messages.into_iter().map(|message| self.message(message)).collect()
-    }
-}
-
-fn refusal(queue: &str, letter: &FoundLetter) -> Branch {
-    Branch {
-        state: "rejected".to_owned(),
-        notes: vec![letter.reason(), format!("it lies in {queue}")],
-        ..Branch::new(letter.attribute("Handler").unwrap_or("given up"), letter.sent_at)
     }
 }
 

@@ -59,6 +59,74 @@ fn refused(id: &str) -> (String, FoundLetter) {
     ("ReserveStockDeadLetterQueue".into(), letter)
 }
 
+fn tried(
+    handler: &str,
+    message_id: &str,
+    attempt: u64,
+    verdict: AttemptVerdict,
+    ended: i64,
+) -> LoggedAttempt {
+    LoggedAttempt {
+        handler: handler.into(),
+        message_id: message_id.into(),
+        message_type: "order.place".into(),
+        attempt,
+        ended_at: at(ended),
+        verdict,
+        reason: (verdict == AttemptVerdict::Retry).then(|| "Missing: order not seen yet".into()),
+        again_after: (verdict == AttemptVerdict::Retry).then(|| "1.5s".into()),
+    }
+}
+
+#[test]
+fn attempts_that_failed_stand_under_their_handler_with_their_reason() {
+    let done = RecordedClaim { attempt: 2, ..claim("place-order", "c-1", "order.place", 1600) };
+    let line = WholeLine {
+        recorded: Line { claims: vec![done], messages: Vec::new() },
+        attempts: vec![
+            tried("place-order", "c-1", 1, AttemptVerdict::Retry, 1601),
+            tried("place-order", "c-1", 2, AttemptVerdict::Done, 1607),
+            tried("place-order", "c-1", 3, AttemptVerdict::Duplicate, 1609),
+            tried("count-orders", "c-1", 1, AttemptVerdict::Retry, 1605),
+        ],
+        ..WholeLine::default()
+    };
+    let expected = [
+        "  order.place o-1                                          +0 ms",
+        "  ├─ place-order                                           +0 ms  done in 7 ms, attempt 2, delivered once more",
+        "  │  └─ attempt 1                                          +1 ms  failed, again in 1.5s",
+        "  │     Missing: order not seen yet",
+        "  └─ count-orders                                          +5 ms  to be delivered again",
+        "     └─ attempt 1                                          +5 ms  failed, again in 1.5s",
+        "        Missing: order not seen yet",
+    ];
+    assert_eq!(line.to_string(), expected.join("\n"));
+}
+
+#[test]
+fn a_message_that_nobody_has_finished_yet_is_known_by_its_attempts() {
+    let line = WholeLine {
+        attempts: vec![tried("place-order", "c-1", 1, AttemptVerdict::Retry, 1)],
+        ..WholeLine::default()
+    };
+    assert!(!line.is_empty());
+    assert!(line.to_string().starts_with("  order.place "), "{line}");
+}
+
+#[test]
+fn data_is_shown_only_if_it_is_asked_for_and_then_masked() {
+    let mut sent = message("place-order", "c-1", "e-1", "order.placed", 5);
+    sent.outgoing.envelope.data =
+        serde_json::value::to_raw_value(&json!({ "order_id": "o-1", "customer": "Ada" })).unwrap();
+    let line =
+        WholeLine { recorded: Line { claims: Vec::new(), messages: vec![sent] }, ..WholeLine::default() };
+    let catalogue = Catalogue::of(&crate::project::Project::find().unwrap()).unwrap();
+    assert!(!line.to_string().contains("customer"));
+    let masked = line.drawn(Data::Masked(&catalogue));
+    assert!(masked.contains(r#"{"customer":"***","order_id":"o-1"}"#), "{masked}");
+    assert!(line.drawn(Data::Revealed).contains("Ada"));
+}
+
 #[test]
 fn a_line_is_drawn_from_its_first_message_to_its_last() {
     let line = WholeLine {
