@@ -7,6 +7,7 @@ pub mod check;
 pub mod cloud_error;
 pub mod demo;
 pub mod deploy;
+pub mod describe;
 pub mod dlq;
 pub mod down;
 pub mod execution;

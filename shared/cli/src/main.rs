@@ -1,15 +1,10 @@
 //! The `throughline` command.
 
 use clap::{Parser, Subcommand};
-use std::{
-    error::Error,
-    io::{self, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{error::Error, path::PathBuf, process::ExitCode};
 use throughline_cli::{
-    check, demo, deploy, dlq, down, gateway::Gateway, invoke, logs, new, project::Project, publish, status,
-    tail, target::Target, terminal::Terminal, trace, up,
+    check, demo, deploy, describe, dlq, down, gateway::Gateway, invoke, logs, new, project::Project, publish,
+    status, tail, target::Target, terminal::Terminal, trace, up,
 };
 
 /// Runs, feeds and follows Throughline functions on a local cloud.
@@ -35,6 +30,7 @@ enum Command {
     Invoke(invoke::Arguments),
     Tail(tail::Arguments),
     Publish(publish::Arguments),
+    Describe(describe::Arguments),
     Trace(trace::Arguments),
     Dlq(dlq::Arguments),
     /// What `throughline dlq list` says.
@@ -79,6 +75,7 @@ async fn run(command: Command, terminal: &Terminal) -> Result<(), Box<dyn Error>
         Command::Invoke(arguments) => invoke::run(&arguments, terminal).await?,
         Command::New(arguments) => new::run(&arguments, terminal).await?,
         Command::Deploy(arguments) => deploy::run(&arguments, terminal).await?,
+        Command::Describe(arguments) => describe::run(&arguments, terminal)?,
         Command::Publish(arguments) => publish::run(&arguments, terminal).await?,
         Command::Trace(arguments) => trace::run(&arguments, terminal).await?,
         Command::Check(arguments) => check::run(&arguments, terminal).await?,
@@ -102,12 +99,4 @@ async fn run(command: Command, terminal: &Terminal) -> Result<(), Box<dyn Error>
         }
     }
     Ok(())
-}
-
-/// Prints; whoever reads may have had enough, which is no error.
-fn show(text: &str) -> io::Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
-    }
 }

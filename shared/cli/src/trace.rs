@@ -24,6 +24,7 @@ use std::{
 ///   throughline trace web-1001
 ///   throughline trace --data --follow web-1001
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that somebody may say")]
 #[command(verbatim_doc_comment)]
 pub struct Arguments {
     /// Which stack.

@@ -11,6 +11,7 @@ pub mod catalogue;
 pub mod context;
 pub mod dead_letter;
 pub mod decode;
+pub mod describe;
 pub mod effects;
 pub mod entity;
 pub mod envelope;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use throughline_core::{
     Handler, Record, Verdict,
+    describe::{FedBy, FunctionDescription},
     ports::Ports,
     process::{self, RetryCause, process},
 };
@@ -40,6 +41,10 @@ pub struct ReadyEventBridge<H> {
 
 impl<H: Handler> Trigger for EventBridge<H> {
     type Ready = ReadyEventBridge<H>;
+
+    fn describe(&self) -> FunctionDescription {
+        FunctionDescription::of(FedBy::Rule, &self.handler)
+    }
 
     fn configure(self, environment: &mut Environment) -> ReadyEventBridge<H> {
         ReadyEventBridge {

@@ -11,6 +11,7 @@ use serde_json::{Value, json, value::RawValue};
 use throughline_aws::ledger::{layout, outgoing_from_stream_image};
 use throughline_core::{
     Command, SagaInput,
+    describe::{FedBy, FunctionDescription},
     json_error::without_known_values,
     relay::{LogEntry, RelayPorts, relay},
 };
@@ -109,6 +110,17 @@ pub struct ReadyOutbox {
 
 impl Trigger for Outbox {
     type Ready = ReadyOutbox;
+
+    fn describe(&self) -> FunctionDescription {
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        FunctionDescription {
+            trigger: FedBy::Outbox,
+            sends_to: owned(&self.destinations.command_queues),
+            schedules_to: owned(&self.destinations.scheduled_queues),
+            starts: owned(&self.destinations.state_machines),
+            ..FunctionDescription::default()
+        }
+    }
 
     fn configure(self, environment: &mut Environment) -> ReadyOutbox {
         let name = "THROUGHLINE_STREAM_FAILURES";

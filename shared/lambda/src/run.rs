@@ -14,7 +14,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use throughline_core::Timestamp;
+use throughline_core::{
+    Timestamp,
+    describe::{DESCRIBE, FunctionDescription},
+};
 use tracing::error;
 
 /// The longest a Lambda invocation may take ("Lambda quotas": function timeout).
@@ -64,6 +67,11 @@ impl From<Unanswered> for Diagnostic {
 pub trait Trigger: Send + Sync + 'static {
     /// The trigger with its settings.
     type Ready: Send + Sync + 'static;
+
+    /// What the function says of itself when `throughline describe` asks.
+    fn describe(&self) -> FunctionDescription {
+        FunctionDescription::default()
+    }
 
     /// Reads the settings. What is missing or malformed is kept by the environment, so that all of it is
     /// told at once.
@@ -125,6 +133,7 @@ impl std::error::Error for Error {}
 /// | `THROUGHLINE_LOG` | what is logged, such as `debug` or `info,throughline_core=debug` (default `info`) |
 /// | `THROUGHLINE_METRICS` | `on` (default) or `off`: whether figures are written to the log, for CloudWatch to make [metrics](crate::metrics) of |
 /// | `THROUGHLINE_METRICS_NAMESPACE` | the namespace of these metrics (default `Throughline`): two stacks of one account are told apart by it |
+/// | `THROUGHLINE_DESCRIBE` | if set, the function prints what it takes and emits, and stops: see `throughline describe` |
 ///
 /// # Errors
 /// [`Error::Settings`] names every setting that is missing or malformed.
@@ -157,6 +166,11 @@ pub async fn run<T: Trigger>(trigger: T) -> Result<(), Error> {
 /// [`Error::Settings`] names every setting that is missing or malformed.
 pub async fn run_with<T: Trigger>(build: impl FnOnce(&mut Environment) -> T) -> Result<(), Error> {
     let mut environment = Environment::of_process();
+    if environment.optional(DESCRIBE).is_some() {
+        // No setting need be there: what is missing is not told.
+        println!("{}", serde_json::json!(build(&mut environment).describe()));
+        return Ok(());
+    }
     logs::start(&mut environment);
     let ready = build(&mut environment).configure(&mut environment);
     if let Err(error) = environment.finish() {

@@ -12,6 +12,7 @@ use std::{fmt, time::Instant};
 use throughline_core::{
     BoxError, Timestamp,
     dead_letter::{DeadLetter, DeadLetters},
+    describe::{FedBy, FunctionDescription, SagaDescription},
     json_error::without_known_values,
     ports::Ports,
     process,
@@ -73,6 +74,11 @@ pub struct ReadySagaWorker<P> {
 
 impl<P: Send + Sync + 'static> Trigger for SagaWorker<P> {
     type Ready = ReadySagaWorker<P>;
+
+    fn describe(&self) -> FunctionDescription {
+        let sagas = vec![SagaDescription::of(self.worker.saga())];
+        FunctionDescription { trigger: FedBy::StateMachine, sagas, ..FunctionDescription::default() }
+    }
 
     fn configure(self, environment: &mut Environment) -> ReadySagaWorker<P> {
         for saga in self.worker.definitions() {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use throughline_aws::visibility::VisibilityChange;
 use throughline_core::{
     Handler, Record, Timestamp, Verdict,
+    describe::{FedBy, FunctionDescription},
     json_error::without_known_values,
     ports::Ports,
     process::{self, process},
@@ -48,6 +49,10 @@ pub struct ReadySqs<H> {
 
 impl<H: Handler> Trigger for Sqs<H> {
     type Ready = ReadySqs<H>;
+
+    fn describe(&self) -> FunctionDescription {
+        FunctionDescription::of(FedBy::Queue, &self.handler)
+    }
 
     fn configure(self, environment: &mut Environment) -> ReadySqs<H> {
         ReadySqs {

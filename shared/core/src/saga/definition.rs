@@ -7,7 +7,7 @@ use super::{
     start::SagaInput,
     task::Unwound,
 };
-use crate::{Event, identity::PayloadHash};
+use crate::{Event, MessageType, identity::PayloadHash};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use std::{fmt, marker::PhantomData, time::Duration};
@@ -276,6 +276,19 @@ impl<P: Send + Sync + 'static> Saga<P> {
     /// The tables of their own that its steps' entities are in.
     pub fn own_tables(&self) -> &'static [&'static str] {
         self.tables
+    }
+
+    /// The events that its steps, their undos and its ending may emit, each once.
+    pub fn emits(&self) -> Vec<MessageType> {
+        let steps = self.steps().flat_map(|step| std::iter::once(&step.function).chain(&step.undo));
+        let functions = steps.chain(self.ending.as_ref().map(|ending| &ending.function));
+        let mut emitted = Vec::new();
+        for event in functions.flat_map(|function| function.emits) {
+            if !emitted.contains(event) {
+                emitted.push(*event);
+            }
+        }
+        emitted
     }
 
     /// The same saga, but that this step's undo does nothing: whatever proves that the saga is undone must

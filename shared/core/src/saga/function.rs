@@ -1,7 +1,7 @@
 //! The functions a saga is made of: `async fn`s whose arguments say what they read.
 
 use super::{Outcome, StepContext};
-use crate::{Effects, Event, Failure, IntoEffects, message::EncodedEvent};
+use crate::{Effects, Event, Failure, IntoEffects, MessageType, message::EncodedEvent};
 use futures_util::future::BoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -200,12 +200,13 @@ type Call<P> =
 /// A function whose types are forgotten.
 pub(crate) struct Function<P> {
     pub(crate) reads: Vec<DataType>,
+    pub(crate) emits: &'static [MessageType],
     call: Arc<Call<P>>,
 }
 
 impl<P> Clone for Function<P> {
     fn clone(&self) -> Self {
-        Self { reads: self.reads.clone(), call: Arc::clone(&self.call) }
+        Self { reads: self.reads.clone(), emits: self.emits, call: Arc::clone(&self.call) }
     }
 }
 
@@ -219,6 +220,7 @@ impl<P: Send + Sync + 'static> Function<P> {
     {
         Self {
             reads: R::wanted(),
+            emits: E::CATALOGUE,
             call: Arc::new(move |services, Arguments { reads, .. }, step| {
                 let reads = R::read(reads)
                     .map_err(|(position, error)| Unreadable { position: Some(position), error })?;
@@ -264,6 +266,7 @@ impl<P: Send + Sync + 'static> Function<P> {
     {
         Self {
             reads: R::wanted(),
+            emits: E::CATALOGUE,
             call: Arc::new(move |services, Arguments { given, reads }, step| {
                 let given = read(given).map_err(|error| Unreadable { position: None, error })?;
                 let reads = R::read(reads)
@@ -279,7 +282,7 @@ impl<P: Send + Sync + 'static> Function<P> {
     /// One that reads what another does, and does nothing.
     pub(crate) fn idle(reads: Vec<DataType>) -> Self {
         let ran = || Ran { output: Value::Null, effects: Effects::none() };
-        Self { reads, call: Arc::new(move |_, _, _| Ok(Box::pin(std::future::ready(Ok(ran()))))) }
+        Self { reads, emits: &[], call: Arc::new(move |_, _, _| Ok(Box::pin(std::future::ready(Ok(ran()))))) }
     }
 
     /// Starts it.
