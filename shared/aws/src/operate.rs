@@ -3,11 +3,13 @@
 mod dead_letter_queue;
 mod invoke;
 mod letter;
+mod moving;
 mod resend;
 
 pub use dead_letter_queue::{DeadLetterQueue, Look, MOST_MESSAGES, ReceivedLetter, look_through};
 pub use invoke::Functions;
 pub use letter::{FoundLetter, Origin, event_in};
+pub use moving::Moving;
 pub use resend::{Answers, Resent, put_letters, send_letters};
 
 use crate::describe;

@@ -49,6 +49,8 @@ pub enum DlqCommand {
     /// It can be interrupted at any point: run the same command again, or with --resume, and it goes on. What is done
     /// twice by that does nothing, since handlers know what they have handled.
     ///
+    /// With --all (or --queue) and --accept-rerun, and without edits, SQS moves the letters itself where it can.
+    ///
     /// Examples: `throughline dlq redrive --handler place-order --error BadOrder`, `throughline dlq redrive --id ID
     /// --set data.lines.0.quantity=2`, `throughline dlq redrive --all --rate 10/s`
     Redrive(RedriveArguments),

@@ -1,7 +1,7 @@
 //! A dead-letter queue in an operator's hands: to look through, to take letters out of and to put them back.
 
 use super::{OperateError, depth, failed, letter};
-use crate::{Visibility, describe, operate::FoundLetter, visibility::VisibilityChange};
+use crate::{Visibility, describe, operate::FoundLetter, sqs_text, visibility::VisibilityChange};
 use aws_sdk_sqs::{
     Client,
     types::{DeleteMessageBatchRequestEntry, MessageAttributeValue},
@@ -45,8 +45,8 @@ pub struct Look {
 /// A dead-letter queue.
 #[derive(Debug, Clone)]
 pub struct DeadLetterQueue {
-    client: Client,
-    url: String,
+    pub(super) client: Client,
+    pub(super) url: String,
 }
 
 impl DeadLetterQueue {
@@ -58,6 +58,11 @@ impl DeadLetterQueue {
     /// Its URL.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Whether it keeps the order of its groups.
+    pub fn is_fifo(&self) -> bool {
+        sqs_text::is_fifo(&self.url)
     }
 
     /// Receives at most ten letters and hides them for a time; waits for the first one so long, at most 20 seconds.

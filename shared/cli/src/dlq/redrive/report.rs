@@ -22,6 +22,8 @@ pub(super) struct Redriven {
     pub(super) sent_before: usize,
     /// How many copies there may be too many: letters whose sending was interrupted were sent again.
     pub(super) surplus_possible: u64,
+    /// Letters that SQS itself moved.
+    pub(super) moved_by_sqs: u64,
     /// What became of the first one.
     pub(super) canary: Option<Verdict>,
     /// Letters that were sent and were given up again meanwhile.
@@ -55,7 +57,7 @@ impl Redriven {
     pub(super) fn is_anything(&self) -> bool {
         self.is_resumed
             || self.canary.is_some()
-            || self.sent + self.too_old + self.in_others_hands + self.in_doubt > 0
+            || self.sent + self.moved_by_sqs + self.too_old + self.in_others_hands + self.in_doubt > 0
             || !(self.cannot.is_empty() && self.refused.is_empty())
     }
 }
@@ -114,6 +116,7 @@ impl fmt::Display for Redriven {
         let mut say = |count: u64, what: &str| {
             if count > 0 { writeln!(f, "  {} {what}", letters(count)) } else { Ok(()) }
         };
+        say(self.moved_by_sqs, "moved by SQS itself, which neither marks nor counts them exactly")?;
         say(self.came_back, "came back meanwhile: `throughline dlq list` says why")?;
         say(
             self.too_old,

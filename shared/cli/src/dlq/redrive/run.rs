@@ -21,12 +21,18 @@ use crate::{
     terminal::{Progress, Terminal},
 };
 use std::{collections::BTreeMap, env, mem, time::Duration};
-use throughline_aws::{ledger::ClaimState, operate::ReceivedLetter};
+use throughline_aws::{
+    ledger::ClaimState,
+    operate::{Moving, ReceivedLetter},
+};
 use throughline_core::Timestamp;
 use tokio::time::Instant;
 
 /// How far the clock here and SQS's may differ.
 const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
+
+/// How often SQS is asked how far it is.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The redrive of one queue.
 pub(super) struct Run<'a> {
@@ -93,7 +99,15 @@ impl<'a> Run<'a> {
     async fn pass_by(&mut self, pass: &mut Pass<'_>, progress: &Progress) -> Result<(), RedriveError> {
         let mut next_at = Instant::now();
         let mut passed_by = 0;
-        while let Some(received) = pass.next().await? {
+        let mut is_moving_tried = false;
+        loop {
+            if !is_moving_tried && self.is_for_sqs_to_move() {
+                is_moving_tried = true;
+                if self.moved_by_sqs(progress).await? {
+                    return Ok(());
+                }
+            }
+            let Some(received) = pass.next().await? else { return Ok(()) };
             let mut taken = Vec::new();
             for received in received {
                 passed_by += 1;
@@ -119,7 +133,46 @@ impl<'a> Run<'a> {
             }
             progress.set(passed_by);
         }
-        Ok(())
+    }
+
+    /// Whether SQS could move all that is left: whole queues, nothing to look at or to change in any letter, and
+    /// nothing that an interrupted redrive left.
+    fn is_for_sqs_to_move(&self) -> bool {
+        let asked = self.asked;
+        let is_for_all = asked.selection.is_whole_queues() && asked.edits.is_none() && asked.accept_rerun;
+        let is_safe = self.arguments.no_canary || self.book.is_canary_handled();
+        is_for_all && is_safe && !self.redriven.is_resumed && !self.queue.queue.is_fifo()
+    }
+
+    /// Makes SQS move all letters to the queue that feeds their function, and waits. Whether it does.
+    async fn moved_by_sqs(&mut self, progress: &Progress) -> Result<bool, RedriveError> {
+        let Ok(to) = self.stack.queue_url(&self.queue.name) else { return Ok(false) };
+        let handle = match self.queue.queue.start_moving(to, self.arguments.rate.per_second()).await {
+            Ok(handle) => handle,
+            Err(error) => {
+                progress.note(&format!("{error}; so they are received, sent and deleted one by one"));
+                return Ok(false);
+            }
+        };
+        progress.note(&format!(
+            "SQS moves the letters; it goes on without this command, and ends with: aws sqs cancel-message-move-task --task-handle {handle}"
+        ));
+        loop {
+            match self.queue.queue.moving().await? {
+                Moving::Running { moved } => progress.set(moved),
+                Moving::Completed { moved } => {
+                    self.redriven.moved_by_sqs = moved;
+                    return Ok(true);
+                }
+                Moving::Stopped { moved, reason } => {
+                    self.redriven.moved_by_sqs = moved;
+                    progress
+                        .note(&format!("SQS has stopped ({reason}); the rest is received, sent and deleted"));
+                    return Ok(false);
+                }
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// What is to be done with a letter. What the journal knows goes its way, whatever was asked for.
