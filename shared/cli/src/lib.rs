@@ -18,6 +18,7 @@ pub mod invoke;
 pub mod line_tree;
 pub mod local_cloud;
 pub mod logs;
+pub mod metrics;
 pub mod new;
 pub mod place;
 pub mod project;

@@ -1,0 +1,93 @@
+//! `throughline metrics`: what the functions came to, in figures, and which alarms they raise.
+//!
+//! A local cloud makes no metrics of the lines that functions write in the embedded metric format: these are read
+//! as CloudWatch would. On AWS, CloudWatch is asked.
+
+mod alarms;
+mod cloudwatch;
+mod expression;
+mod figures;
+mod samples;
+
+use crate::{
+    logs::{self, duration},
+    project::Project,
+    target::Target,
+    template::Template,
+    terminal::Terminal,
+};
+use alarms::{AlarmReport, Evaluation};
+use clap::Args;
+use figures::Figures;
+use samples::Samples;
+use serde::Serialize;
+use std::{error::Error, fmt, time::Duration};
+use throughline_core::Timestamp;
+
+/// Shows what the functions did: processed, duplicates, retries, rejected, how long it took, how old the events were.
+///
+/// The same figures as CloudWatch's metrics. Example: throughline metrics --since 15m --handler place-order
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Which stack.
+    #[command(flatten)]
+    pub target: Target,
+    /// What happened since so long ago, such as 15m or 2h
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1h")]
+    pub since: Duration,
+    /// Only this handler, saga or `relay`
+    #[arg(long, value_name = "NAME")]
+    pub handler: Option<String>,
+    /// Show the template's alarms instead: which are raised, and what to do about them
+    #[arg(long)]
+    pub alarms: bool,
+}
+
+/// What is shown.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Report {
+    Figures(Figures),
+    Alarms(AlarmReport),
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Figures(figures) => figures.fmt(f),
+            Self::Alarms(alarms) => alarms.fmt(f),
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the stack cannot be used, or its logs or metrics cannot be read.
+pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
+    let stack = arguments.target.open(terminal).await?;
+    let (project, now) = (Project::find()?, Timestamp::now());
+    let name = &arguments.target.stack;
+    let handler = arguments.handler.as_deref();
+    let report = match (stack.place().is_local(), arguments.alarms) {
+        (true, false) => {
+            let lines = logs::read(&project, &stack, Some(now - arguments.since))?;
+            Report::Figures(Figures::of(&Samples::of(&lines), handler))
+        }
+        (true, true) => {
+            let template = Template::of(&project)?;
+            let lines = logs::read(&project, &stack, Some(now - alarms::LONGEST_LOOK_BACK))?;
+            let evaluation = Evaluation::prepare(&project, &template, &stack, name, &lines, now).await?;
+            Report::Alarms(evaluation.report(handler))
+        }
+        (false, false) => {
+            let answer = cloudwatch::figures(&project, &stack, name, arguments.since, now)?;
+            Report::Figures(Figures::of_cloudwatch(&answer, handler))
+        }
+        (false, true) => {
+            Report::Alarms(AlarmReport::of_cloudwatch(&cloudwatch::alarms(&project, &stack, name)?, handler))
+        }
+    };
+    terminal.show(&report)?;
+    Ok(())
+}
