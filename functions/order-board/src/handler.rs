@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use throughline::projection;
     use throughline_shop::{Currency, OrderConfirmed, OrderPaid};
-    use throughline_testing::{assert_name_is_locked, scenario};
+    use throughline_testing::{assert_handler_is_locked, scenario};
 
     const TOTAL: Money = Money { cents: 2500, currency: Currency::Eur };
 
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_is_locked() {
-        assert_name_is_locked(OrderBoard::NAME);
+    fn the_name_and_what_a_replay_means_are_locked() {
+        assert_handler_is_locked(&projection(OrderBoard).on_replay(Reprocess));
     }
 }

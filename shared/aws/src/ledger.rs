@@ -3,7 +3,7 @@
 //! [`layout`] says where everything is in the table. The table's expiry attribute is
 //! [`layout::EXPIRES_AT`]; since DynamoDB removes expired items late, every condition compares it itself.
 //! The table needs the index [`layout::CORRELATION_INDEX`] for [`follow_line`] alone, and the index
-//! [`layout::TIME_INDEX`] for [`read_log`] alone.
+//! [`layout::TIME_INDEX`] for [`DynamoLedger::read_log`] alone.
 
 mod commit;
 mod conditions;
@@ -18,7 +18,7 @@ mod statements;
 
 pub use items::{outgoing_from_item, outgoing_from_stream_image};
 pub use line::{ClaimState, Line, LineError, LoggedMessage, RecordedClaim, follow_line};
-pub use log::{LogError, LoggedHeader, Remembered, TimeRange, read_log};
+pub use log::{LogError, LoggedHeader, Remembered, TimeRange};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use futures_util::future::BoxFuture;

@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod operate;
 pub mod outside;
 pub mod publisher;
+pub mod replays;
 mod sqs_text;
 pub mod tap;
 pub mod visibility;

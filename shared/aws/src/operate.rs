@@ -79,6 +79,16 @@ pub async fn depth(client: &aws_sdk_sqs::Client, queue_url: &str) -> Result<Queu
     })
 }
 
+/// The URL of a queue, by its name.
+///
+/// # Errors
+/// If there is no such queue.
+pub async fn queue_url(client: &aws_sdk_sqs::Client, name: &str) -> Result<String, OperateError> {
+    let found = client.get_queue_url().queue_name(name).send().await;
+    let found = found.map_err(|error| failed(format!("queue `{name}`"), describe(&error)))?;
+    found.queue_url.ok_or_else(|| failed(format!("queue `{name}`"), "SQS does not tell its URL"))
+}
+
 /// Sends a body to a queue, whatever is in it.
 ///
 /// # Errors

@@ -19,6 +19,8 @@ use crate::{
     aws_command_line::AwsCommandLine,
     place::Place,
     project::{Project, answers},
+    replay::archive,
+    stack::Stack,
     target::Target,
     template::Template,
     terminal::Terminal,
@@ -142,7 +144,14 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
     let place = arguments.target.place();
     terminal.note(format_args!("stack `{}` on {place}", arguments.target.stack));
     let deployment = Deployment { project: &project, place: &place, arguments, terminal };
-    terminal.show(&deployment.run()?)?;
+    let report = deployment.run()?;
+    if place.is_local() && !arguments.dry_run {
+        let outputs = arguments.target.outputs.clone();
+        let outputs = outputs.unwrap_or_else(|| project.outputs(arguments.target.cloud.port));
+        let stack = Stack::of_file(&outputs, place.clone()).await?;
+        archive::ensure(&stack, &arguments.target.stack).await?;
+    }
+    terminal.show(&report)?;
     Ok(())
 }
 

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 use std::{error::Error, path::PathBuf, process::ExitCode};
 use throughline_cli::{
-    check, demo, deploy, describe, dlq, down, gateway::Gateway, invoke, logs, metrics, new, project::Project,
-    publish, status, tail, target::Target, terminal::Terminal, trace, up,
+    check, demo, deploy, describe, dlq, down, gateway::Gateway, invoke, logs, metrics, new, outbox,
+    project::Project, publish, replay, status, tail, target::Target, terminal::Terminal, trace, up,
 };
 
 /// Runs, feeds and follows Throughline functions on a local cloud.
@@ -39,6 +39,8 @@ enum Command {
     Check(check::Arguments),
     Logs(logs::Arguments),
     Metrics(metrics::Arguments),
+    Replay(replay::Arguments),
+    Outbox(outbox::Arguments),
     /// Sends the reference shop orders of every kind and shows what becomes of them, twice.
     Demo {
         #[command(flatten)]
@@ -85,6 +87,8 @@ async fn run(command: Command, terminal: &Terminal) -> Result<(), Box<dyn Error>
             dlq::run(&dlq::Arguments { command: dlq::DlqCommand::List(arguments) }, terminal).await?;
         }
         Command::Logs(arguments) => logs::run(&arguments, terminal).await?,
+        Command::Replay(arguments) => replay::run(&arguments, terminal).await?,
+        Command::Outbox(arguments) => outbox::run(&arguments, terminal).await?,
         Command::Metrics(arguments) => metrics::run(&arguments, terminal).await?,
         Command::Demo { target, events, stock_only: true, .. } => {
             demo::load_stock(&target.open(terminal).await?, &events).await?;

@@ -61,7 +61,7 @@ pub use catalogue::{CatalogueCheck, catalogue};
 pub use counting::CountingLedger;
 pub use memory_dead_letters::MemoryDeadLetters;
 pub use memory_ledger::MemoryLedger;
-pub use name_lock::assert_name_is_locked;
+pub use name_lock::{assert_handler_is_locked, assert_name_is_locked};
 pub use saga::{SagaTest, saga_test};
 pub use saga_golden::{assert_definitions_are_known, assert_states_language_is_current};
 pub use scenario::{Ran, Scenario, scenario};

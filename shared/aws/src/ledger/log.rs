@@ -30,7 +30,7 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
-    /// How many hours it touches: how many items [`read_log`] gives.
+    /// How many hours it touches: how many items [`DynamoLedger::read_log`] gives.
     ///
     /// ```
     /// use throughline_aws::ledger::TimeRange;
@@ -115,21 +115,6 @@ pub enum Remembered {
     Nothing,
 }
 
-/// Reads what was logged in a range of time: hour after hour, each in the order of time. The index follows the
-/// table with a delay, usually well under a second.
-///
-/// # Errors
-/// [`LogError`], as an item of the stream.
-pub fn read_log<'a>(
-    client: &'a Client,
-    table: &'a str,
-    range: TimeRange,
-) -> impl Stream<Item = Result<Vec<LoggedHeader>, LogError>> + 'a {
-    stream::iter(range.starts_of_hours())
-        .map(move |start| read_hour(client, table, range, start))
-        .buffered(HOURS_AT_A_TIME)
-}
-
 async fn read_hour(
     client: &Client,
     table: &str,
@@ -197,6 +182,17 @@ fn header(item: &Item) -> Result<LoggedHeader, LogError> {
 }
 
 impl DynamoLedger {
+    /// Reads what was logged in a range of time: hour after hour, each in the order of time. The index follows the
+    /// table with a delay, usually well under a second.
+    ///
+    /// # Errors
+    /// [`LogError`], as an item of the stream.
+    pub fn read_log(&self, range: TimeRange) -> impl Stream<Item = Result<Vec<LoggedHeader>, LogError>> + '_ {
+        stream::iter(range.starts_of_hours())
+            .map(move |start| read_hour(&self.client, &self.table, range, start))
+            .buffered(HOURS_AT_A_TIME)
+    }
+
     /// Reads messages of the log whole, in the order asked for; nothing for one that has expired meanwhile.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use crate::support::{LocalLedger, fresh};
 use futures_util::TryStreamExt as _;
 use std::time::Duration;
-use throughline_aws::ledger::{LoggedHeader, Remembered, TimeRange, read_log};
+use throughline_aws::ledger::{LoggedHeader, Remembered, TimeRange};
 use throughline_core::{
     Timestamp,
     identity::ClaimKey,
@@ -17,8 +17,7 @@ use throughline_testing::conformance::fixtures::{
 const MESSAGES: u64 = 200;
 
 async fn read(ledger: &LocalLedger, range: TimeRange) -> Vec<LoggedHeader> {
-    let hours: Vec<_> =
-        read_log(&ledger.client, &ledger.table, range).try_collect().await.expect("the log is read");
+    let hours: Vec<_> = ledger.ledger.read_log(range).try_collect().await.expect("the log is read");
     assert_eq!(hours.len(), range.hours());
     hours.concat()
 }

@@ -1,0 +1,126 @@
+//! EventBridge's archive: where there is one, and a replay of it, followed to its end.
+
+use crate::{stack::Stack, terminal::Terminal};
+use std::{error::Error, time::Duration};
+use throughline_aws::replays::{self, MOST_REPLAYS, ReplayOrder, ReplayStage};
+use throughline_core::Timestamp;
+
+/// How often a replay is asked how far it is.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// In how many parts progress is shown.
+const PARTS: u64 = 1000;
+
+/// The archive that `throughline deploy` makes where the template cannot.
+pub fn local_name(stack: &str) -> String {
+    format!("{stack}-events")
+}
+
+/// Makes the archive of a stack's bus on a local cloud, which refuses it in a template, if it is not there.
+///
+/// # Errors
+/// If EventBridge does not make it.
+pub async fn ensure(stack: &Stack, name: &str) -> Result<bool, Box<dyn Error>> {
+    let bus = stack.output("EventBus")?;
+    Ok(replays::ensure_archive(stack.clients.eventbridge().await, bus, &local_name(name)).await?)
+}
+
+/// The ARNs of the archive of this name, or of the only one, and of its bus; nothing if there is none.
+///
+/// # Errors
+/// If there is none of that name, or more than one.
+pub async fn find(stack: &Stack, name: Option<&str>) -> Result<Option<(String, String)>, Box<dyn Error>> {
+    let client = stack.clients.eventbridge().await;
+    let bus_arn = replays::bus_arn(client, stack.output("EventBus")?).await?;
+    let archives = replays::archives(client, &bus_arn).await?;
+    let names = || archives.iter().map(|archive| archive.name.as_str()).collect::<Vec<_>>().join(", ");
+    let found = match (name, archives.as_slice()) {
+        (None, []) => return Ok(None),
+        (None, [only]) => only,
+        (None, _) => {
+            return Err(format!("the bus has several archives: choose with --archive: {}", names()).into());
+        }
+        (Some(name), _) => archives
+            .iter()
+            .find(|archive| archive.name == name)
+            .ok_or_else(|| format!("the bus has no archive `{name}`; it has: {}", names()))?,
+    };
+    Ok(Some((found.arn.clone(), bus_arn)))
+}
+
+/// Starts a replay, or goes on with it, and follows it to its end. EventBridge goes on by itself while nobody
+/// follows. One that EventBridge gave up is started again from where it came to.
+///
+/// # Errors
+/// If it cannot be started, or ended before its end.
+pub async fn replay(stack: &Stack, order: &ReplayOrder, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
+    let client = stack.clients.eventbridge().await;
+    let mut order = order.clone();
+    let name = order.name.clone();
+    for attempt in 2_u32.. {
+        match replays::replay_progress(client, &order.name).await? {
+            None => break,
+            Some(progress) if progress.stage == ReplayStage::Running => {
+                return follow(stack, &order, terminal).await;
+            }
+            Some(progress) if progress.stage == ReplayStage::Completed => return Ok(()),
+            Some(progress) => {
+                order.from = progress.sent_until.unwrap_or(order.from).max(order.from);
+                order.name = format!("{name}-{attempt}");
+            }
+        }
+    }
+    let running = replays::running_replays(client).await?;
+    if running >= MOST_REPLAYS {
+        return Err(format!(
+            "{running} replays run already, and EventBridge allows {MOST_REPLAYS}: wait for one"
+        )
+        .into());
+    }
+    replays::start_replay(client, &order).await?;
+    follow(stack, &order, terminal).await
+}
+
+async fn follow(stack: &Stack, order: &ReplayOrder, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
+    let client = stack.clients.eventbridge().await;
+    let progress = terminal.progress("replaying the archive, in thousandths of its time", Some(PARTS));
+    loop {
+        let Some(now) = replays::replay_progress(client, &order.name).await? else {
+            return Err(format!("EventBridge knows nothing of the replay `{}`", order.name).into());
+        };
+        match now.stage {
+            ReplayStage::Completed => {
+                progress.finish();
+                return Ok(());
+            }
+            ReplayStage::Running => {
+                progress.set(now.sent_until.map_or(0, |until| part(order.from, order.until, until)));
+            }
+            ReplayStage::Cancelled | ReplayStage::Failed => {
+                progress.finish();
+                let reason = now.reason.unwrap_or_else(|| "EventBridge does not say why".into());
+                return Err(format!("the replay `{}` ended before its end: {reason}", order.name).into());
+            }
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+fn part(from: Timestamp, until: Timestamp, now: Timestamp) -> u64 {
+    let whole = until.duration_since(from).as_secs().max(1);
+    let done = now.duration_since(from).as_secs().clamp(0, whole);
+    u64::try_from(done).unwrap_or_default() * PARTS / whole.unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_a_part_of_the_time_and_never_more_than_all_of_it() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(part(at(0), at(100), at(50)), 500);
+        assert_eq!(part(at(0), at(100), at(200)), PARTS);
+        assert_eq!(part(at(100), at(200), at(0)), 0);
+        assert_eq!(part(at(0), at(0), at(0)), 0);
+    }
+}

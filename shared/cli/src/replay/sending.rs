@@ -1,0 +1,182 @@
+//! Sending messages again, one after another, so that it can be interrupted anywhere.
+
+use super::journal::{Journal, JournalError, Kept, Sent, Work};
+use crate::terminal::{Progress, Terminal};
+use std::{fs, time::Duration};
+use throughline_aws::{DynamoLedger, ledger::LogError};
+use throughline_core::{
+    backoff::Backoff,
+    envelope::EncodedEnvelope,
+    ledger::{Destination, Outgoing},
+    relay::{Delivery, MOST_ENTRIES, Publisher},
+};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// How often a message that may yet be accepted is tried.
+const MOST_TRIES: u32 = 5;
+
+/// Sends messages.
+#[derive(Clone, Copy)]
+pub struct Sending<'a> {
+    /// Where the log is.
+    pub ledger: &'a DynamoLedger,
+    /// Where they go.
+    pub publisher: &'a dyn Publisher,
+    /// The replay that they name, if it is one.
+    pub replay_name: Option<&'a str>,
+    /// The most a second.
+    pub rate: u32,
+    /// Who is told.
+    pub terminal: &'a Terminal,
+}
+
+impl std::fmt::Debug for Sending<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sending").field("replay_name", &self.replay_name).finish_non_exhaustive()
+    }
+}
+
+/// Why sending stopped. What was sent is in the journal.
+#[derive(Debug, thiserror::Error)]
+pub enum SendingError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A file.
+    #[error("{path} is no CloudEvent any more: {reason}")]
+    File {
+        /// Which one.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A message was not accepted, however often it was tried.
+    #[error("stopped after {position} messages: {reason}")]
+    NotAccepted {
+        /// How many are dealt with.
+        position: usize,
+        /// What the service said.
+        reason: String,
+    },
+}
+
+impl Sending<'_> {
+    /// Sends what a journal has left, and keeps in it how far it is. A message that was sent when it was
+    /// interrupted may be sent twice: it has the same id.
+    ///
+    /// # Errors
+    /// [`SendingError`]; the journal can be gone on with.
+    pub async fn run(&self, journal: &Journal) -> Result<Sent, SendingError> {
+        let work = journal.work()?;
+        let mut sent = journal.sent()?;
+        let total = u64::try_from(work.len()).ok();
+        let progress = self.terminal.progress("sending again", total);
+        let started = Instant::now();
+        let mut sent_now = 0_u32;
+        for some in work[sent.position.min(work.len())..].chunks(MOST_ENTRIES) {
+            let messages = self.open(some, &mut sent).await?;
+            for messages in messages.chunks(MOST_ENTRIES) {
+                self.send(messages, &mut sent, &progress).await?;
+                sent_now = sent_now.saturating_add(u32::try_from(messages.len()).unwrap_or(u32::MAX));
+                sleep_until(
+                    started + Duration::from_secs_f64(f64::from(sent_now) / f64::from(self.rate.max(1))),
+                )
+                .await;
+            }
+            sent.position += some.len();
+            journal.keep(&sent)?;
+            progress.set(u64::try_from(sent.position).unwrap_or(u64::MAX));
+        }
+        progress.finish();
+        sent.is_over = true;
+        journal.keep(&sent)?;
+        Ok(sent)
+    }
+
+    async fn open(&self, work: &[Work], sent: &mut Sent) -> Result<Vec<Outgoing>, SendingError> {
+        let logged = |work: &Work| match &work.message {
+            Kept::Log(partition, sort) => Some((partition.clone(), sort.clone())),
+            Kept::File(_) => None,
+        };
+        let keys: Vec<_> = work.iter().filter_map(logged).collect();
+        let mut logged = self.ledger.open_messages(&keys).await?.into_iter();
+        let mut messages = Vec::with_capacity(work.len());
+        for Work { message, queues } in work {
+            let outgoing = match message {
+                Kept::Log(..) => logged.next().flatten(),
+                Kept::File(path) => Some(in_file(path)?),
+            };
+            let Some(mut outgoing) = outgoing else {
+                sent.too_late += 1; // it has expired since the plan was made
+                continue;
+            };
+            if let Some(name) = self.replay_name {
+                outgoing.envelope.attributes.replay_name = Some(name.to_owned());
+            }
+            if queues.is_empty() {
+                messages.push(outgoing);
+            } else {
+                let to = |queue: &String| Outgoing {
+                    destination: Destination::Queue(queue.clone()),
+                    ..outgoing.clone()
+                };
+                messages.extend(queues.iter().map(to));
+            }
+        }
+        Ok(messages)
+    }
+
+    async fn send(
+        &self,
+        messages: &[Outgoing],
+        sent: &mut Sent,
+        progress: &Progress,
+    ) -> Result<(), SendingError> {
+        let mut left: Vec<&Outgoing> = messages.iter().collect();
+        for attempt in 1.. {
+            let answers = self.publisher.publish(&left).await;
+            let mut again = Vec::new();
+            let mut why = "no answer".to_owned();
+            for (message, answer) in
+                left.into_iter().zip(answers.into_iter().map(Some).chain(std::iter::repeat(None)))
+            {
+                match answer {
+                    Some(Delivery::Accepted) => sent.accepted += 1,
+                    Some(Delivery::TooLate(_)) => sent.too_late += 1,
+                    Some(Delivery::Refused { error_type, reason }) => {
+                        sent.refused += 1;
+                        let attributes = &message.envelope.attributes;
+                        progress.note(&format!(
+                            "{} {} was refused for good: {error_type}: {reason}",
+                            attributes.message_type, attributes.id
+                        ));
+                    }
+                    Some(Delivery::Retry(reason)) => {
+                        why = reason;
+                        again.push(message);
+                    }
+                    None => again.push(message),
+                }
+            }
+            if again.is_empty() {
+                return Ok(());
+            }
+            if attempt >= MOST_TRIES {
+                return Err(SendingError::NotAccepted { position: sent.position, reason: why });
+            }
+            left = again;
+            sleep(Backoff::REDELIVERY.ceiling(attempt)).await;
+        }
+        Ok(())
+    }
+}
+
+fn in_file(path: &std::path::Path) -> Result<Outgoing, SendingError> {
+    let wrong = |reason: String| SendingError::File { path: path.display().to_string(), reason };
+    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let envelope: EncodedEnvelope = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    Ok(Outgoing { destination: Destination::Bus, envelope })
+}
