@@ -18,6 +18,7 @@ pub type Item = HashMap<String, AttributeValue>;
 
 const LEDGER: &str = "laboratory-ledger";
 const STOCK: &str = "laboratory-stock";
+const ORDER_BOARD: &str = "laboratory-order-board";
 
 /// The database. It ends with the value.
 #[derive(Debug)]
@@ -37,7 +38,8 @@ impl Database {
         let client = Self::client(&format!("http://{address}"));
         let database = Self { address, client, server };
         database.create_ledger_table().await?;
-        database.create_stock_table().await?;
+        database.create_table(STOCK, "sku").await?;
+        database.create_table(ORDER_BOARD, "order_id").await?;
         Ok(database)
     }
 
@@ -65,6 +67,20 @@ impl Database {
     /// The name of the shop's stock table.
     pub fn stock_table(&self) -> &'static str {
         STOCK
+    }
+
+    /// The name of the table of the shop's board of orders.
+    pub fn order_board_table(&self) -> &'static str {
+        ORDER_BOARD
+    }
+
+    /// Removes every item of a table with this partition key and no other key.
+    pub async fn empty(&self, table: &str, partition_key: &str) -> Result<(), Trouble> {
+        for item in self.items(table).await? {
+            let key = item.get(partition_key).cloned().ok_or("an item without its key")?;
+            self.client.delete_item().table_name(table).key(partition_key, key).send().await?;
+        }
+        Ok(())
     }
 
     /// Every item of a table.
@@ -120,13 +136,13 @@ impl Database {
         Ok(())
     }
 
-    async fn create_stock_table(&self) -> Result<(), Trouble> {
+    async fn create_table(&self, name: &str, partition_key: &str) -> Result<(), Trouble> {
         self.client
             .create_table()
-            .table_name(STOCK)
+            .table_name(name)
             .billing_mode(BillingMode::PayPerRequest)
-            .set_key_schema(Some(keys("sku", None)?))
-            .attribute_definitions(text_attribute("sku")?)
+            .set_key_schema(Some(keys(partition_key, None)?))
+            .attribute_definitions(text_attribute(partition_key)?)
             .send()
             .await?;
         Ok(())
