@@ -138,7 +138,6 @@ impl fmt::Display for Report {
 ///
 /// # Errors
 /// [`DeployError`], or if this is no project.
-#[expect(clippy::unused_async, reason = "every command is run alike")]
 pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
     let project = Project::find()?;
     let place = arguments.target.place();

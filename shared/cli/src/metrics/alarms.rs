@@ -91,7 +91,7 @@ impl Evaluation {
                 let breaching =
                     points.iter().flatten().filter(|point| alarm.comparison.holds(**point, alarm.threshold));
                 let state =
-                    if breaching.count() >= alarm.datapoints_to_alarm { State::Alarm } else { State::Ok };
+                    if breaching.count() >= alarm.breaching_datapoints { State::Alarm } else { State::Ok };
                 (state, because(alarm, &points))
             }
         };

@@ -12,7 +12,7 @@ pub(super) struct Alarm {
     pub(super) measure: Measure,
     pub(super) period: Duration,
     pub(super) evaluation_periods: u32,
-    pub(super) datapoints_to_alarm: usize,
+    pub(super) breaching_datapoints: usize,
     pub(super) comparison: Comparison,
     pub(super) threshold: f64,
 }
@@ -90,7 +90,7 @@ impl Alarm {
             measure,
             period: Duration::from_secs_f64(period),
             evaluation_periods: whole(evaluation_periods),
-            datapoints_to_alarm: usize::try_from(whole(datapoints)).unwrap_or(usize::MAX),
+            breaching_datapoints: usize::try_from(whole(datapoints)).unwrap_or(usize::MAX),
             comparison: match properties["ComparisonOperator"].as_str() {
                 Some("GreaterThanThreshold") => Comparison::Greater,
                 Some("GreaterThanOrEqualToThreshold") => Comparison::GreaterOrEqual,
