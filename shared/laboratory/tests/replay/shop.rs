@@ -220,14 +220,11 @@ impl Shop {
     async fn stream(&self) -> Vec<Outgoing> {
         let range = TimeRange { from: START, until: self.clock.now() + Duration::from_hours(1) };
         let hours: Vec<_> = self.ledger.read_log(range).try_collect().await.expect("the log");
-        let mut gone_by = self.gone_by.lock().unwrap();
-        let new: Vec<_> = hours
-            .concat()
-            .into_iter()
-            .map(|header| header.key)
-            .filter(|key| gone_by.insert(key.clone()))
-            .collect();
-        drop(gone_by);
+        let keys = hours.concat().into_iter().map(|header| header.key);
+        let new: Vec<_> = {
+            let mut gone_by = self.gone_by.lock().unwrap();
+            keys.filter(|key| gone_by.insert(key.clone())).collect()
+        };
         let mut messages = Vec::new();
         for keys in new.chunks(100) {
             messages.extend(self.ledger.open_messages(keys).await.expect("messages").into_iter().flatten());
