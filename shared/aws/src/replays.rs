@@ -225,3 +225,14 @@ pub async fn replay_progress(client: &Client, name: &str) -> Result<Option<Repla
     let sent_until = sent_until.and_then(|time| Timestamp::from_second(time.secs()).ok());
     Ok(Some(ReplayProgress { stage, sent_until, reason: described.state_reason }))
 }
+
+/// Stops a replay. What it has sent stays sent.
+///
+/// # Errors
+/// If EventBridge does not stop it.
+pub async fn cancel_replay(client: &Client, name: &str) -> Result<(), OperateError> {
+    let cancelled = client.cancel_replay().replay_name(name).send().await;
+    cancelled
+        .map(drop)
+        .map_err(|error| failed(format!("the replay `{name}` was not stopped"))(describe(&error)))
+}

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod directory;
+pub mod foreign;
 pub mod journal;
 mod pattern;
 pub mod plan;
@@ -25,7 +26,7 @@ use std::{
     path::PathBuf,
     time::Duration,
 };
-use throughline_aws::{AwsPublisher, DynamoLedger, ledger::TimeRange, operate, replays};
+use throughline_aws::{AwsPublisher, DynamoLedger, ledger::TimeRange, operate, replays, tap::Bus};
 use throughline_core::{Timestamp, ledger::Destination, ports::Time as _};
 
 /// Sends events again that were sent before, with the ids they had: what was done is not done twice.
@@ -67,6 +68,10 @@ pub struct Arguments {
     /// Send the events in the files of this folder, CloudEvents in JSON, instead of what was logged
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["from", "to", "archive"])]
     pub directory: Option<PathBuf>,
+    /// Count events of other sources, too, and choose among them: the archive is first replayed to a temporary rule
+    /// and queue. Without it they are replayed unseen, or, where events are chosen, not at all
+    #[arg(long, conflicts_with = "directory")]
+    pub foreign: bool,
     /// Show the plan, and stop there
     #[arg(long)]
     pub plan: bool,
@@ -196,7 +201,7 @@ impl Planned {
             stack.output("LedgerTable")?,
             BTreeMap::new(),
         );
-        let now = Clock.now();
+        let (now, name) = (Clock.now(), new_name());
         let (candidates, figures_from, range) = match &arguments.directory {
             Some(folder) => {
                 let candidates = directory::read(folder)?;
@@ -213,8 +218,14 @@ impl Planned {
                 if range.from >= range.until {
                     return Err(format!("{} is not before {}", range.from, range.until).into());
                 }
-                let candidates = logged(&ledger, range, arguments, terminal).await?;
-                (candidates, "the ledger's log, by its index over time".to_owned(), range)
+                let (mut candidates, own_sources) = logged(&ledger, range, arguments, terminal).await?;
+                let mut figures_from = "the ledger's log, by its index over time".to_owned();
+                if arguments.foreign {
+                    let foreign = foreign(stack, project, range, &name, &own_sources, arguments, terminal);
+                    candidates.extend(foreign.await?);
+                    figures_from.push_str("; and the archive, replayed to a temporary rule and queue");
+                }
+                (candidates, figures_from, range)
             }
         };
         let mut notes = Vec::new();
@@ -225,10 +236,15 @@ impl Planned {
         progress.finish();
         if matches!(way, Way::Archive { .. }) {
             notes.push(
-                "An archive is replayed in no order, and its events may be delivered more than once. Events of other \
-                 sources than the log's are replayed, too, and are not in these figures."
-                    .into(),
+                "An archive is replayed in no order, and its events may be delivered more than once.".into(),
             );
+            if !arguments.foreign {
+                notes.push(
+                    "Events of other sources than the log's are replayed, too, and are not in these figures: \
+                     --foreign counts them."
+                        .into(),
+                );
+            }
             if !stack.place().is_local() && now.duration_since(range.until).unsigned_abs() < ARCHIVE_DELAY {
                 notes.push(format!(
                     "Events get into an archive up to {} minutes late: those of the last minutes may be missing. \
@@ -237,8 +253,15 @@ impl Planned {
                 ));
             }
         }
+        let not_alone = candidates.iter().filter(|candidate| !candidate.is_sent_alone).count();
+        if not_alone > 0 && matches!(way, Way::Messages { .. }) {
+            notes.push(format!(
+                "{not_alone} of these events are no CloudEvents and are not sent: sent by themselves they would get \
+                 other ids. The archive keeps their ids: replay without --type and --correlation-id."
+            ));
+        }
         let plan = Plan {
-            name: new_name(),
+            name,
             from: range.from,
             until: range.until,
             figures_from,
@@ -296,13 +319,16 @@ async fn logged(
     range: TimeRange,
     arguments: &Arguments,
     terminal: &Terminal,
-) -> Result<Vec<Candidate>, Box<dyn Error>> {
+) -> Result<(Vec<Candidate>, BTreeSet<String>), Box<dyn Error>> {
     let Arguments { types, correlation_id: lines, .. } = arguments;
     let progress = terminal.progress("reading the log, hour by hour", u64::try_from(range.hours()).ok());
     let mut hours = std::pin::pin!(ledger.read_log(range));
-    let (mut candidates, mut read) = (Vec::new(), 0);
+    let (mut candidates, mut own_sources, mut read) = (Vec::new(), BTreeSet::new(), 0);
     while let Some(hour) = hours.next().await {
         for header in hour? {
+            if !own_sources.contains(&header.source) {
+                own_sources.insert(header.source.clone());
+            }
             let is_of_line =
                 lines.is_empty() || header.correlation_id.as_ref().is_some_and(|line| lines.contains(line));
             let is_of_type = types.is_empty() || types.contains(&header.message_type);
@@ -312,6 +338,7 @@ async fn logged(
                     id: header.id,
                     source: header.source,
                     message_type: header.message_type,
+                    is_sent_alone: true,
                 });
             }
         }
@@ -319,7 +346,44 @@ async fn logged(
         progress.set(read);
     }
     progress.finish();
-    Ok(candidates)
+    Ok((candidates, own_sources))
+}
+
+/// Events of other sources, from the archive.
+async fn foreign(
+    stack: &Stack,
+    project: &Project,
+    range: TimeRange,
+    name: &str,
+    own_sources: &BTreeSet<String>,
+    arguments: &Arguments,
+    terminal: &Terminal,
+) -> Result<Vec<Candidate>, Box<dyn Error>> {
+    if stack.place().is_local() {
+        return Err("a local cloud's archive takes no notice of the rules that are named, so that a look at it would \
+                    replay everything to everybody: leave out --foreign"
+            .into());
+    }
+    let found = archive::find(stack, arguments.archive.as_deref()).await?;
+    let (archive_arn, bus_arn) = found.ok_or("the bus has no archive to look for other sources in")?;
+    let bus = Bus {
+        eventbridge: stack.clients.eventbridge().await.clone(),
+        sqs: stack.clients.sqs().await.clone(),
+        name: stack.output("EventBus")?.to_owned(),
+    };
+    let TimeRange { from, until } = range;
+    let order = replays::ReplayOrder {
+        name: name.to_owned(),
+        archive_arn,
+        bus_arn,
+        from,
+        until,
+        rule_arns: Vec::new(),
+    };
+    let own_sources: Vec<String> = own_sources.iter().cloned().collect();
+    let events = foreign::look(&bus, &order, &own_sources, false, terminal).await?;
+    let folder = project.root().join(".throughline/replays").join(name).join("foreign");
+    Ok(foreign::candidates(&events, arguments, &folder)?)
 }
 
 /// How it is done, and whether messages go straight to the queues of the rules.

@@ -49,6 +49,7 @@ fn event(path: &Path) -> Result<Found, String> {
         id: attributes.id.clone(),
         source: attributes.source.clone(),
         message_type: attributes.message_type.clone(),
+        is_sent_alone: true,
     };
     Ok(Found { candidate, attributes })
 }

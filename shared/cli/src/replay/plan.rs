@@ -33,6 +33,8 @@ pub struct Candidate {
     pub source: String,
     /// Its type.
     pub message_type: String,
+    /// Whether it can be sent but by its archive: what is no CloudEvent would get another id.
+    pub is_sent_alone: bool,
 }
 
 /// What a replay would do.
@@ -202,7 +204,8 @@ pub async fn handler_plans(
 
 /// What has to be sent, and where to: to the bus, or to the queues of the rules that take it.
 pub fn work(candidates: Vec<Candidate>, straight_to: Option<&[Route]>) -> Vec<Work> {
-    let work = candidates.into_iter().filter_map(|candidate| {
+    let sent_alone = candidates.into_iter().filter(|candidate| candidate.is_sent_alone);
+    let work = sent_alone.filter_map(|candidate| {
         let Some(routes) = straight_to else {
             return Some(Work { message: candidate.message, queues: Vec::new() });
         };
