@@ -18,6 +18,7 @@ mod messages;
 mod orders;
 mod processes;
 mod recorder;
+mod replays;
 mod requests;
 mod storm;
 mod stuck;

@@ -1,0 +1,151 @@
+//! What was sent is sent again: from the archive, from the log, by a command that is killed half-way.
+
+use super::{
+    aws::aws,
+    cloud::{Shop, until},
+    command::{Running, throughline},
+    messages::{place_order, unique},
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use throughline_aws::operate;
+use throughline_core::Timestamp;
+
+/// As many as go through every function in a few seconds. A thousand are replayed in process, by the laboratory.
+const ORDERS: usize = 60;
+/// How many items one request may delete.
+const MOST_DELETED: usize = 25;
+
+/// Orders that are over, and what there is of them.
+struct Day<'a> {
+    shop: &'a Shop,
+    name: String,
+    from: String,
+}
+
+impl<'a> Day<'a> {
+    async fn of_orders(shop: &'a Shop) -> Day<'a> {
+        let (name, from) = (unique("day"), Timestamp::now().to_string());
+        let sku = shop.stock(1000).await;
+        for number in 0..ORDERS {
+            shop.send(&place_order(&format!("{name}-{number}"), &sku, &json!(1))).await;
+        }
+        let day = Self { shop, name, from };
+        day.is_on_the_board(ORDERS).await;
+        shop.quiet().await;
+        day
+    }
+
+    /// Waits until so many of its orders are confirmed on the board.
+    async fn is_on_the_board(&self, orders: usize) {
+        until(&format!("{orders} orders are confirmed on the board"), async || {
+            let board = self.board().await;
+            let confirmed = board.values().filter(|entry| entry["status"] == "confirmed").count();
+            (confirmed >= orders).then_some(())
+        })
+        .await;
+    }
+
+    /// The board's entries, but for how often they were saved.
+    async fn board(&self) -> BTreeMap<String, Value> {
+        let table = self.shop.stack.output("OrderBoardTable").unwrap();
+        let items = operate::scan(self.shop.stack.clients.dynamodb().await, table).await.unwrap();
+        let mut items: Vec<Value> = items.into_iter().map(|item| json!(item)).collect();
+        items.retain(|item| item["order_id"].as_str().is_some_and(|id| id.starts_with(&self.name)));
+        let entry = |mut item: Value| {
+            item.as_object_mut().expect("an item").remove("_version");
+            (item["order_id"].as_str().unwrap_or_default().to_owned(), item)
+        };
+        items.into_iter().map(entry).collect()
+    }
+
+    fn empty_the_board(&self, entries: &BTreeMap<String, Value>) {
+        let table = self.shop.stack.output("OrderBoardTable").unwrap();
+        let ids: Vec<&String> = entries.keys().collect();
+        for ids in ids.chunks(MOST_DELETED) {
+            let delete = |id: &&String| json!({ "DeleteRequest": { "Key": { "order_id": { "S": id } } } });
+            let requests = json!({ table: ids.iter().map(delete).collect::<Vec<_>>() });
+            aws(&["dynamodb", "batch-write-item", "--request-items", &requests.to_string()]);
+        }
+    }
+
+    /// What a replay must not change: entities, the stock, and what customers were told.
+    async fn facts(&self) -> (Vec<Value>, usize) {
+        let mut entities = self.shop.entities(|pk| pk.contains(&self.name)).await;
+        entities.sort_by_key(|entity| entity["pk"].to_string());
+        (entities, self.shop.notifications(&self.name).await.len())
+    }
+}
+
+#[tokio::test]
+async fn a_replayed_archive_and_a_republished_log_change_nothing() {
+    let shop = Shop::open().await;
+    let day = Day::of_orders(&shop).await;
+    let (facts, board) = (day.facts().await, day.board().await);
+    assert!(facts.0.len() >= 2 * ORDERS, "an order and a reservation each");
+    assert_eq!((facts.1, board.len()), (ORDERS, ORDERS));
+
+    let planned = throughline(&["replay", "--from", &day.from, "--plan", "--json"]);
+    assert!(planned.is_success, "{}", planned.errors);
+    let plan = planned.json();
+    assert_eq!(plan["events"]["order.placed"], ORDERS, "{plan}");
+    for handler in plan["handlers"].as_array().expect("handlers") {
+        assert_eq!(handler["rerun"], 0, "{handler}");
+        let projected = if handler["handler"] == "order-board" { 2 * ORDERS } else { 0 };
+        assert_eq!(handler["projection_only"], projected, "{handler}");
+    }
+
+    let replayed = throughline(&["replay", "--from", &day.from, "--yes"]);
+    assert!(replayed.is_success, "{}", replayed.errors);
+    shop.quiet().await;
+    assert!(day.facts().await == facts, "the replay changed something");
+    assert!(day.board().await == board, "the replay changed the board");
+
+    let republished = throughline(&["outbox", "republish", "--since", &day.from, "--yes", "--json"]);
+    assert!(republished.is_success, "{}", republished.errors);
+    let report = republished.json();
+    assert!(report["sent"].as_u64().is_some_and(|sent| sent >= 3 * ORDERS as u64), "{report}");
+    assert_eq!(report["refused"], 0, "{report}");
+    shop.quiet().await;
+    assert!(day.facts().await == facts, "what was republished changed something");
+}
+
+#[tokio::test]
+async fn an_emptied_board_is_filled_to_what_it_was_though_the_replay_is_killed_half_way() {
+    let shop = Shop::open().await;
+    let day = Day::of_orders(&shop).await;
+    let (facts, board) = (day.facts().await, day.board().await);
+    day.empty_the_board(&board);
+    assert!(day.board().await.is_empty());
+
+    let slowly = ["replay", "--from", &day.from, "--handler", "order-board", "--rate", "10", "--yes"];
+    let killed = Running::start(&slowly);
+    until("the board begins to fill", async || (!day.board().await.is_empty()).then_some(())).await;
+    killed.signal("KILL");
+    drop(killed);
+    shop.quiet().await;
+    assert!(day.board().await.len() < ORDERS, "it was killed half-way");
+
+    let resumed = throughline(&["replay", "--resume"]);
+    assert!(resumed.is_success, "{}", resumed.errors);
+    until("the board is what it was", async || (day.board().await == board).then_some(())).await;
+    assert!(day.facts().await == facts, "filling the board changed something else");
+}
+
+#[test]
+fn a_replay_that_cannot_be_says_why() {
+    for (arguments, why) in [
+        (vec!["replay"], "say from when on"),
+        (vec!["replay", "--from", "2h", "--handler", "nobody"], "no rule leads to a handler `nobody`"),
+        (vec!["replay", "--from", "2h", "--rule", "none"], "the bus has no rule `none`"),
+        (vec!["replay", "--from", "300d", "--yes"], "--accept-rerun"),
+        (vec!["replay", "--from", "1h", "--to", "2h"], "is not before"),
+        (vec!["replay", "--from", "yesterday"], "neither a time such as"),
+        (vec!["replay", "--resume", "never"], "nothing of that name was begun here"),
+        (vec!["replay", "--directory", "src"], "holds no .json file"),
+        (vec!["replay", "--from", "1h", "--archive", "none", "--plan"], "no archive `none`"),
+    ] {
+        let said = throughline(&arguments);
+        assert!(!said.is_success && said.errors.contains(why), "{arguments:?}: {}", said.errors);
+    }
+}
