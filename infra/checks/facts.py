@@ -97,7 +97,8 @@ class Facts:
             root=root,
             namespace=declared["namespace"],
             metrics={metric["name"]: metric for metric in declared["metrics"]},
-            handlers=frozenset(line for line in lines if line and not line.startswith("#")),
+            # A word behind the name says what a replay does with it.
+            handlers=frozenset(line.split()[0] for line in lines if line.strip() and not line.startswith("#")),
             fields=frozenset(FIELDS_OF_EVERY_LINE.union(*map(logged_fields, sources(root)))),
             rights=tuple(json.loads((root / "infra/rights.json").read_text())["rights"]),
         )
