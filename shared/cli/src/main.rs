@@ -1,5 +1,8 @@
 //! The `throughline` command.
 
+#[cfg(test)]
+mod runbooks;
+
 use clap::{Parser, Subcommand};
 use std::{error::Error, path::PathBuf, process::ExitCode};
 use throughline_cli::{

@@ -1,0 +1,58 @@
+//! What alarms and the dashboard tell people to run is something that they can run.
+
+use super::Arguments;
+use clap::Parser as _;
+use serde_json::Value;
+use throughline_cli::template::Template;
+
+/// Every text below a value.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(values) => values.iter().flat_map(texts).collect(),
+        Value::Object(values) => values.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The commands between backquotes in a text, for a stack that is reached with these options.
+fn commands(text: &str, options: &str) -> Vec<String> {
+    let text = text.replace("${CommandOptions}", options).replace("${AWS::StackName}", "shop");
+    let quoted = text.split('`').skip(1).step_by(2);
+    quoted.filter(|quoted| quoted.starts_with("throughline ")).map(str::to_owned).collect()
+}
+
+fn what_cannot_be_run(name: &str, text: &str) -> Vec<String> {
+    let commands = ["", "--aws "].into_iter().flat_map(|options| commands(text, options));
+    let refused = commands.filter_map(|command| {
+        let error = Arguments::try_parse_from(command.split_whitespace()).err()?;
+        Some(format!("{name}: `{command}`: {error}"))
+    });
+    refused.collect()
+}
+
+#[test]
+fn every_command_that_the_template_tells_people_to_run_exists() {
+    let template = Template::parse(include_str!("../../../infra/template.yaml")).unwrap();
+    let resources = template.document()["Resources"].as_object().unwrap();
+    let told: Vec<(&str, &str)> = resources
+        .iter()
+        .flat_map(|(name, resource)| {
+            let properties = &resource["Properties"];
+            let texts = [&properties["AlarmDescription"], &properties["DashboardBody"]].map(texts);
+            texts.into_iter().flatten().map(move |text| (name.as_str(), text))
+        })
+        .collect();
+    assert!(told.iter().all(|(_, text)| !commands(text, "").is_empty()), "each says what to do");
+    let refused: Vec<String> = told.iter().flat_map(|(name, text)| what_cannot_be_run(name, text)).collect();
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
+}
+
+#[test]
+fn a_command_that_does_not_exist_is_noticed() {
+    let text =
+        "Look: `throughline deploy ${CommandOptions}--stack ${AWS::StackName}`, then `throughline mend it`.";
+    let refused = what_cannot_be_run("XAlarm", text);
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    assert!(refused[0].starts_with("XAlarm: `throughline mend it`"), "{refused:?}");
+}
