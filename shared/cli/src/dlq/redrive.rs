@@ -10,7 +10,7 @@ mod report;
 mod run;
 
 use super::{queues::selected, selection::Selection};
-use crate::{logs::duration, project::Project, target::Target, terminal::Terminal};
+use crate::{catalogue::Catalogue, logs::duration, project::Project, target::Target, terminal::Terminal};
 use clap::Args;
 use edit::Edits;
 use journal::Journal;
@@ -82,6 +82,7 @@ pub(super) async fn run(arguments: &RedriveArguments, terminal: &Terminal) -> Re
     let edits = Edits::read(arguments.edit.as_deref(), &arguments.set)?;
     let asked = Asked { selection: selection.clone(), edits, accept_rerun: arguments.accept_rerun };
     let project = Project::find()?;
+    let catalogue = Catalogue::of(&project)?;
     let stack = arguments.target.open(terminal).await?;
     let queues = selected(&stack, selection).await?;
     if !resume {
@@ -91,7 +92,11 @@ pub(super) async fn run(arguments: &RedriveArguments, terminal: &Terminal) -> Re
     for queue in &queues {
         let (mut journal, mut book) = Journal::open(&journal_path(project.root(), queue.queue.url()))?;
         let Some(asked) = begin(&mut journal, &mut book, &asked, *resume)? else { continue };
-        let redriven = Run::new(&stack, queue, terminal, arguments, &asked, journal, book).all().await?;
+        let mut run = Run::new(&stack, queue, terminal, arguments, &asked, journal, book);
+        if !asked.edits.is_none() {
+            run = run.checking(&catalogue);
+        }
+        let redriven = run.all().await?;
         let is_stopped = redriven.is_stopped();
         report.queues.extend(Some(redriven).filter(Redriven::is_anything));
         if is_stopped {

@@ -1,5 +1,6 @@
 //! Edits of letters before they are redriven.
 
+use crate::catalogue::Catalogue;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{fs, path::Path};
@@ -73,8 +74,14 @@ impl Edits {
     /// A body with its event edited; the event says so in its extension `redrivenote`.
     ///
     /// # Errors
-    /// [`EditError`]: it has no event, the edit does not fit, or what comes out is no event.
-    pub(super) fn apply(&self, body: &str, note: &str) -> Result<(String, Value), EditError> {
+    /// [`EditError`]: it has no event, the edit does not fit, or what comes out is no event, or not what the
+    /// catalogue says.
+    pub(super) fn apply(
+        &self,
+        body: &str,
+        note: &str,
+        catalogue: Option<&Catalogue>,
+    ) -> Result<String, EditError> {
         let mut body: Value = serde_json::from_str(body).map_err(|_| EditError::NoEvent)?;
         let (place, _) = event_in(&body).ok_or(EditError::NoEvent)?;
         let event = body.pointer_mut(place).ok_or(EditError::NoEvent)?;
@@ -91,7 +98,11 @@ impl Edits {
         let event = event.clone();
         serde_json::from_value::<EncodedEnvelope>(event.clone())
             .map_err(|error| EditError::Invalid(error.to_string()))?;
-        Ok((body.to_string(), event))
+        if let Some(Err(problems)) = catalogue.map(|catalogue| catalogue.check(&event)) {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            return Err(EditError::Invalid(problems.join("; ")));
+        }
+        Ok(body.to_string())
     }
 }
 
@@ -155,7 +166,7 @@ mod tests {
         let wrapped = json!({ "detail-type": "order.place", "id": "of-the-bus", "detail": event() });
         for (body, place) in [(event(), ""), (wrapped, "/detail")] {
             let edits = edits(&["data.lines.0.quantity=2", "data.note=a text"]);
-            let (body, _) = edits.apply(&body.to_string(), "by ada").unwrap();
+            let body = edits.apply(&body.to_string(), "by ada", None).unwrap();
             let body: Value = serde_json::from_str(&body).unwrap();
             let event = body.pointer(place).unwrap();
             assert_eq!(event["data"]["lines"][0]["quantity"], 2);
@@ -168,21 +179,25 @@ mod tests {
     fn a_patch_is_applied_to_the_event() {
         let patch = json!([{ "op": "replace", "path": "/data/lines/0/quantity", "value": 3 }]);
         let edits = Edits { patch: Some(patch), set: Vec::new() };
-        let (_, edited) = edits.apply(&event().to_string(), "").unwrap();
+        let edited: Value =
+            serde_json::from_str(&edits.apply(&event().to_string(), "", None).unwrap()).unwrap();
         assert_eq!(edited["data"]["lines"][0]["quantity"], 3);
         assert_eq!(edits.summary(), "replace /data/lines/0/quantity");
         let elsewhere = json!([{ "op": "replace", "path": "/data/nothing/here", "value": 3 }]);
         let edits = Edits { patch: Some(elsewhere), set: Vec::new() };
-        assert!(matches!(edits.apply(&event().to_string(), ""), Err(EditError::DoesNotFit(_))));
+        assert!(matches!(edits.apply(&event().to_string(), "", None), Err(EditError::DoesNotFit(_))));
     }
 
     #[test]
     fn what_does_not_fit_or_comes_out_wrong_is_refused() {
-        let apply = |set: &str| edits(&[set]).apply(&event().to_string(), "").unwrap_err().to_string();
+        let apply = |set: &str| edits(&[set]).apply(&event().to_string(), "", None).unwrap_err().to_string();
         assert!(apply("data.lines.7.quantity=2").contains("no `7`"));
         assert!(apply("data.nothing.here=2").contains("no `nothing`"));
         assert!(apply("id=").contains("not valid"), "an empty id");
-        assert!(matches!(edits(&["data.x=1"]).apply("no json", ""), Err(EditError::NoEvent)));
+        assert!(matches!(edits(&["data.x=1"]).apply("no json", "", None), Err(EditError::NoEvent)));
+        let catalogue = Catalogue::default();
+        let unknown = edits(&["data.x=1"]).apply(&event().to_string(), "", Some(&catalogue)).unwrap_err();
+        assert!(unknown.to_string().contains("order.place"), "{unknown}");
         for text in ["data.x", "=1", "data..x=1"] {
             assert!(Edits::read(None, &[text.to_owned()]).is_err(), "{text}");
         }

@@ -9,6 +9,7 @@ use super::{
     report::Redriven,
 };
 use crate::{
+    catalogue::Catalogue,
     dlq::{
         destination::{Destination, destination},
         identity::{Identity, message_name},
@@ -44,6 +45,7 @@ pub(super) struct Run<'a> {
     hands: StackHands<'a>,
     book: Book,
     redriven: Redriven,
+    catalogue: Option<&'a Catalogue>,
 }
 
 /// What is done with a letter that came by.
@@ -68,7 +70,12 @@ impl<'a> Run<'a> {
         let redriven = Redriven { queue: queue.name.clone(), is_resumed, ..Redriven::default() };
         let (in_hand, new_ids) = (BTreeMap::new(), BTreeMap::new());
         let hands = StackHands { stack, queue: &queue.queue, journal, in_hand, new_ids };
-        Self { stack, queue, terminal, arguments, asked, hands, book, redriven }
+        Self { stack, queue, terminal, arguments, asked, hands, book, redriven, catalogue: None }
+    }
+
+    /// Holds edited letters against the catalogue.
+    pub(super) fn checking(self, catalogue: &'a Catalogue) -> Self {
+        Self { catalogue: Some(catalogue), ..self }
     }
 
     /// Takes every letter that is meant.
@@ -225,8 +232,8 @@ impl<'a> Run<'a> {
         let mut body = letter.delivered().into_owned();
         if !self.asked.edits.is_none() {
             let note = format!("{} at {now}: {}", who(), self.asked.edits.summary());
-            match self.asked.edits.apply(&body, &note) {
-                Ok((edited, _)) => body = edited,
+            match self.asked.edits.apply(&body, &note, self.catalogue) {
+                Ok(edited) => body = edited,
                 Err(error) => {
                     *self.redriven.cannot.entry(error.to_string()).or_default() += 1;
                     return Ok(Choice::Leave(Box::new(received)));
