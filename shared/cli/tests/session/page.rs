@@ -40,10 +40,10 @@ impl Page {
                 Some(Step { command, output }) => {
                     match line.strip_prefix(GOES_ON).filter(|_| output.is_empty()) {
                         Some(more) => *command = format!("{command}\n{more}"),
-                        None => *output += &format!("{line}\n"),
+                        None => output.extend([line, "\n"]),
                     }
                 }
-                None => prose += &format!("{line}\n"),
+                None => prose.extend([line, "\n"]),
             }
         }
         parts.push(Part::Prose(prose));
