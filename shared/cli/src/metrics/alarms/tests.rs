@@ -74,7 +74,7 @@ fn only_the_periods_an_alarm_looks_at_count() {
     assert_eq!(judged(AGE, data(200, "another")).state, State::Ok);
 }
 
-const RATE: &str = "{Metrics: [{Id: rate, Expression: 100 * failed / (failed + FILL(processed, 0))}, \
+const RATE: &str = "{Metrics: [{Id: rate, Expression: '100 * failed / (failed + FILL(processed, 0))'}, \
     {Id: failed, ReturnData: false, Expression: 'FILL(retries, 0) + FILL(errors, 0)'}, \
     {Id: retries, ReturnData: false, MetricStat: {Stat: Sum, Period: 300, Metric: {Namespace: Throughline, MetricName: Retries, Dimensions: [{Name: handler, Value: h}]}}}, \
     {Id: processed, ReturnData: false, MetricStat: {Stat: Sum, Period: 300, Metric: {Namespace: Throughline, MetricName: Processed, Dimensions: [{Name: handler, Value: h}]}}}, \
