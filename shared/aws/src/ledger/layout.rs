@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn a_message_is_in_the_bucket_of_its_hour_and_its_id_for_ever() {
         let time: Timestamp = "2026-11-21T13:59:59.999999999Z".parse().unwrap();
-        assert_eq!(time_bucket(time, "e-1"), "2026-11-21T13#1");
+        assert_eq!(time_bucket(time, "e-1"), "2026-11-21T13#2");
         assert_eq!(time_bucket(time, ""), "2026-11-21T13#1");
         let buckets: Vec<_> = time_buckets(time).collect();
         assert_eq!(buckets, ["2026-11-21T13#0", "2026-11-21T13#1", "2026-11-21T13#2", "2026-11-21T13#3"]);

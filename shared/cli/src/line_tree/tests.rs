@@ -123,7 +123,7 @@ fn data_is_shown_only_if_it_is_asked_for_and_then_masked() {
     let catalogue = Catalogue::of(&crate::project::Project::find().unwrap()).unwrap();
     assert!(!line.to_string().contains("customer"));
     let masked = line.drawn(Data::Masked(&catalogue));
-    assert!(masked.contains(r#"{"customer":"***","order_id":"o-1"}"#), "{masked}");
+    assert!(masked.contains(r#""customer":"***""#) && masked.contains(r#""order_id":"o-1""#), "{masked}");
     assert!(line.drawn(Data::Revealed).contains("Ada"));
 }
 
