@@ -156,7 +156,8 @@ fn a_malformed_sample_says_where_it_is_wrong() {
     let error = read_and_write(&sample.text).unwrap_err();
     assert_eq!(error.error_type(), "MalformedData");
     let reason = error.to_string();
-    assert!(reason.contains(r#"invalid type: string "two", expected i64"#), "{reason}");
+    // Where and what, and not the value: it may be nobody's business.
+    assert!(reason.contains("invalid type: string, expected i64 at line 8"), "{reason}");
 }
 
 #[test]

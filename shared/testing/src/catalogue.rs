@@ -171,9 +171,24 @@ fn place(entry: &CatalogueEntry) -> (&str, u16) {
     (&entry.message_type, entry.schemaversion)
 }
 
+/// The same with the members of every object in the order of their names: another crate of the build may have
+/// `serde_json` keep them as they came.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> =
+                members.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
+            members.sort_by(|(one, _), (other, _)| one.cmp(other));
+            members.into_iter().collect()
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}
+
 #[track_caller]
 fn check(path: &str, current: &Value, why: &str) {
-    let current = format!("{current:#}\n");
+    let current = format!("{:#}\n", sorted(current));
     settle(path, |written| match first_difference(written.unwrap_or_default(), &current) {
         None => Settled::Holds,
         Some(difference) => Settled::Differs { why: format!("{why}{difference}"), anew: current },

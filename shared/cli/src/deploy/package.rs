@@ -90,14 +90,7 @@ impl Staged {
         aws.text(
             [
                 ["cloudformation", "package", "--s3-bucket", bucket, "--template-file", &from],
-                [
-                    "--output-template-file",
-                    &to,
-                    "--s3-prefix",
-                    "throughline",
-                    "--use-json",
-                    "--no-force-upload",
-                ],
+                ["--output-template-file", &to, "--s3-prefix", "throughline", "--use-json"],
             ]
             .concat(),
         )?;
