@@ -87,13 +87,9 @@ impl Staged {
         fs::create_dir_all(folder).map_err(file(folder))?;
         fs::write(&staged, &self.text).map_err(file(&staged))?;
         let [from, to] = [&staged, &packaged].map(|path| path.display().to_string());
-        aws.text(
-            [
-                ["cloudformation", "package", "--s3-bucket", bucket, "--template-file", &from],
-                ["--output-template-file", &to, "--s3-prefix", "throughline", "--use-json"],
-            ]
-            .concat(),
-        )?;
+        let what = ["cloudformation", "package", "--template-file", &from, "--use-json"];
+        let whereto = ["--output-template-file", &to, "--s3-bucket", bucket, "--s3-prefix", "throughline"];
+        aws.text([&what[..], &whereto[..]].concat())?;
         let content = fs::read(&packaged).map_err(file(&packaged))?;
         let key = format!("throughline/{}.template", digest(&[&content]));
         aws.text(["s3api", "put-object", "--bucket", bucket, "--key", &key, "--body", &to])?;
