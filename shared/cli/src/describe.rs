@@ -27,16 +27,16 @@ use std::{
 use throughline_core::describe::{DESCRIBE, FunctionDescription, TypeDescription};
 use wiring::Wiring;
 
+const EXAMPLES: &str = "Examples:
+  throughline describe
+  throughline describe --no-build --json";
+
 /// Shows who emits and consumes what, and fails where code and template differ.
 ///
 /// Every function is built and says of itself what its handlers take and emit. infra/template.yaml says which rules,
 /// queues and state machines feed it. No cloud is needed.
-///
-/// Examples:
-///   throughline describe
-///   throughline describe --no-build --json
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// The cargo profile the functions are built with
     #[arg(long, default_value = "local")]
@@ -112,7 +112,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<dyn Err
     let packages = project.functions().map_err(DescribeError::Project)?;
     let catalogue = Catalogue::of(&project)?;
     let template = Wiring::of(&Template::of(&project)?);
-    let locked = locked_names(&project)?;
+    let locked = locked_lines(&project)?;
     if !arguments.no_build {
         build(&project, &arguments.profile)?;
     }
@@ -126,7 +126,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<dyn Err
     }
 }
 
-fn locked_names(project: &Project) -> Result<BTreeSet<String>, DescribeError> {
+fn locked_lines(project: &Project) -> Result<BTreeSet<String>, DescribeError> {
     let path = project.root().join("functions/handlers.lock");
     let text = fs::read_to_string(&path)
         .map_err(|error| DescribeError::Project(format!("{}: {error}", path.display())))?;

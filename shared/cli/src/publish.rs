@@ -21,17 +21,17 @@ use throughline_aws::{
 };
 use throughline_core::{Timestamp, catalogue::MessageKind};
 
+const EXAMPLES: &str = "Examples:
+  throughline publish events/order.place.v1.json
+  throughline publish --new-id --set data.order_id=o-7 events/order.place.v1.json
+  throughline publish --unchecked --queue place-order events/order.place.v1.malformed.json";
+
 /// Sends messages from files: an event to the bus, a command to its queue.
 ///
 /// Every file is checked against events/catalogue.json before any is sent: the CloudEvents envelope, the type and
 /// version, the data by their schema. Whatever is wrong is told at once, with its file, line, column and field.
-///
-/// Examples:
-///   throughline publish events/order.place.v1.json
-///   throughline publish --new-id --set data.order_id=o-7 events/order.place.v1.json
-///   throughline publish --unchecked --queue place-order events/order.place.v1.malformed.json
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Which stack.
     #[command(flatten)]

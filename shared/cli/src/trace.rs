@@ -17,15 +17,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+const EXAMPLES: &str = "Examples:
+  throughline trace web-1001
+  throughline trace --data --follow web-1001";
+
 /// Shows one line as a tree with times: every message, handler and step of a saga, each attempt that failed and why,
 /// and what lies in a dead-letter queue.
-///
-/// Examples:
-///   throughline trace web-1001
-///   throughline trace --data --follow web-1001
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that somebody may say")]
-#[command(verbatim_doc_comment)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Which stack.
     #[command(flatten)]

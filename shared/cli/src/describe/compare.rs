@@ -10,6 +10,7 @@ use std::{collections::BTreeSet, fmt};
 use throughline_core::{
     catalogue::MessageKind,
     describe::{FedBy, FunctionDescription, HandlerDescription, TypeDescription},
+    replay::ReplayPolicy,
 };
 
 /// Something that code and template do not say alike, or that may not be meant.
@@ -36,7 +37,8 @@ pub struct Sides<'a> {
     pub template: &'a Wiring,
     /// What the messages are.
     pub catalogue: &'a Catalogue,
-    /// The handlers' names that are locked.
+    /// The lines of functions/handlers.lock: a handler's name, and behind it what a replay has it do, unless its claims
+    /// decide.
     pub locked: &'a BTreeSet<String>,
 }
 
@@ -143,10 +145,16 @@ impl<'a> Sides<'a> {
     }
 
     fn names(&self, function: &FunctionDescription, findings: &mut Findings) {
-        let handlers = function.handlers.iter().map(|handler| &handler.name);
-        for name in handlers.chain(function.sagas.iter().map(|saga| &saga.name)) {
-            if !self.locked.contains(name) {
-                let what = "it is not in functions/handlers.lock: add a line with its name, or change a renamed one back";
+        let handlers = function.handlers.iter().map(|handler| (&handler.name, handler.on_replay.as_str()));
+        let sagas = function.sagas.iter().map(|saga| (&saga.name, ReplayPolicy::ClaimsDecide.name()));
+        for (name, policy) in handlers.chain(sagas) {
+            let is_default = policy == ReplayPolicy::ClaimsDecide.name();
+            let line = if is_default { name.clone() } else { format!("{name} {policy}") };
+            if !self.locked.contains(&line) {
+                let what = format!(
+                    "functions/handlers.lock has no line `{line}`: add it for a new handler, or change a renamed one \
+                     back"
+                );
                 findings.wrong(name, what);
             }
         }

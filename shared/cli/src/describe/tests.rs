@@ -83,7 +83,7 @@ fn report_of(code: &Described, template: &str) -> Report {
     let template = Wiring::of(&Template::parse(template).unwrap());
     let project = Project::find().unwrap();
     let catalogue = Catalogue::of(&project).unwrap();
-    let locked = locked_names(&project).unwrap();
+    let locked = locked_lines(&project).unwrap();
     Report::of(Sides { code, template: &template, catalogue: &catalogue, locked: &locked })
 }
 
@@ -197,7 +197,9 @@ fn each_way_the_code_can_be_wrong_is_found() {
         differences(&code, TEMPLATE).join("\n")
     };
     let renamed = with(|handler| handler.name = "reserve".into());
-    assert!(renamed.contains("reserve: it is not in functions/handlers.lock"), "{renamed}");
+    assert!(renamed.contains("reserve: functions/handlers.lock has no line `reserve`"), "{renamed}");
+    let reprocessed = with(|handler| handler.on_replay = "reprocess".into());
+    assert!(reprocessed.contains("has no line `reserve-stock reprocess`"), "{reprocessed}");
     let newer = with(|handler| handler.takes[0].version = 2);
     assert!(
         newer.contains("`order.placed` v1 is emitted, and its handler does not take that version"),
