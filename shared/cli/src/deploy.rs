@@ -53,7 +53,7 @@ use std::{
 ///
 /// throughline deploy --aws --stack shop --dry-run     # what would change on AWS
 ///
-/// throughline deploy --aws --parameter PaymentUrl=https://pay.example --parameter ShippingUrl=https://ship.example
+/// throughline deploy --aws --parameter PaymentUrl=URL --parameter ShippingUrl=URL
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct Arguments {
