@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 from throughline_localstack.dynamodb import _ANY_ARN, _NAMED_ARN, with_region
-from throughline_localstack.replays import with_its_time
+from throughline_localstack.replays import in_state, rules_named_by, with_its_time
 from throughline_localstack.schedules import due_time
 
 TABLE = "arn:aws:dynamodb:dynoxide:000000000000:table/shop"
@@ -49,6 +49,19 @@ class Times(unittest.TestCase):
         self.assertEqual(with_its_time({"id": "1", "time": time})["time"], time)
 
 
+class Replays(unittest.TestCase):
+    def test_a_replay_sends_to_the_rules_that_it_names_or_to_all(self):
+        rules = [SimpleNamespace(arn=arn) for arn in ("a", "b", "c")]
+        for named, expected in ((["a", "c"], "ac"), ([], "abc"), (None, "abc")):
+            replay = SimpleNamespace(destination={"Arn": "bus", "FilterArns": named})
+            self.assertEqual("".join(rule.arn for rule in rules_named_by(replay, rules)), expected)
+
+    def test_replays_are_told_by_their_state(self):
+        replays = [{"State": "RUNNING"}, {"State": "COMPLETED"}]
+        self.assertEqual(in_state(replays, "RUNNING"), replays[:1])
+        self.assertEqual(in_state(replays, None), replays)
+
+
 class WhatIsMended(unittest.TestCase):
     """That LocalStack still has what is put in another's place: a new version would go unnoticed otherwise."""
 
@@ -58,6 +71,7 @@ class WhatIsMended(unittest.TestCase):
         from localstack.services.dynamodb.v2.provider import DynamoDBProvider
         from localstack.services.dynamodbstreams.v2.provider import DynamoDBStreamsProvider
         from localstack.services.events.archive import ArchiveService
+        from localstack.services.events.provider import EventsProvider
         from localstack.services.lambda_.event_source_mapping.pollers import sqs_poller
         from localstack.services.stepfunctions.asl.component.state.state_execution.state_task.service import (
             state_task_service_callback,
@@ -71,6 +85,7 @@ class WhatIsMended(unittest.TestCase):
             (DynamoDBProvider, ["fix_table_arn", "update_time_to_live", "describe_time_to_live"]),
             (DynamoDBStreamsProvider, ["modify_stream_arn_for_ddb_local"]),
             (ArchiveService, ["put_events"]),
+            (EventsProvider, ["_process_rules_async", "list_replays"]),
             (sqs_poller, ["transform_into_events"]),
             (sqs_poller.SqsPoller, ["filter_events"]),
             (state_task_service_callback, ["CustomErrorName"]),
