@@ -2,7 +2,7 @@
 //! never does it hold up the others.
 
 use super::{
-    cloud::Shop,
+    cloud::{Shop, until},
     messages::{decide_order, order_confirmed, order_placed, place_order, stock_reserved, unique, with},
     traps::Trick,
 };
@@ -154,4 +154,22 @@ async fn a_notification_that_is_refused_gives_its_lease_back_and_goes_out_later(
     assert_eq!(claim.attempt, 2, "{line}");
     assert_eq!(shop.requests("NotifyCustomer", "DeleteItem", &claim.message_id).len(), 1);
     assert_eq!(shop.notifications(&order).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_board_gives_up_what_it_cannot_read_and_waits_for_what_came_too_early() {
+    let shop = Shop::open().await;
+    let order = unique("board");
+    shop.send_to("OrderBoard", &format!("no JSON: {order}")).await;
+    shop.dead_letter(&order).await;
+
+    let second = with(order_confirmed(&order, &order), "aggregatetype", json!("order"));
+    let second = with(second, "sequence", json!("00000000000000000002"));
+    let before = shop.requests("OrderBoard", "ChangeMessageVisibilityBatch", "").len();
+    shop.send_to("OrderBoard", &second.to_string()).await;
+    until("the board to hand back what came too early", async || {
+        let handed_back = shop.requests("OrderBoard", "ChangeMessageVisibilityBatch", "").len();
+        (handed_back > before).then_some(())
+    })
+    .await;
 }
