@@ -2,6 +2,7 @@
 
 mod build;
 mod change_set;
+mod changes;
 mod code;
 mod error;
 mod follow;
@@ -10,7 +11,7 @@ mod parameters;
 mod record;
 
 pub use build::{Build, Builder};
-pub use change_set::{Change, Changes};
+pub use changes::{Change, Changes};
 pub use code::{DeployedStack, UpdatedFunction, update_code};
 pub use error::DeployError;
 pub use parameters::Parameter;
