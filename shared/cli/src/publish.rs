@@ -200,7 +200,8 @@ fn addressed(
     if wrong.is_empty() { Ok(ready) } else { Err(PublishError::Invalid(wrong)) }
 }
 
-fn problems(sample: &Sample, catalogue: &Catalogue, queue: Option<&str>) -> Vec<Located> {
+/// What is wrong with a message, and where.
+pub(crate) fn problems(sample: &Sample, catalogue: &Catalogue, queue: Option<&str>) -> Vec<Located> {
     let message = match &sample.message {
         Ok(message) => message,
         Err(no_json) => return vec![no_json.clone()],

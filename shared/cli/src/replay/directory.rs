@@ -1,6 +1,10 @@
 //! Events in files, to be replayed without an archive.
 
 use super::{Arguments, journal::Kept, plan::Candidate};
+use crate::{
+    catalogue::Catalogue,
+    publish::{Sample, Wrong, problems},
+};
 use std::{fs, path::Path};
 use throughline_core::{Attributes, envelope::EncodedEnvelope};
 
@@ -13,24 +17,24 @@ pub struct Found {
 }
 
 /// Reads every `.json` file of a folder, in the order of their names. All of them are looked at before anything is
-/// said of one.
+/// said of one. Those of types that the catalogue knows are held against it; others may be somebody else's.
 ///
 /// # Errors
-/// A sentence for each file that is no CloudEvent.
-pub fn read(folder: &Path) -> Result<Vec<Found>, String> {
+/// A sentence for each file that is no CloudEvent, and for each field that is not as the catalogue says.
+pub fn read(folder: &Path, catalogue: &Catalogue) -> Result<Vec<Found>, String> {
     let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut paths: Vec<_> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     paths.sort();
-    let (mut found, mut problems) = (Vec::new(), Vec::new());
+    let (mut found, mut all_wrong) = (Vec::new(), Vec::new());
     for path in paths {
-        match event(&path) {
+        match event(&path, catalogue) {
             Ok(event) => found.push(event),
-            Err(problem) => problems.push(format!("{}: {problem}", path.display())),
+            Err(wrong) => all_wrong.extend(wrong),
         }
     }
-    if !problems.is_empty() {
-        return Err(format!("nothing was sent: these are no events:\n{}", problems.join("\n")));
+    if !all_wrong.is_empty() {
+        return Err(format!("{}\nso nothing was sent", all_wrong.join("\n")));
     }
     if found.is_empty() {
         return Err(format!("{} holds no .json file", folder.display()));
@@ -38,12 +42,20 @@ pub fn read(folder: &Path) -> Result<Vec<Found>, String> {
     Ok(found)
 }
 
-fn event(path: &Path) -> Result<Found, String> {
-    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+fn event(path: &Path, catalogue: &Catalogue) -> Result<Found, Vec<String>> {
+    let wrong = |problem: &dyn ToString| vec![format!("{}: {}", path.display(), problem.to_string())];
+    let sample = Sample::read(path).map_err(|error| wrong(&error))?;
     let EncodedEnvelope { attributes, .. } =
-        serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        serde_json::from_str(&sample.body()).map_err(|error| wrong(&error))?;
+    if catalogue.of_type(&attributes.message_type).next().is_some() {
+        let found = problems(&sample, catalogue, None);
+        if !found.is_empty() {
+            let located = found.into_iter().map(|at| Wrong { path: sample.path.clone(), at }.to_string());
+            return Err(located.collect());
+        }
+    }
     // Resumed from another folder, it must still be found.
-    let path = path.canonicalize().map_err(|error| error.to_string())?;
+    let path = path.canonicalize().map_err(|error| wrong(&error))?;
     let candidate = Candidate {
         message: Kept::File(path),
         id: attributes.id.clone(),
@@ -59,4 +71,45 @@ pub(crate) fn is_wanted(found: &Found, arguments: &Arguments) -> bool {
     let Arguments { types, correlation_id: lines, .. } = arguments;
     let Attributes { message_type, correlation_id, .. } = &found.attributes;
     (types.is_empty() || types.contains(message_type)) && (lines.is_empty() || lines.contains(correlation_id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::project::Project;
+    use serde_json::{Value, json};
+
+    /// What is read of a folder with these events.
+    fn read_of(name: &str, events: &[Value]) -> Result<usize, String> {
+        let folder = std::env::temp_dir().join(format!("throughline-replay-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        for (number, event) in events.iter().enumerate() {
+            fs::write(folder.join(format!("{number}.json")), event.to_string()).unwrap();
+        }
+        let catalogue = Catalogue::of(&Project::find().unwrap()).unwrap();
+        let found = read(&folder, &catalogue).map(|found| found.len());
+        fs::remove_dir_all(&folder).unwrap();
+        found
+    }
+
+    fn sample() -> Value {
+        serde_json::from_str(include_str!("../../../../events/order.placed.v1.json")).unwrap()
+    }
+
+    #[test]
+    fn events_of_ours_are_held_against_the_catalogue_and_others_are_not() {
+        let foreign = json!({
+            "specversion": "1.0", "id": "1", "source": "elsewhere", "type": "something.else", "data": 1,
+        });
+        assert_eq!(read_of("right", &[sample(), foreign]), Ok(2));
+    }
+
+    #[test]
+    fn everything_wrong_is_told_with_its_field() {
+        let mut wrong = sample();
+        wrong["data"]["order_id"] = json!(7);
+        let said = read_of("wrong", &[sample(), wrong, json!({ "no": "event" })]).unwrap_err();
+        assert!(said.contains("1.json:1:") && said.contains("data.order_id"), "{said}");
+        assert!(said.contains("2.json: ") && said.ends_with("so nothing was sent"), "{said}");
+    }
 }

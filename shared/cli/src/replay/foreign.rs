@@ -130,3 +130,50 @@ pub fn candidates(events: &[Value], arguments: &Arguments, folder: &Path) -> Res
     }
     Ok(candidates)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn chosen(events: &[Value], options: &[&str]) -> Vec<(String, bool)> {
+        let arguments = ["replay", "--foreign", "--from", "1h"].into_iter().chain(options.iter().copied());
+        let Command { arguments } = Command::parse_from(arguments);
+        let name = format!("throughline-foreign-{}-{}", std::process::id(), options.join(""));
+        let folder = std::env::temp_dir().join(name);
+        let candidates = candidates(events, &arguments, &folder).unwrap();
+        for candidate in &candidates {
+            let Kept::File(path) = &candidate.message else { panic!("{candidate:?} is kept in a file") };
+            let kept: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+            assert_eq!(kept["id"], candidate.id);
+        }
+        _ = fs::remove_dir_all(&folder);
+        candidates.into_iter().map(|candidate| (candidate.id, candidate.is_sent_alone)).collect()
+    }
+
+    fn events() -> [Value; 2] {
+        let cloud_event = json!({ "specversion": "1.0", "id": "ours-like", "source": "elsewhere", "correlationid": "line-1" });
+        [
+            json!({ "id": "one", "source": "elsewhere", "detail-type": "seen", "detail": cloud_event }),
+            json!({ "id": "two", "source": "aws.s3", "detail-type": "Object Created", "detail": { "size": 1 } }),
+        ]
+    }
+
+    #[test]
+    fn cloud_events_are_sent_alone_under_their_ids_and_others_are_counted_only() {
+        assert_eq!(chosen(&events(), &[]), [("ours-like".into(), true), ("two".into(), false)]);
+    }
+
+    #[test]
+    fn they_are_chosen_by_type_and_by_line() {
+        assert_eq!(chosen(&events(), &["--type", "Object Created"]), [("two".into(), false)]);
+        assert_eq!(chosen(&events(), &["--correlation-id", "line-1"]), [("ours-like".into(), true)]);
+        assert_eq!(chosen(&events(), &["--correlation-id", "line-2"]), []);
+    }
+}
