@@ -14,6 +14,7 @@ use serde::Serialize;
 use std::{
     error::Error,
     fmt,
+    io::{self, IsTerminal as _},
     time::{Duration, Instant},
 };
 
@@ -121,7 +122,8 @@ fn attempts(
     Ok(lines.iter().filter(is_its).filter_map(LoggedAttempt::of).collect())
 }
 
-/// Shows the line whenever something has happened in it, until nothing has for a while.
+/// Shows the line whenever something has happened in it, until nothing has for a while. A file gets the whole line alone,
+/// which comes after.
 async fn follow(
     arguments: &Arguments,
     stack: &Stack,
@@ -135,7 +137,7 @@ async fn follow(
         let trace = shown(arguments, &line, data);
         if before.as_ref() != Some(&trace.tree) {
             changed_at = Instant::now();
-            if !trace.tree.is_empty() {
+            if !trace.tree.is_empty() && (terminal.json || io::stdout().is_terminal()) {
                 terminal.line(&trace)?;
             }
             before = Some(trace.tree);

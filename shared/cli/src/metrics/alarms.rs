@@ -199,8 +199,11 @@ impl fmt::Display for AlarmReport {
             return f.write_str("no alarms: the template declares none, or none with this name");
         }
         let mut table = Table::new(["alarm", "state", "because"]);
-        for Judged { alarm, state, because, .. } in &self.alarms {
-            table.row([alarm.clone(), state.to_string(), because.clone()]);
+        // What wakes somebody up comes first.
+        for wanted in [State::Alarm, State::NoData, State::Ok] {
+            for Judged { alarm, state, because, .. } in self.alarms.iter().filter(|one| one.state == wanted) {
+                table.row([alarm.clone(), state.to_string(), because.clone()]);
+            }
         }
         write!(f, "{table}")?;
         for Judged { alarm, what_to_do, .. } in self.alarms.iter().filter(|alarm| alarm.state == State::Alarm)

@@ -298,6 +298,8 @@ impl Figures {
 fn milliseconds(number: Option<f64>) -> String {
     match number {
         None => "-".to_owned(),
+        Some(number) if number >= 172_800_000.0 => format!("{:.0} days", number / 86_400_000.0),
+        Some(number) if number >= 7_200_000.0 => format!("{:.1} h", number / 3_600_000.0),
         Some(number) if number >= 60_000.0 => format!("{:.1} min", number / 60_000.0),
         Some(number) if number >= 1_000.0 => format!("{:.1} s", number / 1_000.0),
         Some(number) => format!("{number:.1} ms"),
@@ -309,6 +311,13 @@ mod tests {
     use super::{super::samples::tests::line, *};
     use serde_json::json;
     use throughline_core::Timestamp;
+
+    #[test]
+    fn times_are_read_in_the_unit_that_fits_them() {
+        let said =
+            [4.26, 1_500.0, 90_000.0, 9_000_000.0, 27_676_350_000.0].map(|time| milliseconds(Some(time)));
+        assert_eq!(said, ["4.3 ms", "1.5 s", "1.5 min", "2.5 h", "320 days"]);
+    }
 
     fn samples() -> Samples {
         let at = Timestamp::UNIX_EPOCH;
