@@ -1,0 +1,7 @@
+//! What the documents tell people to do, done word for word in a copy of this working tree, on a local cloud of its own.
+
+mod add_a_function;
+mod likeness;
+mod page;
+mod session;
+mod workshop;
