@@ -38,7 +38,8 @@ pub struct SettledRecord<'a> {
     pub verdict: &'a Verdict,
     /// How long the handler ran for it, its loads and reruns included. Nothing if it did not run.
     pub handler_ran: Option<Duration>,
-    /// How long ago the event happened, by its envelope. Nothing if that does not say, or could not be read.
+    /// How long ago the event happened, by its envelope. Nothing if that does not say, or could not be read,
+    /// or if it was replayed: then its age says nothing of the way it came.
     pub age: Option<Duration>,
 }
 

@@ -272,7 +272,9 @@ impl<H: Handler> MainPath<'_, H> {
     /// Says what became of a record: in the log, and to the observer.
     fn conclude(&self, span: &Span, prepared: &Prepared<'_, H::Message>, verdict: &Verdict) {
         span.in_scope(|| verdict::log(verdict));
-        let happened = prepared.attributes.as_ref().and_then(|attributes| attributes.time);
+        // A replayed event is as old as it is because somebody wanted it so: its age says nothing of the way it came.
+        let attributes = prepared.attributes.as_ref().filter(|attributes| attributes.replay_name.is_none());
+        let happened = attributes.and_then(|attributes| attributes.time);
         self.ports.observer.settled(SettledRecord {
             event_type: prepared.event_type(),
             verdict,

@@ -190,6 +190,21 @@ async fn ages_and_durations_are_those_of_each_record_in_milliseconds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_age_of_what_is_replayed_is_not_told() {
+    let world = World::new();
+    let mut replayed = world.boarded("e-1", Wish::Sail);
+    let body: Value = serde_json::from_str(replayed["body"].as_str().unwrap()).unwrap();
+    let delivered = json!({
+        "version": "0", "id": "d-1", "source": "port", "detail-type": "ship.boarded", "replay-name": "again",
+        "detail": body,
+    });
+    replayed["body"] = delivered.to_string().into();
+    let lines = world.lines(&[replayed]).await;
+    assert_eq!(total(&lines, PROCESSED, &BOARDED), 1);
+    assert!(numbers(&lines[0], EVENT_AGE.name).is_empty(), "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_handler_that_is_given_up_at_the_deadline_ran_until_then() {
     let world = World::new();
     let lines = world.lines(&[world.boarded("e-1", Wish::Dawdle)]).await;
