@@ -60,7 +60,13 @@ impl Place {
     pub fn direct<'a>(&self, program: &'a mut Command) -> &'a mut Command {
         match self {
             Self::Local { endpoint } => without_real_credentials(program).env("AWS_ENDPOINT_URL", endpoint),
-            Self::Aws => program.env_remove("AWS_ENDPOINT_URL"),
+            Self::Aws => {
+                // The SDKs read the one variable, this version of the command line the other: both mean one region.
+                if let Some(region) = env::var_os("AWS_REGION").filter(|region| !region.is_empty()) {
+                    program.env("AWS_DEFAULT_REGION", region);
+                }
+                program.env_remove("AWS_ENDPOINT_URL")
+            }
         }
     }
 }
