@@ -3,6 +3,7 @@
 mod attempts;
 mod branch;
 mod messages;
+mod read;
 mod sagas;
 #[cfg(test)]
 mod tests;

@@ -99,7 +99,7 @@ pub enum LogsError {
 pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
     let stack = arguments.target.open(terminal).await?;
     let since = arguments.since.map(|since| Timestamp::now() - since);
-    for line in read(&Project::find()?, &stack, since)? {
+    for line in read(&Project::find()?, &stack, Wanted { since, phrase: None })? {
         if arguments.text.as_ref().is_none_or(|text| line.text.contains(text)) {
             terminal.line(&line)?;
         }
@@ -107,16 +107,25 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
     Ok(())
 }
 
-/// What the functions of a stack logged since a time, in the order of their times. Only what is JSON and says when
-/// it was logged is ours.
+/// Which lines are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Only what was logged since.
+    pub since: Option<Timestamp>,
+    /// Only lines with this phrase, which CloudWatch Logs looks for by words: not for parts of ids.
+    pub phrase: Option<&'a str>,
+}
+
+/// What the functions of a stack logged, in the order of their times. Only what is JSON and says when it was logged is
+/// ours.
 ///
 /// # Errors
 /// [`LogsError`].
-pub fn read(project: &Project, stack: &Stack, since: Option<Timestamp>) -> Result<Vec<LogLine>, LogsError> {
+pub fn read(project: &Project, stack: &Stack, wanted: Wanted<'_>) -> Result<Vec<LogLine>, LogsError> {
     // All at once: each takes most of a second to start.
     let readers: Vec<(&str, Child)> = stack
         .functions()
-        .map(|function| start(project, stack, function, since).map(|child| (function, child)))
+        .map(|function| start(project, stack, function, wanted).map(|child| (function, child)))
         .collect::<Result<_, _>>()?;
     let mut lines = Vec::new();
     for (function, reader) in readers {
@@ -126,20 +135,24 @@ pub fn read(project: &Project, stack: &Stack, since: Option<Timestamp>) -> Resul
     Ok(lines)
 }
 
+/// A filter pattern for a phrase ("Filter pattern syntax for unstructured log events"), if one can say it.
+fn filter_pattern(phrase: &str) -> Option<String> {
+    let is_sayable = !phrase.is_empty() && !phrase.contains(['"', '\\']);
+    is_sayable.then(|| format!("\"{phrase}\""))
+}
+
 fn group(function: &str) -> String {
     format!("/aws/lambda/{function}")
 }
 
-fn start(
-    project: &Project,
-    stack: &Stack,
-    function: &str,
-    since: Option<Timestamp>,
-) -> Result<Child, LogsError> {
+fn start(project: &Project, stack: &Stack, function: &str, wanted: Wanted<'_>) -> Result<Child, LogsError> {
     let mut command = stack.place().aws_command_line(project).map_err(LogsError::NotSetUp)?;
     command.args(["logs", "filter-log-events", "--output", "json", "--log-group-name", &group(function)]);
-    if let Some(since) = since {
+    if let Some(since) = wanted.since {
         command.args(["--start-time", &since.as_millisecond().to_string()]);
+    }
+    if let Some(pattern) = wanted.phrase.and_then(filter_pattern) {
+        command.args(["--filter-pattern", &pattern]);
     }
     let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     started.map_err(|error| LogsError::Unreadable { group: group(function), reason: error.to_string() })
@@ -170,6 +183,12 @@ fn ours(function: &str, line: &str) -> Option<LogLine> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_phrase_is_looked_for_as_a_whole_if_a_pattern_can_say_it() {
+        assert_eq!(filter_pattern("web-1001").as_deref(), Some("\"web-1001\""));
+        assert_eq!((filter_pattern(""), filter_pattern("a\"b")), (None, None));
+    }
 
     #[test]
     fn lengths_of_time_are_read_as_people_write_them() {

@@ -69,14 +69,15 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
     let (project, now) = (Project::find()?, Timestamp::now());
     let name = &arguments.target.stack;
     let handler = arguments.handler.as_deref();
+    let read = |since| logs::read(&project, &stack, logs::Wanted { since: Some(since), phrase: None });
     let report = match (stack.place().is_local(), arguments.alarms) {
         (true, false) => {
-            let lines = logs::read(&project, &stack, Some(now - arguments.since))?;
+            let lines = read(now - arguments.since)?;
             Report::Figures(Figures::of(&Samples::of(&lines), handler))
         }
         (true, true) => {
             let template = Template::of(&project)?;
-            let lines = logs::read(&project, &stack, Some(now - alarms::LONGEST_LOOK_BACK))?;
+            let lines = read(now - alarms::LONGEST_LOOK_BACK)?;
             let evaluation = Evaluation::prepare(&project, &template, &stack, name, &lines, now).await?;
             Report::Alarms(evaluation.report(handler))
         }
@@ -85,7 +86,9 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
             Report::Figures(Figures::of_cloudwatch(&answer, handler))
         }
         (false, true) => {
-            Report::Alarms(AlarmReport::of_cloudwatch(&cloudwatch::alarms(&project, &stack, name)?, handler))
+            let names = alarms::names(&project, &Template::of(&project)?, &stack, name)?;
+            let answer = cloudwatch::alarms(&project, &stack, name)?;
+            Report::Alarms(AlarmReport::of_cloudwatch(&answer, &names, handler))
         }
     };
     terminal.show(&report)?;

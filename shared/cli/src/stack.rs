@@ -1,16 +1,14 @@
 //! A deployed stack, as the commands see it: its outputs, and where its cloud is.
 
 use crate::{
-    execution::Execution,
-    line_tree::WholeLine,
     place::Place,
     project::{Project, answers},
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, fs, io, path::Path, time::Duration};
 use throughline_aws::{
-    Clients, executions,
-    ledger::{LineError, follow_line},
+    Clients,
+    ledger::LineError,
     operate::{self, FoundLetter, OperateError},
 };
 
@@ -276,51 +274,6 @@ impl Stack {
             );
         }
         Ok(found)
-    }
-
-    /// Everything with a correlation id.
-    ///
-    /// # Errors
-    /// If the ledger or a dead-letter queue cannot be read.
-    pub async fn line(&self, correlation_id: &str) -> Result<WholeLine, StackError> {
-        let letters = self.dead_letters().await?;
-        self.line_among(correlation_id, &letters).await
-    }
-
-    /// Everything with a correlation id, with the dead letters read already.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub async fn line_among(
-        &self,
-        correlation_id: &str,
-        dead_letters: &[(String, FoundLetter)],
-    ) -> Result<WholeLine, StackError> {
-        let table = self.output("LedgerTable")?;
-        let recorded = follow_line(self.clients.dynamodb().await, table, correlation_id).await?;
-        let is_its = |letter: &FoundLetter| letter.attribute("CorrelationId") == Some(correlation_id);
-        let dead_letters = dead_letters.iter().filter(|(_, letter)| is_its(letter)).cloned().collect();
-        let mut line = WholeLine { recorded, dead_letters, ..WholeLine::default() };
-        line.executions = self.executions(&line).await;
-        Ok(line)
-    }
-
-    /// The executions of the sagas that a line started. A line can be followed without them.
-    async fn executions(&self, line: &WholeLine) -> BTreeMap<String, Result<Execution, String>> {
-        let mut executions = BTreeMap::new();
-        for (saga, start) in line.sagas() {
-            let name = &start.outgoing.envelope.attributes.id;
-            executions.insert(name.clone(), self.execution(saga, name).await);
-        }
-        executions
-    }
-
-    async fn execution(&self, saga: &str, name: &str) -> Result<Execution, String> {
-        let arn = self.state_machine(saga).map_err(|error| error.to_string())?;
-        let arn = executions::execution_arn(arn, name)
-            .ok_or_else(|| format!("the output `{arn}` is no ARN of a state machine"))?;
-        let history = executions::history(self.clients.sfn().await, &arn).await;
-        history.map(|history| Execution::of(&history)).map_err(|error| error.reason)
     }
 
     /// The ARN of the state machine of a saga: `checkout` is the output `CheckoutStateMachine`.

@@ -117,7 +117,8 @@ fn attempts(
     stack: &Stack,
     correlation_id: &str,
 ) -> Result<Vec<LoggedAttempt>, logs::LogsError> {
-    let lines = logs::read(project, stack, None)?;
+    let wanted = logs::Wanted { phrase: Some(correlation_id), ..logs::Wanted::default() };
+    let lines = logs::read(project, stack, wanted)?;
     let is_its = |line: &&logs::LogLine| line.fields["correlationid"] == correlation_id;
     Ok(lines.iter().filter(is_its).filter_map(LoggedAttempt::of).collect())
 }
@@ -133,7 +134,8 @@ async fn follow(
     let mut before: Option<Vec<Branch>> = None;
     let mut changed_at = Instant::now();
     while changed_at.elapsed() < arguments.quiet {
-        let line = stack.line(&arguments.correlation_id).await?;
+        // Whoever looks into a dead-letter queue hides its letters for a while: that is done once, at the end.
+        let line = stack.line_among(&arguments.correlation_id, &[]).await?;
         let trace = shown(arguments, &line, data);
         if before.as_ref() != Some(&trace.tree) {
             changed_at = Instant::now();

@@ -9,7 +9,12 @@ use data::{Data, Series};
 use definition::{Alarm, Measure, Resolver, Statistic};
 use serde::Serialize;
 use serde_json::Value;
-use std::{collections::BTreeMap, error::Error, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+    fmt,
+    time::Duration,
+};
 use throughline_core::Timestamp;
 
 /// Further back no alarm looks: CloudWatch evaluates at most a day, ours less.
@@ -173,9 +178,25 @@ impl Statistic {
     }
 }
 
+/// The names of a stack's alarms.
+///
+/// # Errors
+/// A sentence, if a file of parameters cannot be read.
+pub(super) fn names(
+    project: &Project,
+    template: &Template,
+    stack: &Stack,
+    stack_name: &str,
+) -> Result<BTreeSet<String>, String> {
+    let resolver = Resolver::of(project, template, stack, stack_name)?;
+    let alarms = template.of_type("AWS::CloudWatch::Alarm");
+    Ok(alarms.filter_map(|(_, properties)| resolver.text(&properties["AlarmName"])).collect())
+}
+
 impl AlarmReport {
-    /// What CloudWatch says (`describe-alarms`).
-    pub(super) fn of_cloudwatch(answer: &Value, handler: Option<&str>) -> Self {
+    /// What CloudWatch says (`describe-alarms`) of the alarms of a stack. It is asked by a prefix, which another stack's
+    /// alarms may share.
+    pub(super) fn of_cloudwatch(answer: &Value, names: &BTreeSet<String>, handler: Option<&str>) -> Self {
         let text = |alarm: &Value, name: &str| alarm[name].as_str().unwrap_or_default().to_owned();
         let judged = |alarm: &Value| Judged {
             alarm: text(alarm, "AlarmName"),
@@ -188,7 +209,9 @@ impl AlarmReport {
             what_to_do: text(alarm, "AlarmDescription"),
         };
         let alarms = answer["MetricAlarms"].as_array().into_iter().flatten().map(judged);
-        let is_wanted = |alarm: &Judged| handler.is_none_or(|handler| alarm.alarm.contains(handler));
+        let is_wanted = |alarm: &Judged| {
+            names.contains(&alarm.alarm) && handler.is_none_or(|handler| alarm.alarm.contains(handler))
+        };
         Self { alarms: alarms.filter(is_wanted).collect() }
     }
 }

@@ -170,3 +170,17 @@ fn every_alarm_of_the_template_is_understood() {
     };
     assert!(evaluation.data.series(&metric).unwrap_err().contains("does not tell"));
 }
+
+#[test]
+fn alarms_of_a_stack_whose_name_begins_alike_are_left_out() {
+    let alarm = |name: &str| json!({ "AlarmName": name, "StateValue": "ALARM", "StateReason": "3 > 0" });
+    let answer =
+        json!({ "MetricAlarms": [alarm("shop-place-order-age"), alarm("shop-test-place-order-age")] });
+    let names = ["shop-place-order-age".to_owned()].into();
+    let shown: Vec<String> = AlarmReport::of_cloudwatch(&answer, &names, None)
+        .alarms
+        .into_iter()
+        .map(|alarm| alarm.alarm)
+        .collect();
+    assert_eq!(shown, ["shop-place-order-age"]);
+}
