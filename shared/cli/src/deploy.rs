@@ -64,7 +64,8 @@ pub struct Arguments {
     /// Only give this function new code, and leave all else as it is; may be repeated
     #[arg(long = "function", value_name = "NAME")]
     pub functions: Vec<String>,
-    /// Show what would change, and change nothing
+    /// Show what would change, and leave the stack as it is. The code is uploaded all the same: CloudFormation reads it
+    /// from its bucket
     #[arg(long, conflicts_with = "functions")]
     pub dry_run: bool,
     /// A value for a parameter of the template; may be repeated
@@ -124,7 +125,9 @@ impl fmt::Display for Report {
         }
         match self.outcome {
             Outcome::Unchanged => f.write_str("Nothing has changed: nothing was deployed."),
-            Outcome::DryRun => f.write_str("A dry run: nothing was changed."),
+            Outcome::DryRun => f.write_str(
+                "A dry run: the stack is as it was. CloudFormation reads from a bucket, so the code is there now.",
+            ),
             Outcome::CodeUpdated if self.code.is_empty() => f.write_str("They run this code already."),
             Outcome::CodeUpdated => Ok(()),
             Outcome::Deployed => {
@@ -170,6 +173,12 @@ impl Deployment<'_> {
             return Err(DeployError::NoCloud { endpoint: endpoint.clone() });
         }
         if !self.arguments.functions.is_empty() {
+            if !self.place.is_local() {
+                let functions = self.arguments.functions.join(", ");
+                let stack = &self.arguments.target.stack;
+                self.terminal
+                    .confirm(&format!("give {functions} new code, in stack `{stack}` on {}", self.place))?;
+            }
             let code = update_code(self.deployed_stack(), &self.build(), &self.arguments.functions)?;
             return Ok(Report { code, ..self.report(Outcome::CodeUpdated) });
         }
@@ -195,7 +204,7 @@ impl Deployment<'_> {
         }
         let record = Record::read(&folder, stack);
         if let Some(state) =
-            state.as_ref().filter(|state| state.is_complete() && record.is_of(&state.id, &inputs))
+            state.as_ref().filter(|state| state.is_complete() && record.is_of(state, &inputs))
         {
             let outputs = Some(self.write_outputs(&state.outputs)?);
             return Ok(Report { outputs, ..self.report(Outcome::Unchanged) });
@@ -228,7 +237,8 @@ impl Deployment<'_> {
         let functions = code.iter().map(|(name, code)| (name.clone(), code.digest.clone())).collect();
         let overridden = code_updates.iter().map(|update| update.function.clone()).collect();
         let outputs = Some(self.write_outputs(&state.outputs)?);
-        Record { stack_id: state.id, inputs, functions, overridden }.write(&folder, stack)?;
+        let StackState { id: stack_id, changed_at, .. } = state;
+        Record { stack_id, changed_at, inputs, functions, overridden }.write(&folder, stack)?;
         let is_changed = change_set.is_some() || !code_updates.is_empty();
         let outcome = if is_changed { Outcome::Deployed } else { Outcome::Unchanged };
         Ok(Report { changes, code: code_updates, outputs, ..self.report(outcome) })

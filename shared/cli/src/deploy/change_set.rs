@@ -29,6 +29,8 @@ pub(super) struct ChangeSet {
 pub(super) struct StackState {
     pub(super) id: String,
     pub(super) status: String,
+    /// When it was made or last changed.
+    pub(super) changed_at: String,
     pub(super) outputs: BTreeMap<String, String>,
 }
 
@@ -43,7 +45,9 @@ impl StackState {
         let outputs = crate::stack::outputs_in(&described);
         let described: Value = serde_json::from_str(&described).unwrap_or_default();
         let text = |name: &str| described["Stacks"][0][name].as_str().unwrap_or_default().to_owned();
-        Ok(Some(Self { id: text("StackId"), status: text("StackStatus"), outputs }))
+        let changed_at = Some(text("LastUpdatedTime")).filter(|time| !time.is_empty());
+        let changed_at = changed_at.unwrap_or_else(|| text("CreationTime"));
+        Ok(Some(Self { id: text("StackId"), status: text("StackStatus"), changed_at, outputs }))
     }
 
     /// Whether all that was asked for last was done.

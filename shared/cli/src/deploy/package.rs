@@ -81,22 +81,39 @@ impl Staged {
         &self,
         aws: AwsCommandLine<'_>,
         folder: &Path,
-        bucket: &str,
+        bucket: &Bucket,
     ) -> Result<String, DeployError> {
         let [staged, packaged] = ["staged.yaml", "packaged.yaml"].map(|name| folder.join(name));
         fs::create_dir_all(folder).map_err(file(folder))?;
         fs::write(&staged, &self.text).map_err(file(&staged))?;
         let [from, to] = [&staged, &packaged].map(|path| path.display().to_string());
         let what = ["cloudformation", "package", "--template-file", &from, "--use-json"];
-        let whereto = ["--output-template-file", &to, "--s3-bucket", bucket, "--s3-prefix", "throughline"];
+        let whereto =
+            ["--output-template-file", &to, "--s3-bucket", &bucket.name, "--s3-prefix", "throughline"];
         aws.text([&what[..], &whereto[..]].concat())?;
         let content = fs::read(&packaged).map_err(file(&packaged))?;
         let key = format!("throughline/{}.template", digest(&[&content]));
-        aws.text(["s3api", "put-object", "--bucket", bucket, "--key", &key, "--body", &to])?;
+        let put = ["s3api", "put-object", "--bucket", &bucket.name, "--key", &key, "--body", &to];
+        aws.text(put.into_iter().chain(bucket.owner_arguments()))?;
+        let bucket = &bucket.name;
         Ok(match aws.place {
             Place::Local { endpoint } => format!("{}/{bucket}/{key}", endpoint.trim_end_matches('/')),
             Place::Aws => format!("https://{bucket}.s3.{}.amazonaws.com/{key}", region(aws)?),
         })
+    }
+}
+
+/// Where code is uploaded to.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    name: String,
+    /// The account it must belong to. Names of buckets are the whole world's: somebody else may have taken ours.
+    owner: Option<String>,
+}
+
+impl Bucket {
+    fn owner_arguments(&self) -> Vec<&str> {
+        self.owner.iter().flat_map(|owner| ["--expected-bucket-owner", owner]).collect()
     }
 }
 
@@ -105,17 +122,24 @@ pub(super) fn bucket(
     aws: AwsCommandLine<'_>,
     named: Option<&str>,
     terminal: Terminal,
-) -> Result<String, DeployError> {
-    let name = match (named, aws.place) {
-        (Some(named), _) => named.to_owned(),
-        (None, Place::Local { .. }) => "throughline-deployments".to_owned(),
+) -> Result<Bucket, DeployError> {
+    let bucket = match (named, aws.place) {
+        // Somebody who names a bucket may well mean another account's.
+        (Some(named), _) => Bucket { name: named.to_owned(), owner: None },
+        (None, Place::Local { .. }) => Bucket { name: "throughline-deployments".to_owned(), owner: None },
         (None, Place::Aws) => {
             let caller = aws.json(["sts", "get-caller-identity"])?;
-            format!("throughline-{}-{}", caller["Account"].as_str().unwrap_or_default(), region(aws)?)
+            let account = caller["Account"].as_str().unwrap_or_default();
+            Bucket {
+                name: format!("throughline-{account}-{}", region(aws)?),
+                owner: Some(account.to_owned()),
+            }
         }
     };
-    if aws.text(["s3api", "head-bucket", "--bucket", &name]).is_ok() {
-        return Ok(name);
+    let name = &bucket.name;
+    let head = ["s3api", "head-bucket", "--bucket", name].into_iter().chain(bucket.owner_arguments());
+    if aws.text(head).is_ok() {
+        return Ok(bucket);
     }
     let mut create = vec!["s3api".to_owned(), "create-bucket".into(), "--bucket".into(), name.clone()];
     if aws.place == &Place::Aws {
@@ -127,7 +151,7 @@ pub(super) fn bucket(
         }
     }
     aws.text(create)?;
-    Ok(name)
+    Ok(bucket)
 }
 
 /// The region of the environment, or else of the profile.

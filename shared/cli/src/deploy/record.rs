@@ -2,6 +2,7 @@
 
 use super::{
     build::{Code, digest},
+    change_set::StackState,
     error::{DeployError, file},
 };
 use crate::{place::Place, project::Project};
@@ -17,6 +18,9 @@ use std::{
 pub(super) struct Record {
     /// The stack, which is another one after it was deleted and made anew.
     pub(super) stack_id: String,
+    /// When that was, as CloudFormation says it: somebody else may have deployed since.
+    #[serde(default)]
+    pub(super) changed_at: String,
     /// The digest of all that it was made from.
     pub(super) inputs: String,
     /// The digest of the code that each function runs, as far as we know.
@@ -54,8 +58,9 @@ impl Record {
     }
 
     /// Whether the stack is as these inputs would make it.
-    pub(super) fn is_of(&self, stack_id: &str, inputs: &str) -> bool {
-        self.stack_id == stack_id && self.inputs == inputs && self.overridden.is_empty()
+    pub(super) fn is_of(&self, stack: &StackState, inputs: &str) -> bool {
+        let is_same_stack = self.stack_id == stack.id && self.changed_at == stack.changed_at;
+        is_same_stack && self.inputs == inputs && self.overridden.is_empty()
     }
 
     /// A function was given code by itself.
@@ -108,13 +113,34 @@ mod tests {
         }
     }
 
+    fn stack(id: &str, changed_at: &str) -> StackState {
+        StackState { id: id.into(), changed_at: changed_at.into(), ..StackState::default() }
+    }
+
+    fn deployed() -> Record {
+        Record {
+            stack_id: "s".into(),
+            changed_at: "noon".into(),
+            inputs: "i".into(),
+            functions: [("f".to_owned(), "old".to_owned())].into(),
+            ..Record::default()
+        }
+    }
+
+    #[test]
+    fn a_stack_is_as_it_was_left_unless_it_is_another_or_somebody_changed_it() {
+        let record = deployed();
+        assert!(record.is_of(&stack("s", "noon"), "i"));
+        assert!(!record.is_of(&stack("t", "noon"), "i"), "made anew");
+        assert!(!record.is_of(&stack("s", "one o'clock"), "i"), "changed by somebody else");
+        assert!(!record.is_of(&stack("s", "noon"), "j"), "changed here");
+    }
+
     #[test]
     fn code_given_by_itself_is_put_right_by_the_next_deployment() {
-        let mut record = Record { stack_id: "s".into(), inputs: "i".into(), ..Record::default() };
-        record.functions = [("f".to_owned(), "old".to_owned())].into();
-        assert!(record.is_of("s", "i") && !record.is_of("t", "i") && !record.is_of("s", "j"));
+        let mut record = deployed();
         record.override_code("f", &code(&[("f", "new")])["f"]);
-        assert!(!record.is_of("s", "i"));
+        assert!(!record.is_of(&stack("s", "noon"), "i"));
         // The source went back: CloudFormation sees no change, and the function runs the new code.
         assert_eq!(record.strayed(&code(&[("f", "old")])), ["f"]);
         assert!(record.strayed(&code(&[("f", "new")])).is_empty());
