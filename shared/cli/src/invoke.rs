@@ -16,11 +16,13 @@ use clap::Args;
 use serde_json::Value;
 use std::{
     error::Error,
-    fs,
+    fs::{self, DirBuilder},
     io::{self, Read as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::Instant,
 };
+use throughline_aws::outside::fresh_id;
 use trigger::Trigger;
 
 /// Calls one function with a message from a file, the way its trigger would, and shows what it answers and logs.
@@ -130,8 +132,9 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new() -> Result<Self, InvokeError> {
-        let folder = std::env::temp_dir().join(format!("throughline-invoke-{}", std::process::id()));
-        fs::create_dir_all(&folder).map_err(file(&folder))?;
+        let folder = std::env::temp_dir().join(format!("throughline-invoke-{}", fresh_id()));
+        // Nobody else reads what a message says, nor has made the folder before.
+        DirBuilder::new().mode(0o700).create(&folder).map_err(file(&folder))?;
         Ok(Self(folder))
     }
 }

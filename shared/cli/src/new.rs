@@ -251,7 +251,8 @@ fn sample(root: &Path, events: &[EventType]) -> Result<String, NewError> {
 fn with_name(names: &str, name: &str) -> Result<String, NewError> {
     let mut lines: Vec<&str> = names.lines().collect();
     let is_name = |line: &&str| !line.starts_with('#') && !line.trim().is_empty();
-    if lines.contains(&name) {
+    // After a name stands what a replay means for its handler.
+    if lines.iter().any(|line| line.split_whitespace().next() == Some(name)) {
         return Err(NewError::Exists { what: format!("`{name}` in functions/handlers.lock") });
     }
     let place = lines.iter().position(|line| is_name(line) && *line > name).unwrap_or(lines.len());
@@ -291,6 +292,7 @@ mod tests {
     fn a_name_is_locked_in_its_place_and_not_twice() {
         let names = "# Names.\naccept\nreserve\n";
         assert_eq!(with_name(names, "count").unwrap(), "# Names.\naccept\ncount\nreserve\n");
+        assert!(with_name("count reprocess\n", "count").is_err());
         assert_eq!(with_name(names, "zoom").unwrap(), "# Names.\naccept\nreserve\nzoom\n");
         assert!(
             with_name(names, "reserve")
