@@ -82,11 +82,14 @@ impl Bus {
     /// # Errors
     /// If EventBridge or SQS cannot be asked.
     pub async fn remove_abandoned(&self, now: Timestamp) -> Result<Vec<String>, OperateError> {
+        // The queue is made before its rule, and removed after it: asked for in this order, a rule that is in use has
+        // its queue. Should SQS tell of a new queue late, the rule's age still says that it is new.
+        let rules = self.rules().await?;
         let queues = self.queues().await?;
         let mut removed = Vec::new();
-        for name in self.rules().await? {
-            // The queue is made before its rule, and removed after it.
-            if !queues.iter().any(|url| name_of(url) == name) {
+        for name in rules {
+            let is_old = made_at(&name).is_some_and(|made| is_past(made, now));
+            if is_old && !queues.iter().any(|url| name_of(url) == name) {
                 self.remove_rule(&name).await?;
                 removed.push(name);
             }
@@ -154,6 +157,13 @@ const TARGET: &str = "queue";
 
 fn name_of(queue_url: &str) -> &str {
     queue_url.rsplit('/').next().unwrap_or_default()
+}
+
+/// When a tap was made, as its name tells.
+fn made_at(name: &str) -> Option<Timestamp> {
+    let made = Uuid::try_parse(name.strip_prefix(PREFIX)?).ok()?.get_timestamp()?;
+    let (seconds, nanoseconds) = made.to_unix();
+    Timestamp::new(seconds.try_into().ok()?, nanoseconds.try_into().ok()?).ok()
 }
 
 fn is_past(last_sign: Timestamp, now: Timestamp) -> bool {
@@ -286,6 +296,44 @@ fn event(message: &Message) -> Result<TappedEvent, OperateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::{Answer, Fake};
+
+    /// A bus whose services answer so, and what they were asked.
+    fn bus(answers: impl IntoIterator<Item = Answer>) -> (Bus, Fake) {
+        let fake = Fake::new(answers);
+        let config = fake.config();
+        let (eventbridge, sqs) =
+            (aws_sdk_eventbridge::Client::new(&config), aws_sdk_sqs::Client::new(&config));
+        (Bus { eventbridge, sqs, name: "shop".into() }, fake)
+    }
+
+    /// A tap's name, made so many seconds after 1970.
+    fn name_made_at(seconds: u64) -> String {
+        let at = uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0);
+        format!("{PREFIX}{}", Uuid::new_v7(at).simple())
+    }
+
+    #[tokio::test]
+    async fn a_rule_is_left_behind_if_it_is_old_and_its_queue_is_not_there() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let [old, young] = [1_000_000 - 3601, 1_000_000 - 60].map(name_made_at);
+        let answers = [
+            (200, json!({ "Rules": [{ "Name": old }, { "Name": young }] })),
+            (200, json!({ "QueueUrls": [] })),
+            (200, json!({ "FailedEntryCount": 0, "FailedEntries": [] })),
+            (200, json!({})),
+        ];
+        let (bus, fake) = bus(answers);
+        assert_eq!(bus.remove_abandoned(now).await.unwrap(), [old]);
+        let asked = ["ListRules", "ListQueues", "RemoveTargets", "DeleteRule"];
+        assert_eq!(fake.operations(), asked, "the rules first: their queues were made before them");
+    }
+
+    #[test]
+    fn a_name_tells_when_it_was_made() {
+        assert_eq!(made_at(&name_made_at(1_000_000)), Some(Timestamp::from_second(1_000_000).unwrap()));
+        assert_eq!(made_at("throughline-tail-of-somebody"), None);
+    }
 
     #[test]
     fn a_tap_is_abandoned_an_hour_after_its_last_sign_of_life() {
