@@ -64,7 +64,7 @@ pub async fn replay(stack: &Stack, order: &ReplayOrder, terminal: &Terminal) -> 
             }
             Some(progress) if progress.stage == ReplayStage::Completed => return Ok(()),
             Some(progress) => {
-                order.from = progress.sent_until.unwrap_or(order.from).max(order.from);
+                order.from = begun_again_from(order.from, progress.sent_until);
                 order.name = format!("{name}-{attempt}");
             }
         }
@@ -78,6 +78,15 @@ pub async fn replay(stack: &Stack, order: &ReplayOrder, terminal: &Terminal) -> 
     }
     replays::start_replay(client, &order).await?;
     follow(stack, &order, terminal).await
+}
+
+/// EventBridge replays minute by minute, and what is in a minute in no order ("Archiving and replaying events in Amazon
+/// EventBridge"): that a late event of a minute was sent says nothing of the others. Where it takes the minutes to
+/// begin it does not say, so the one before counts as open, too.
+fn begun_again_from(from: Timestamp, sent_until: Option<Timestamp>) -> Timestamp {
+    let Some(sent_until) = sent_until else { return from };
+    let minute = sent_until.as_second().div_euclid(60) - 1;
+    Timestamp::from_second(minute * 60).unwrap_or(from).max(from)
 }
 
 async fn follow(stack: &Stack, order: &ReplayOrder, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
@@ -114,6 +123,17 @@ fn part(from: Timestamp, until: Timestamp, now: Timestamp) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_given_up_begins_again_before_the_minute_it_was_in() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let from = at("2026-11-21T10:00:30Z");
+        let again = |sent_until: Option<&str>| begun_again_from(from, sent_until.map(at)).to_string();
+        assert_eq!(again(Some("2026-11-21T10:07:59Z")), "2026-11-21T10:06:00Z");
+        assert_eq!(again(Some("2026-11-21T10:07:00Z")), "2026-11-21T10:06:00Z");
+        assert_eq!(again(Some("2026-11-21T10:01:10Z")), from.to_string(), "but not before it began");
+        assert_eq!(again(None), from.to_string());
+    }
 
     #[test]
     fn progress_is_a_part_of_the_time_and_never_more_than_all_of_it() {
