@@ -155,8 +155,9 @@ impl Plan {
             until: self.until,
             is_replay: false,
             way: Way::Messages { total: self.total(), rate },
+            takers: Vec::new(),
         };
-        Ok((Journal::begin(folder, &begun, &self.work)?, begun))
+        Ok((Journal::begin(folder, &begun, &self.work, &[])?, begun))
     }
 }
 
@@ -246,17 +247,12 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
         return Err("no republish is done by an archive".into());
     };
     let publisher = publisher_like_the_relays(&stack, &project).await?;
-    let sending = Sending { ledger: &ledger, publisher: &publisher, replay_name: None, rate, terminal };
+    let sending =
+        Sending { ledger: &ledger, publisher: &publisher, replay_name: None, takers: &[], rate, terminal };
     let sent = sending.run(&journal).await.map_err(|error| {
         format!("{error}; go on with: throughline outbox republish --resume {}", begun.name)
     })?;
-    let report = Report {
-        name: begun.name,
-        sent: Some(sent.accepted),
-        refused: sent.refused,
-        too_late: sent.too_late,
-    };
-    Ok(terminal.show(&report)?)
+    Ok(terminal.show(&Report::of(begun.name, &sent))?)
 }
 
 /// What handlers do not remember they would do again.

@@ -14,7 +14,8 @@ use crate::{
     moment::moment, project::Project, relay_settings::Clock, stack::Stack, target::Target, terminal::Terminal,
 };
 use clap::Args;
-use journal::{Begun, Journal, Way};
+use journal::{Begun, Journal, Sent, Way};
+use plan::ToSend;
 use planned::Planned;
 use sending::Sending;
 use serde::Serialize;
@@ -95,6 +96,16 @@ pub struct Report {
     pub refused: u64,
     /// Of the others: not sent, since nobody waits for them any more.
     pub too_late: u64,
+    /// Of the others: not sent, since no rule takes them that leads to where they would go.
+    pub untaken: u64,
+}
+
+impl Report {
+    /// What became of what was sent one by one.
+    pub(crate) fn of(name: String, sent: &Sent) -> Self {
+        let Sent { accepted, refused, too_late, untaken, .. } = *sent;
+        Self { name, sent: Some(accepted), refused, too_late, untaken }
+    }
 }
 
 impl fmt::Display for Report {
@@ -105,6 +116,9 @@ impl fmt::Display for Report {
         }
         if self.too_late > 0 {
             write!(f, ", {} too late for anybody", self.too_late)?;
+        }
+        if self.untaken > 0 {
+            write!(f, ", {} that the rules do not take", self.untaken)?;
         }
         if self.refused > 0 {
             write!(f, ", {} refused for good", self.refused)?;
@@ -139,7 +153,7 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
     }
     terminal.note(&planned.plan);
     planned.check(arguments, &stack)?;
-    if planned.plan.total() == 0 && matches!(planned.way, Way::Messages { .. }) {
+    if planned.to_send.work.is_empty() && matches!(planned.way, Way::Messages { .. }) {
         return Err("there is nothing to replay".into());
     }
     terminal.confirm(&format!(
@@ -154,8 +168,10 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
         until: planned.plan.until,
         is_replay: true,
         way: planned.way,
+        takers: planned.takers,
     };
-    let journal = Journal::begin(&folder, &begun, &planned.work)?;
+    let ToSend { work, kept } = &planned.to_send;
+    let journal = Journal::begin(&folder, &begun, work, kept)?;
     Ok(terminal.show(&carry_out(&stack, &journal, &begun, terminal).await?)?)
 }
 
@@ -190,7 +206,7 @@ async fn carry_out(
         };
         archive::replay(stack, &order, terminal).await.map_err(|error| format!("{error}; {resume}"))?;
         journal.keep(&journal::Sent { is_over: true, ..journal.sent()? })?;
-        return Ok(Report { name, sent: None, refused: 0, too_late: 0 });
+        return Ok(Report { name, sent: None, refused: 0, too_late: 0, untaken: 0 });
     }
     let clients = &stack.clients;
     let mut queues = BTreeMap::new();
@@ -204,8 +220,14 @@ async fn carry_out(
     let ledger =
         DynamoLedger::new(clients.dynamodb().await.clone(), stack.output("LedgerTable")?, BTreeMap::new());
     let Way::Messages { rate, .. } = begun.way else { return Err("there is no other way".into()) };
-    let sending =
-        Sending { ledger: &ledger, publisher: &publisher, replay_name: Some(&name), rate, terminal };
+    let sending = Sending {
+        ledger: &ledger,
+        publisher: &publisher,
+        replay_name: Some(&name),
+        takers: &begun.takers,
+        rate,
+        terminal,
+    };
     let sent = sending.run(journal).await.map_err(|error| format!("{error}; {resume}"))?;
-    Ok(Report { name, sent: Some(sent.accepted), refused: sent.refused, too_late: sent.too_late })
+    Ok(Report::of(name, &sent))
 }

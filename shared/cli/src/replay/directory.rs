@@ -5,6 +5,7 @@ use crate::{
     catalogue::Catalogue,
     publish::{Sample, Wrong, problems},
 };
+use serde_json::Map;
 use std::{fs, path::Path};
 use throughline_core::{Attributes, envelope::EncodedEnvelope};
 
@@ -45,8 +46,9 @@ pub fn read(folder: &Path, catalogue: &Catalogue) -> Result<Vec<Found>, String> 
 fn event(path: &Path, catalogue: &Catalogue) -> Result<Found, Vec<String>> {
     let wrong = |problem: &dyn ToString| vec![format!("{}: {}", path.display(), problem.to_string())];
     let sample = Sample::read(path).map_err(|error| wrong(&error))?;
-    let EncodedEnvelope { attributes, .. } =
-        serde_json::from_str(&sample.body()).map_err(|error| wrong(&error))?;
+    let body = sample.body();
+    let EncodedEnvelope { attributes, .. } = serde_json::from_str(&body).map_err(|error| wrong(&error))?;
+    let detail = serde_json::from_str(&body).map_err(|error| wrong(&error))?;
     if catalogue.of_type(&attributes.message_type).next().is_some() {
         let found = problems(&sample, catalogue, None);
         if !found.is_empty() {
@@ -62,6 +64,7 @@ fn event(path: &Path, catalogue: &Catalogue) -> Result<Found, Vec<String>> {
         source: attributes.source.clone(),
         message_type: attributes.message_type.clone(),
         is_sent_alone: true,
+        event: Some(Map::from_iter([("detail".to_owned(), detail)])),
     };
     Ok(Found { candidate, attributes })
 }
@@ -79,15 +82,19 @@ mod tests {
     use crate::project::Project;
     use serde_json::{Value, json};
 
-    /// What is read of a folder with these events.
+    /// How many events are read of a folder with these.
     fn read_of(name: &str, events: &[Value]) -> Result<usize, String> {
+        found_in(name, events).map(|found| found.len())
+    }
+
+    fn found_in(name: &str, events: &[Value]) -> Result<Vec<Found>, String> {
         let folder = std::env::temp_dir().join(format!("throughline-replay-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         for (number, event) in events.iter().enumerate() {
             fs::write(folder.join(format!("{number}.json")), event.to_string()).unwrap();
         }
         let catalogue = Catalogue::of(&Project::find().unwrap()).unwrap();
-        let found = read(&folder, &catalogue).map(|found| found.len());
+        let found = read(&folder, &catalogue);
         fs::remove_dir_all(&folder).unwrap();
         found
     }
@@ -102,6 +109,13 @@ mod tests {
             "specversion": "1.0", "id": "1", "source": "elsewhere", "type": "something.else", "data": 1,
         });
         assert_eq!(read_of("right", &[sample(), foreign]), Ok(2));
+    }
+
+    #[test]
+    fn a_candidate_holds_what_rules_ask_about() {
+        let found = found_in("whole", &[sample()]).unwrap();
+        let event = found[0].candidate.event.as_ref().unwrap();
+        assert_eq!(event["detail"]["type"], "order.placed");
     }
 
     #[test]

@@ -4,12 +4,7 @@
 use super::{Arguments, journal::Kept, plan::Candidate};
 use crate::{interrupt::Interrupt, terminal::Terminal};
 use serde_json::{Value, json};
-use std::{
-    error::Error,
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{error::Error, time::Duration};
 use throughline_aws::{
     operate::OperateError,
     replays::{self, ReplayOrder, ReplayStage},
@@ -102,78 +97,30 @@ fn is_over(progress: Result<Option<replays::ReplayProgress>, OperateError>) -> R
     }
 }
 
-/// Those that were asked for. CloudEvents are kept in files of `folder`, to be sent from there. Others are counted
-/// alone: sent by themselves they would get other ids.
-///
-/// # Errors
-/// If a file cannot be written.
-pub fn candidates(events: &[Value], arguments: &Arguments, folder: &Path) -> Result<Vec<Candidate>, String> {
-    let mut candidates = Vec::new();
-    for (number, event) in events.iter().enumerate() {
-        let detail = &event["detail"];
-        let envelope = if detail["specversion"].is_string() { detail } else { event };
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let message_type = text(&event["detail-type"]);
-        let line = text(&detail["correlationid"]);
-        let is_wanted = (arguments.types.is_empty() || arguments.types.contains(&message_type))
-            && (arguments.correlation_id.is_empty() || arguments.correlation_id.contains(&line));
-        if !is_wanted {
-            continue;
-        }
-        let path: PathBuf = folder.join(format!("{number:08}.json"));
-        fs::create_dir_all(folder)
-            .and_then(|()| fs::write(&path, envelope.to_string()))
-            .map_err(|error| format!("{}: {error}", path.display()))?;
-        let (id, source) = (text(&envelope["id"]), text(&envelope["source"]));
-        let is_sent_alone = detail["specversion"].is_string();
-        candidates.push(Candidate { message: Kept::File(path), id, source, message_type, is_sent_alone });
+/// Those that were asked for. CloudEvents can be sent by themselves; others are counted alone: they would get other
+/// ids.
+pub fn candidates(events: Vec<Value>, arguments: &Arguments) -> Vec<Candidate> {
+    let events = events.into_iter().enumerate();
+    events.filter_map(|(number, event)| candidate(number, event, arguments)).collect()
+}
+
+fn candidate(number: usize, event: Value, arguments: &Arguments) -> Option<Candidate> {
+    let detail = &event["detail"];
+    let is_sent_alone = detail["specversion"].is_string();
+    let envelope = if is_sent_alone { detail } else { &event };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let message_type = text(&event["detail-type"]);
+    let line = text(&detail["correlationid"]);
+    let is_wanted = (arguments.types.is_empty() || arguments.types.contains(&message_type))
+        && (arguments.correlation_id.is_empty() || arguments.correlation_id.contains(&line));
+    if !is_wanted {
+        return None;
     }
-    Ok(candidates)
+    let (id, source) = (text(&envelope["id"]), text(&envelope["source"]));
+    let message = Kept::Journal(format!("{number:08}.json"));
+    let Value::Object(event) = event else { return None };
+    Some(Candidate { message, id, source, message_type, is_sent_alone, event: Some(event) })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::Parser;
-
-    #[derive(Debug, Parser)]
-    struct Command {
-        #[command(flatten)]
-        arguments: Arguments,
-    }
-
-    fn chosen(events: &[Value], options: &[&str]) -> Vec<(String, bool)> {
-        let arguments = ["replay", "--foreign", "--from", "1h"].into_iter().chain(options.iter().copied());
-        let Command { arguments } = Command::parse_from(arguments);
-        let name = format!("throughline-foreign-{}-{}", std::process::id(), options.join(""));
-        let folder = std::env::temp_dir().join(name);
-        let candidates = candidates(events, &arguments, &folder).unwrap();
-        for candidate in &candidates {
-            let Kept::File(path) = &candidate.message else { panic!("{candidate:?} is kept in a file") };
-            let kept: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-            assert_eq!(kept["id"], candidate.id);
-        }
-        _ = fs::remove_dir_all(&folder);
-        candidates.into_iter().map(|candidate| (candidate.id, candidate.is_sent_alone)).collect()
-    }
-
-    fn events() -> [Value; 2] {
-        let cloud_event = json!({ "specversion": "1.0", "id": "ours-like", "source": "elsewhere", "correlationid": "line-1" });
-        [
-            json!({ "id": "one", "source": "elsewhere", "detail-type": "seen", "detail": cloud_event }),
-            json!({ "id": "two", "source": "aws.s3", "detail-type": "Object Created", "detail": { "size": 1 } }),
-        ]
-    }
-
-    #[test]
-    fn cloud_events_are_sent_alone_under_their_ids_and_others_are_counted_only() {
-        assert_eq!(chosen(&events(), &[]), [("ours-like".into(), true), ("two".into(), false)]);
-    }
-
-    #[test]
-    fn they_are_chosen_by_type_and_by_line() {
-        assert_eq!(chosen(&events(), &["--type", "Object Created"]), [("two".into(), false)]);
-        assert_eq!(chosen(&events(), &["--correlation-id", "line-1"]), [("ours-like".into(), true)]);
-        assert_eq!(chosen(&events(), &["--correlation-id", "line-2"]), []);
-    }
-}
+mod tests;

@@ -1,9 +1,12 @@
 //! What a replay has to send and how far it is, in files: it can be killed at any moment and gone on with.
 
+use super::rules::Taker;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::{
-    fs,
+    fs::{self, DirBuilder, OpenOptions},
     io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 use throughline_core::Timestamp;
@@ -26,6 +29,8 @@ pub enum Kept {
     Log(String, String),
     /// In a file, as a CloudEvent.
     File(PathBuf),
+    /// In the journal itself, under this name: it is nowhere else but in an archive.
+    Journal(String),
 }
 
 /// How it is done.
@@ -65,6 +70,9 @@ pub struct Begun {
     pub is_replay: bool,
     /// How.
     pub way: Way,
+    /// What leads to the queues that messages go straight to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub takers: Vec<Taker>,
 }
 
 /// How far it is.
@@ -78,6 +86,9 @@ pub struct Sent {
     pub refused: u64,
     /// Nobody waits for them any more, or they are gone from the log.
     pub too_late: u64,
+    /// No rule takes them that leads to where they would go.
+    #[serde(default)]
+    pub untaken: u64,
     /// Whether all of it is done.
     #[serde(default)]
     pub is_over: bool,
@@ -119,16 +130,26 @@ pub enum JournalError {
 const BEGUN: &str = "begun.json";
 const WORK: &str = "work.jsonl";
 const SENT: &str = "sent.json";
+/// The folder of the messages that are nowhere else.
+const MESSAGES: &str = "messages";
 
 impl Journal {
     /// Begins one. What it needs is on disk before anything is sent.
     ///
     /// # Errors
     /// [`JournalError`].
-    pub fn begin(replays: &Path, begun: &Begun, work: &[Work]) -> Result<Self, JournalError> {
+    pub fn begin(
+        replays: &Path,
+        begun: &Begun,
+        work: &[Work],
+        kept: &[(String, Value)],
+    ) -> Result<Self, JournalError> {
         let folder = replays.join(&begun.name);
         fs::create_dir_all(&folder).map_err(file(&folder))?;
         let journal = Self { folder };
+        if !kept.is_empty() {
+            journal.keep_messages(kept)?;
+        }
         let mut lines = String::new();
         for work in work {
             lines.push_str(&json(work, &journal.folder)?);
@@ -177,12 +198,35 @@ impl Journal {
         if self.folder.join(SENT).is_file() { self.read(SENT) } else { Ok(Sent::default()) }
     }
 
-    /// Keeps how far it is.
+    /// Keeps how far it is, and what is still needed for the rest.
     ///
     /// # Errors
     /// [`JournalError`].
     pub fn keep(&self, sent: &Sent) -> Result<(), JournalError> {
-        self.replace(SENT, &json(sent, &self.folder)?)
+        self.replace(SENT, &json(sent, &self.folder)?)?;
+        let messages = self.folder.join(MESSAGES);
+        if sent.is_over && messages.is_dir() {
+            fs::remove_dir_all(&messages).map_err(file(&messages))?;
+        }
+        Ok(())
+    }
+
+    /// Where a message of its own is.
+    pub fn message(&self, name: &str) -> PathBuf {
+        self.folder.join(MESSAGES).join(name)
+    }
+
+    /// Messages hold what may be personal: they are for nobody else's eyes.
+    fn keep_messages(&self, kept: &[(String, Value)]) -> Result<(), JournalError> {
+        let folder = self.folder.join(MESSAGES);
+        DirBuilder::new().mode(0o700).create(&folder).map_err(file(&folder))?;
+        for (name, message) in kept {
+            let path = self.message(name);
+            let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+            let written = opened.and_then(|mut file| file.write_all(message.to_string().as_bytes()));
+            written.map_err(file(&path))?;
+        }
+        Ok(())
     }
 
     /// What there is to send.
@@ -230,63 +274,4 @@ fn malformed(path: &Path) -> impl FnOnce(serde_json::Error) -> JournalError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn folder(name: &str) -> PathBuf {
-        std::env::temp_dir().join(format!("throughline-journal-{name}-{}", std::process::id()))
-    }
-
-    fn begun(name: &str) -> Begun {
-        let time = |second| Timestamp::from_second(second).unwrap();
-        Begun {
-            name: name.into(),
-            stack: "shop on a cloud".into(),
-            from: time(0),
-            until: time(1),
-            is_replay: true,
-            way: Way::Messages { total: 1, rate: 10 },
-        }
-    }
-
-    #[test]
-    fn what_was_begun_is_found_again_until_it_is_over() {
-        let replays = folder("found");
-        let work =
-            [Work { message: Kept::Log("order#o-1".into(), "event#1".into()), queues: vec!["q".into()] }];
-        let journal = Journal::begin(&replays, &begun("one"), &work).unwrap();
-        journal.keep(&Sent { position: 1, accepted: 1, ..Sent::default() }).unwrap();
-
-        let (found, what) = Journal::open(&replays, None).unwrap();
-        assert_eq!((what, found.work().unwrap()), (begun("one"), work.to_vec()));
-        assert_eq!(found.sent().unwrap().position, 1);
-
-        found.keep(&Sent { is_over: true, ..found.sent().unwrap() }).unwrap();
-        let error = Journal::open(&replays, None).unwrap_err().to_string();
-        assert!(error.contains("is unfinished"), "{error}");
-        fs::remove_dir_all(replays).unwrap();
-    }
-
-    #[test]
-    fn of_several_the_last_is_gone_on_with_and_an_unknown_name_tells_those_there_are() {
-        let replays = folder("several");
-        for name in ["throughline-1", "throughline-2"] {
-            Journal::begin(&replays, &begun(name), &[]).unwrap();
-        }
-        assert_eq!(Journal::open(&replays, None).unwrap().1.name, "throughline-2");
-        assert_eq!(Journal::open(&replays, Some("throughline-1")).unwrap().1.name, "throughline-1");
-        let error = Journal::open(&replays, Some("another")).unwrap_err().to_string();
-        assert!(error.contains("throughline-1, throughline-2"), "{error}");
-        fs::remove_dir_all(replays).unwrap();
-    }
-
-    /// Killed before the last of its files was there, nothing was begun.
-    #[test]
-    fn what_was_half_begun_was_not() {
-        let replays = folder("half");
-        let journal = Journal::begin(&replays, &begun("half"), &[]).unwrap();
-        fs::remove_file(journal.folder.join(BEGUN)).unwrap();
-        Journal::open(&replays, None).unwrap_err();
-        fs::remove_dir_all(replays).unwrap();
-    }
-}
+mod tests;

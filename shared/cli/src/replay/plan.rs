@@ -8,6 +8,7 @@ use super::{
 use crate::terminal::{Progress, Table};
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -35,6 +36,17 @@ pub struct Candidate {
     pub message_type: String,
     /// Whether it can be sent but by its archive: what is no CloudEvent would get another id.
     pub is_sent_alone: bool,
+    /// What is known of it as EventBridge gives it to its rules.
+    pub event: Option<Map<String, Value>>,
+}
+
+/// What has to be sent.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ToSend {
+    /// Each message, and where to.
+    pub work: Vec<Work>,
+    /// The messages that the journal has to keep, by their names in it.
+    pub kept: Vec<(String, Value)>,
 }
 
 /// What a replay would do.
@@ -158,7 +170,7 @@ pub async fn handler_plans(
     for route in routes {
         let taken: Vec<(&Candidate, Takes)> = candidates
             .iter()
-            .map(|candidate| (candidate, route.takes(&candidate.source, &candidate.message_type)))
+            .map(|candidate| (candidate, route.takes(candidate)))
             .filter(|(_, takes)| *takes != Takes::No)
             .collect();
         for handler in &route.handlers {
@@ -202,20 +214,26 @@ pub async fn handler_plans(
     Ok(plans)
 }
 
-/// What has to be sent, and where to: to the bus, or to the queues of the rules that take it.
-pub fn work(candidates: Vec<Candidate>, straight_to: Option<&[Route]>) -> Vec<Work> {
-    let sent_alone = candidates.into_iter().filter(|candidate| candidate.is_sent_alone);
-    let work = sent_alone.filter_map(|candidate| {
-        let Some(routes) = straight_to else {
-            return Some(Work { message: candidate.message, queues: Vec::new() });
-        };
-        let takes = |route: &&Route| route.takes(&candidate.source, &candidate.message_type) != Takes::No;
-        let queues: BTreeSet<String> =
-            routes.iter().filter(takes).flat_map(|route| route.queues.iter().cloned()).collect();
-        (!queues.is_empty())
-            .then(|| Work { message: candidate.message, queues: queues.into_iter().collect() })
-    });
-    work.collect()
+/// What has to be sent: to the bus, or to the queues of the rules that take it.
+pub fn to_send(candidates: Vec<Candidate>, straight_to: Option<&[Route]>) -> ToSend {
+    let mut to_send = ToSend::default();
+    for candidate in candidates.into_iter().filter(|candidate| candidate.is_sent_alone) {
+        let queues: BTreeSet<String> = straight_to
+            .into_iter()
+            .flatten()
+            .filter(|route| route.takes(&candidate) != Takes::No)
+            .flat_map(|route| route.queues.iter().cloned())
+            .collect();
+        if straight_to.is_some() && queues.is_empty() {
+            continue;
+        }
+        let Candidate { message, event, .. } = candidate;
+        if let (Kept::Journal(name), Some(mut event)) = (&message, event) {
+            to_send.kept.push((name.clone(), event.remove("detail").unwrap_or_default()));
+        }
+        to_send.work.push(Work { message, queues: queues.into_iter().collect() });
+    }
+    to_send
 }
 
 /// How it would be done, in words.

@@ -2,10 +2,10 @@
 
 use super::{
     Arguments, archive, directory, foreign,
-    journal::{Kept, Way, Work},
+    journal::{Kept, Way},
     new_name,
-    plan::{self, Candidate, Plan},
-    rules::{Handlers, Route},
+    plan::{self, Candidate, Plan, ToSend},
+    rules::{Handlers, Route, Taker},
 };
 use crate::{
     catalogue::Catalogue, project::Project, relay_settings::Clock, stack::Stack, terminal::Terminal,
@@ -26,7 +26,8 @@ const ARCHIVE_DELAY: Duration = Duration::from_mins(10);
 pub(super) struct Planned {
     pub(super) plan: Plan,
     pub(super) way: Way,
-    pub(super) work: Vec<Work>,
+    pub(super) to_send: ToSend,
+    pub(super) takers: Vec<Taker>,
 }
 
 impl Planned {
@@ -54,12 +55,11 @@ impl Planned {
         let (now, name) = (Clock.now(), new_name());
         let (candidates, figures_from, range) = match &arguments.directory {
             Some(folder) => {
-                let candidates = directory::read(folder, &Catalogue::of(project)?)?;
-                let candidates =
-                    candidates.into_iter().filter(|found| directory::is_wanted(found, arguments));
+                let mut found = directory::read(folder, &Catalogue::of(project)?)?;
+                found.retain(|found| directory::is_wanted(found, arguments));
+                let range = TimeRange { from: now, until: now };
                 let figures_from = format!("the files in {}", folder.display());
-                let candidates = candidates.map(|found| found.candidate).collect();
-                (candidates, figures_from, TimeRange { from: now, until: now })
+                (found.into_iter().map(|found| found.candidate).collect(), figures_from, range)
             }
             None => {
                 let from =
@@ -71,7 +71,7 @@ impl Planned {
                 let (mut candidates, own_sources) = logged(&ledger, range, arguments, terminal).await?;
                 let mut figures_from = "the ledger's log, by its index over time".to_owned();
                 if arguments.foreign {
-                    let foreign = foreign(stack, project, range, &name, &own_sources, arguments, terminal);
+                    let foreign = foreign(stack, range, &name, &own_sources, arguments, terminal);
                     candidates.extend(foreign.await?);
                     figures_from.push_str("; and the archive, replayed to a temporary rule and queue");
                 }
@@ -81,6 +81,7 @@ impl Planned {
         let mut notes = Vec::new();
         let (way, straight_to) = choose(arguments, stack, &routes, candidates.len(), &mut notes).await?;
         let straight_to = straight_to.then_some(routes.as_slice());
+        must_be_decidable(straight_to.unwrap_or_default())?;
         let progress = terminal.progress("looking up what is done", None);
         let handlers = plan::handler_plans(&candidates, &routes, &handlers, &ledger, now, &progress).await?;
         progress.finish();
@@ -120,11 +121,12 @@ impl Planned {
             handlers,
             notes,
         };
-        let work = match &way {
-            Way::Archive { .. } => Vec::new(),
-            Way::Messages { .. } => plan::work(candidates, straight_to),
+        let to_send = match &way {
+            Way::Archive { .. } => ToSend::default(),
+            Way::Messages { .. } => plan::to_send(candidates, straight_to),
         };
-        Ok(Self { plan, way, work })
+        let takers = straight_to.unwrap_or_default().iter().flat_map(Route::takers).collect();
+        Ok(Self { plan, way, to_send, takers })
     }
 
     /// Whether what would be done is known well enough.
@@ -145,6 +147,16 @@ impl Planned {
             self.plan.from
         ))
     }
+}
+
+/// What goes straight to a queue must be what EventBridge would give it, and nothing else.
+fn must_be_decidable(straight_to: &[Route]) -> Result<(), String> {
+    let Some(route) = straight_to.iter().find(|route| !route.is_decidable()) else { return Ok(()) };
+    Err(format!(
+        "what the pattern of rule `{}` asks for can only be told by EventBridge, so that nothing can be sent past it: \
+         leave out --rule and --handler, and the bus gets the events",
+        route.rule.name
+    ))
 }
 
 fn in_scope(routes: Vec<Route>, arguments: &Arguments) -> Result<Vec<Route>, String> {
@@ -192,6 +204,7 @@ async fn logged(
                     source: header.source,
                     message_type: header.message_type,
                     is_sent_alone: true,
+                    event: None,
                 });
             }
         }
@@ -205,7 +218,6 @@ async fn logged(
 /// Events of other sources, from the archive.
 async fn foreign(
     stack: &Stack,
-    project: &Project,
     range: TimeRange,
     name: &str,
     own_sources: &BTreeSet<String>,
@@ -235,8 +247,7 @@ async fn foreign(
     };
     let own_sources: Vec<String> = own_sources.iter().cloned().collect();
     let events = foreign::look(&bus, &order, &own_sources, false, terminal).await?;
-    let folder = project.root().join(".throughline/replays").join(name).join("foreign");
-    Ok(foreign::candidates(&events, arguments, &folder)?)
+    Ok(foreign::candidates(events, arguments))
 }
 
 /// How it is done, and whether messages go straight to the queues of the rules.

@@ -1,11 +1,15 @@
 //! Which handlers the rules of a bus lead to.
 
-use super::pattern::{Takes, takes};
+use super::{
+    pattern::{Takes, is_decidable, takes},
+    plan::Candidate,
+};
 use crate::project::Project;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, fs};
 use throughline_aws::replays::BusRule;
-use throughline_core::replay::ReplayPolicy;
+use throughline_core::{envelope::EncodedEnvelope, replay::ReplayPolicy};
 
 /// A rule, and where it leads.
 #[derive(Debug, Clone)]
@@ -21,18 +25,75 @@ pub struct Route {
     pattern: Value,
 }
 
+/// A rule that leads to a queue, as it was when a replay was planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taker {
+    /// The queue.
+    pub queue: String,
+    /// The rule's ARN.
+    pub rule_arn: String,
+    /// Which events it takes.
+    pub pattern: Value,
+}
+
+/// What EventBridge gives each event anew.
+const GIVEN_ANEW: [&str; 2] = ["id", "time"];
+
 impl Route {
-    /// Whether it takes an event, as far as its head tells.
-    pub(crate) fn takes(&self, source: &str, message_type: &str) -> Takes {
-        let unknown = Value::Null;
-        takes(
-            &self.pattern,
-            &json!({
-                "source": source, "detail-type": message_type, "detail": unknown, "account": unknown,
-                "region": unknown, "resources": unknown, "id": unknown, "time": unknown,
-            }),
-        )
+    /// Whether it takes an event, as far as is known of it.
+    pub(crate) fn takes(&self, candidate: &Candidate) -> Takes {
+        let event = candidate.event.clone().unwrap_or_default();
+        takes_event(&self.pattern, &self.rule.arn, &candidate.source, &candidate.message_type, event)
     }
+
+    /// Whether it can be told of every message whether EventBridge would give it to this rule.
+    pub(crate) fn is_decidable(&self) -> bool {
+        is_decidable(&self.pattern, &GIVEN_ANEW)
+    }
+
+    /// The rule as what leads to each of its queues.
+    pub(crate) fn takers(&self) -> impl Iterator<Item = Taker> {
+        self.queues.iter().map(|queue| Taker {
+            queue: queue.clone(),
+            rule_arn: self.rule.arn.clone(),
+            pattern: self.pattern.clone(),
+        })
+    }
+}
+
+impl Taker {
+    /// Whether EventBridge would give a message to it.
+    pub(crate) fn takes(&self, envelope: &EncodedEnvelope) -> Takes {
+        let (source, message_type) = (&envelope.attributes.source, &envelope.attributes.message_type);
+        let detail = serde_json::to_value(envelope).ok();
+        let event = detail.map(|detail| ("detail".to_owned(), detail)).into_iter().collect();
+        takes_event(&self.pattern, &self.rule_arn, source, message_type, event)
+    }
+}
+
+/// Whether a rule takes an event of which these members are known; the others are what they would be, were it
+/// published to the rule's bus.
+fn takes_event(
+    pattern: &Value,
+    rule_arn: &str,
+    source: &str,
+    message_type: &str,
+    mut event: Map<String, Value>,
+) -> Takes {
+    let mut parts = rule_arn.split(':').skip(3);
+    let (region, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    for (name, value) in [
+        ("version", json!("0")),
+        ("source", json!(source)),
+        ("detail-type", json!(message_type)),
+        ("account", json!(account)),
+        ("region", json!(region)),
+        ("resources", json!([])),
+    ] {
+        event.entry(name).or_insert(value);
+    }
+    let unknown = if event.contains_key("detail") { vec![] } else { vec!["detail"] };
+    takes(pattern, &Value::Object(event), &[&unknown, &GIVEN_ANEW[..]].concat())
 }
 
 /// The handlers of a project, as `functions/handlers.lock` lists them, and what a replay means to them.
@@ -88,12 +149,12 @@ impl Handlers {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::journal::Kept, *};
 
     fn rule(targets: &[&str]) -> BusRule {
         BusRule {
             name: "r".into(),
-            arn: "arn:rule".into(),
+            arn: "arn:aws:events:us-east-1:1:rule/shop/r".into(),
             pattern: r#"{"source":["shop"],"detail-type":["order.placed"]}"#.into(),
             targets: targets.iter().map(|target| (*target).to_owned()).collect(),
         }
@@ -111,7 +172,47 @@ mod tests {
         assert!(!route.is_queues_alone);
         assert_eq!(handlers.policy("order-board"), ReplayPolicy::Reprocess);
         assert_eq!(handlers.policy("reserve-stock"), ReplayPolicy::ClaimsDecide);
-        assert_eq!(route.takes("shop", "order.placed"), Takes::Yes);
-        assert_eq!(route.takes("shop", "order.paid"), Takes::No);
+        assert_eq!(route.takes(&candidate("order.placed", None)), Takes::Yes);
+        assert_eq!(route.takes(&candidate("order.paid", None)), Takes::No);
+    }
+
+    fn candidate(message_type: &str, event: Option<Value>) -> Candidate {
+        Candidate {
+            message: Kept::Log("p".into(), "s".into()),
+            id: "e-1".into(),
+            source: "shop".into(),
+            message_type: message_type.into(),
+            is_sent_alone: true,
+            event: event.and_then(|event| event.as_object().cloned()),
+        }
+    }
+
+    /// A rule of the board: it takes what knows its place, of its own account.
+    fn board() -> Route {
+        let pattern = json!({ "account": ["1"], "detail": { "sequence": [{ "exists": true }] } });
+        let rule = BusRule { pattern: pattern.to_string(), ..rule(&["arn:aws:sqs:us-east-1:1:shop-board"]) };
+        Handlers::default().route(rule, "shop")
+    }
+
+    #[test]
+    fn a_rule_decides_on_the_whole_event_once_it_is_known() {
+        let takes = |event| board().takes(&candidate("order.placed", event));
+        assert_eq!(takes(None), Takes::Perhaps);
+        assert_eq!(takes(Some(json!({ "detail": { "sequence": "1" } }))), Takes::Yes);
+        assert_eq!(takes(Some(json!({ "detail": {} }))), Takes::No);
+        assert_eq!(takes(Some(json!({ "account": "2", "detail": { "sequence": "1" } }))), Takes::No);
+    }
+
+    #[test]
+    fn a_queue_is_sent_what_a_rule_would_give_it_and_nothing_else() {
+        let taker = board().takers().next().unwrap();
+        assert_eq!(taker.queue, "shop-board");
+        let mut envelope: EncodedEnvelope = serde_json::from_str(
+            r#"{"specversion":"1.0","id":"1","source":"shop","type":"order.placed","data":1}"#,
+        )
+        .unwrap();
+        assert_eq!(taker.takes(&envelope), Takes::No, "it has no place");
+        envelope.attributes.sequence = Some(1);
+        assert_eq!(taker.takes(&envelope), Takes::Yes);
     }
 }

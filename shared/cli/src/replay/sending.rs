@@ -1,6 +1,10 @@
 //! Sending messages again, one after another, so that it can be interrupted anywhere.
 
-use super::journal::{Journal, JournalError, Kept, Sent, Work};
+use super::{
+    journal::{Journal, JournalError, Kept, Sent, Work},
+    pattern::Takes,
+    rules::Taker,
+};
 use crate::terminal::{Progress, Terminal};
 use std::{fs, time::Duration};
 use throughline_aws::{DynamoLedger, ledger::LogError};
@@ -24,6 +28,8 @@ pub struct Sending<'a> {
     pub publisher: &'a dyn Publisher,
     /// The replay that they name, if it is one.
     pub replay_name: Option<&'a str>,
+    /// What leads to the queues that messages go straight to.
+    pub takers: &'a [Taker],
     /// The most a second.
     pub rate: u32,
     /// Who is told.
@@ -77,7 +83,7 @@ impl Sending<'_> {
         let started = Instant::now();
         let mut sent_now = 0_u32;
         for some in work[sent.position.min(work.len())..].chunks(MOST_ENTRIES) {
-            let messages = self.open(some, &mut sent).await?;
+            let messages = self.open(journal, some, &mut sent, &progress).await?;
             for messages in messages.chunks(MOST_ENTRIES) {
                 self.send(messages, &mut sent, &progress).await?;
                 sent_now = sent_now.saturating_add(u32::try_from(messages.len()).unwrap_or(u32::MAX));
@@ -96,34 +102,41 @@ impl Sending<'_> {
         Ok(sent)
     }
 
-    async fn open(&self, work: &[Work], sent: &mut Sent) -> Result<Vec<Outgoing>, SendingError> {
+    async fn open(
+        &self,
+        journal: &Journal,
+        work: &[Work],
+        sent: &mut Sent,
+        progress: &Progress,
+    ) -> Result<Vec<Outgoing>, SendingError> {
         let logged = |work: &Work| match &work.message {
             Kept::Log(partition, sort) => Some((partition.clone(), sort.clone())),
-            Kept::File(_) => None,
+            Kept::File(_) | Kept::Journal(_) => None,
         };
         let keys: Vec<_> = work.iter().filter_map(logged).collect();
         let mut logged = self.ledger.open_messages(&keys).await?.into_iter();
         let mut messages = Vec::with_capacity(work.len());
-        for Work { message, queues } in work {
-            let outgoing = match message {
+        for work in work {
+            let outgoing = match &work.message {
                 Kept::Log(..) => logged.next().flatten(),
                 Kept::File(path) => Some(in_file(path)?),
+                Kept::Journal(name) => Some(in_file(&journal.message(name))?),
             };
-            let Some(mut outgoing) = outgoing else {
+            let Some(outgoing) = outgoing else {
                 sent.too_late += 1; // it has expired since the plan was made
                 continue;
             };
-            if let Some(name) = self.replay_name {
-                outgoing.envelope.attributes.replay_name = Some(name.to_owned());
-            }
-            if queues.is_empty() {
-                messages.push(outgoing);
-            } else {
-                let to = |queue: &String| Outgoing {
-                    destination: Destination::Queue(queue.clone()),
-                    ..outgoing.clone()
-                };
-                messages.extend(queues.iter().map(to));
+            let (id, message_type) =
+                (outgoing.envelope.attributes.id.clone(), outgoing.envelope.attributes.message_type.clone());
+            match addressed(outgoing, work, self.replay_name, self.takers) {
+                Ok(none) if none.is_empty() => sent.untaken += 1,
+                Ok(addressed) => messages.extend(addressed),
+                Err(queue) => {
+                    sent.refused += 1;
+                    progress.note(&format!(
+                        "{message_type} {id} is not sent: whether a rule gives it to {queue} cannot be told"
+                    ));
+                }
             }
         }
         Ok(messages)
@@ -174,9 +187,88 @@ impl Sending<'_> {
     }
 }
 
+/// A message as it is sent: to where it went before, or to those of its queues that a rule would give it to. An error
+/// names a queue of which that cannot be told.
+fn addressed(
+    mut outgoing: Outgoing,
+    Work { queues, .. }: &Work,
+    replay_name: Option<&str>,
+    takers: &[Taker],
+) -> Result<Vec<Outgoing>, String> {
+    if let Some(name) = replay_name {
+        outgoing.envelope.attributes.replay_name = Some(name.to_owned());
+    }
+    if queues.is_empty() {
+        return Ok(vec![outgoing]);
+    }
+    let mut addressed = Vec::with_capacity(queues.len());
+    for queue in queues {
+        let rules: Vec<&Taker> = takers.iter().filter(|taker| taker.queue == *queue).collect();
+        let takes = rules.iter().map(|rule| rule.takes(&outgoing.envelope)).fold(Takes::No, Takes::either);
+        match takes {
+            // A journal of an earlier version names no rules.
+            Takes::No if !rules.is_empty() => {}
+            Takes::Perhaps => return Err(queue.clone()),
+            _ => addressed
+                .push(Outgoing { destination: Destination::Queue(queue.clone()), ..outgoing.clone() }),
+        }
+    }
+    Ok(addressed)
+}
+
 fn in_file(path: &std::path::Path) -> Result<Outgoing, SendingError> {
     let wrong = |reason: String| SendingError::File { path: path.display().to_string(), reason };
     let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
     let envelope: EncodedEnvelope = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     Ok(Outgoing { destination: Destination::Bus, envelope })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use throughline_core::Attributes;
+
+    fn outgoing(sequence: Option<u64>) -> Outgoing {
+        let attributes = Attributes { sequence, ..Attributes::new("e-1", "shop", "order.placed") };
+        let data = serde_json::value::to_raw_value(&json!({ "quantity": 2 })).unwrap();
+        Outgoing { destination: Destination::Bus, envelope: EncodedEnvelope { attributes, data } }
+    }
+
+    fn taker(queue: &str, pattern: Value) -> Taker {
+        Taker { queue: queue.into(), rule_arn: "arn:aws:events:us-east-1:1:rule/shop/r".into(), pattern }
+    }
+
+    fn to_queues(queues: &[&str]) -> Work {
+        Work {
+            message: Kept::File("event.json".into()),
+            queues: queues.iter().map(|queue| (*queue).to_owned()).collect(),
+        }
+    }
+
+    fn queues(outgoing: Outgoing, work: &Work, takers: &[Taker]) -> Result<Vec<Destination>, String> {
+        let addressed = addressed(outgoing, work, Some("again"), takers)?;
+        Ok(addressed.into_iter().map(|outgoing| outgoing.destination).collect())
+    }
+
+    #[test]
+    fn a_queue_gets_what_one_of_its_rules_takes_and_nothing_else() {
+        let takers = [
+            taker("board", json!({ "detail": { "sequence": [{ "exists": true }] } })),
+            taker("board", json!({ "detail-type": ["order.paid"] })),
+            taker("stock", json!({ "detail": { "data": { "quantity": [{ "numeric": [">", 1] }] } } })),
+        ];
+        let work = to_queues(&["board", "stock"]);
+        let [board, stock] = ["board", "stock"].map(|queue| Destination::Queue(queue.into()));
+        assert_eq!(queues(outgoing(Some(1)), &work, &takers), Ok(vec![board, stock.clone()]));
+        assert_eq!(queues(outgoing(None), &work, &takers), Ok(vec![stock]));
+        assert_eq!(queues(outgoing(None), &to_queues(&["board"]), &takers), Ok(vec![]));
+    }
+
+    #[test]
+    fn what_cannot_be_told_of_is_not_sent() {
+        let takers =
+            [taker("board", json!({ "detail": { "data": { "address": [{ "cidr": "10.0.0.0/8" }] } } }))];
+        assert_eq!(queues(outgoing(None), &to_queues(&["board"]), &takers), Err("board".into()));
+    }
 }

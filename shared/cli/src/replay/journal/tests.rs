@@ -1,0 +1,77 @@
+use super::*;
+use std::os::unix::fs::PermissionsExt as _;
+
+fn folder(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("throughline-journal-{name}-{}", std::process::id()))
+}
+
+fn begun(name: &str) -> Begun {
+    let time = |second| Timestamp::from_second(second).unwrap();
+    Begun {
+        name: name.into(),
+        stack: "shop on a cloud".into(),
+        from: time(0),
+        until: time(1),
+        is_replay: true,
+        way: Way::Messages { total: 1, rate: 10 },
+        takers: vec![],
+    }
+}
+
+#[test]
+fn what_was_begun_is_found_again_until_it_is_over() {
+    let replays = folder("found");
+    let work = [Work { message: Kept::Log("order#o-1".into(), "event#1".into()), queues: vec!["q".into()] }];
+    let journal = Journal::begin(&replays, &begun("one"), &work, &[]).unwrap();
+    journal.keep(&Sent { position: 1, accepted: 1, ..Sent::default() }).unwrap();
+
+    let (found, what) = Journal::open(&replays, None).unwrap();
+    assert_eq!((what, found.work().unwrap()), (begun("one"), work.to_vec()));
+    assert_eq!(found.sent().unwrap().position, 1);
+
+    found.keep(&Sent { is_over: true, ..found.sent().unwrap() }).unwrap();
+    let error = Journal::open(&replays, None).unwrap_err().to_string();
+    assert!(error.contains("is unfinished"), "{error}");
+    fs::remove_dir_all(replays).unwrap();
+}
+
+#[test]
+fn of_several_the_last_is_gone_on_with_and_an_unknown_name_tells_those_there_are() {
+    let replays = folder("several");
+    for name in ["throughline-1", "throughline-2"] {
+        Journal::begin(&replays, &begun(name), &[], &[]).unwrap();
+    }
+    assert_eq!(Journal::open(&replays, None).unwrap().1.name, "throughline-2");
+    assert_eq!(Journal::open(&replays, Some("throughline-1")).unwrap().1.name, "throughline-1");
+    let error = Journal::open(&replays, Some("another")).unwrap_err().to_string();
+    assert!(error.contains("throughline-1, throughline-2"), "{error}");
+    fs::remove_dir_all(replays).unwrap();
+}
+
+#[test]
+fn messages_are_kept_for_their_owner_alone_and_no_longer_than_they_are_needed() {
+    let replays = folder("messages");
+    let message = serde_json::json!({ "id": "e-1" });
+    let kept = [("1.json".to_owned(), message.clone())];
+    let journal = Journal::begin(&replays, &begun("kept"), &[], &kept).unwrap();
+    let path = journal.message("1.json");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    assert_eq!(fs::read_to_string(&path).unwrap(), message.to_string());
+
+    journal.keep(&Sent { position: 1, ..Sent::default() }).unwrap();
+    assert!(path.exists(), "it may be sent yet");
+    journal.keep(&Sent { is_over: true, ..Sent::default() }).unwrap();
+    assert!(!path.parent().unwrap().exists());
+    fs::remove_dir_all(replays).unwrap();
+}
+
+/// Killed before the last of its files was there, nothing was begun.
+#[test]
+fn what_was_half_begun_was_not() {
+    let replays = folder("half");
+    let journal = Journal::begin(&replays, &begun("half"), &[], &[]).unwrap();
+    fs::remove_file(journal.folder.join(BEGUN)).unwrap();
+    Journal::open(&replays, None).unwrap_err();
+    fs::remove_dir_all(replays).unwrap();
+}
