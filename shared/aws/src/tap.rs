@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 /// What the names of a tap's rule and queue begin with.
 const PREFIX: &str = "throughline-tail-";
-/// How long the queue keeps what nobody receives. SQS takes no less than a minute.
+/// How long the queue keeps what nobody receives, where somebody looks all the time. SQS takes no less than a minute.
 const RETENTION: Duration = Duration::from_mins(10);
 /// How long a received message stays hidden before it is deleted.
 const VISIBILITY: Duration = Duration::from_secs(30);
@@ -54,12 +54,20 @@ impl Bus {
     /// # Errors
     /// If EventBridge or SQS refuses. What was made until then is removed.
     pub async fn tap(&self, pattern: &Value) -> Result<Tap, OperateError> {
+        self.tap_keeping(pattern, RETENTION).await
+    }
+
+    /// The same, where more may pass than is received at once: the queue keeps it for so long.
+    ///
+    /// # Errors
+    /// As [`tap`](Self::tap).
+    pub async fn tap_keeping(&self, pattern: &Value, retention: Duration) -> Result<Tap, OperateError> {
         let name = format!("{PREFIX}{}", Uuid::now_v7().simple());
         let created = self
             .sqs
             .create_queue()
             .queue_name(&name)
-            .attributes(QueueAttributeName::MessageRetentionPeriod, RETENTION.as_secs().to_string())
+            .attributes(QueueAttributeName::MessageRetentionPeriod, retention.as_secs().to_string())
             .attributes(QueueAttributeName::VisibilityTimeout, VISIBILITY.as_secs().to_string())
             .attributes(QueueAttributeName::SqsManagedSseEnabled, "true")
             .send()
@@ -333,6 +341,20 @@ mod tests {
     fn a_name_tells_when_it_was_made() {
         assert_eq!(made_at(&name_made_at(1_000_000)), Some(Timestamp::from_second(1_000_000).unwrap()));
         assert_eq!(made_at("throughline-tail-of-somebody"), None);
+    }
+
+    #[tokio::test]
+    async fn a_queue_keeps_what_passes_for_as_long_as_was_asked() {
+        let answers = [
+            (200, json!({ "QueueUrl": "https://sqs/1/tap" })),
+            (200, json!({ "Attributes": { "QueueArn": "arn:aws:sqs:eu-west-1:1:tap" } })),
+            (200, json!({ "RuleArn": "arn:aws:events:eu-west-1:1:rule/shop/tap" })),
+            (200, json!({})),
+            (200, json!({ "FailedEntryCount": 0, "FailedEntries": [] })),
+        ];
+        let (bus, fake) = bus(answers);
+        bus.tap_keeping(&json!({}), Duration::from_hours(1)).await.unwrap();
+        assert_eq!(fake.requests()[0]["Attributes"]["MessageRetentionPeriod"], "3600");
     }
 
     #[test]

@@ -4,10 +4,13 @@
 use super::{Arguments, journal::Kept, plan::Candidate};
 use crate::{interrupt::Interrupt, terminal::Terminal};
 use serde_json::{Value, json};
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    time::{Duration, Instant},
+};
 use throughline_aws::{
     operate::OperateError,
-    replays::{self, ReplayOrder, ReplayStage},
+    replays::{self, ReplayOrder, ReplayProgress, ReplayStage},
     tap::{Bus, Tap},
 };
 
@@ -15,15 +18,21 @@ use throughline_aws::{
 const WAIT: Duration = Duration::from_secs(2);
 /// How often it must turn out empty after the replay has ended.
 const EMPTY_LOOKS: u32 = 2;
+/// How long the queue keeps events: an archive may be replayed faster than they are received.
+const RETENTION: Duration = Duration::from_hours(24);
 /// How long a new rule takes to take effect on AWS ("Creating rules that react to events in Amazon EventBridge").
 const RULE_DELAY: Duration = Duration::from_mins(1);
+/// How often it is said that somebody still looks.
+const SIGN_OF_LIFE: Duration = Duration::from_mins(10);
+/// How long somebody who presses Ctrl-C waits at most while nothing is asked.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Replays the archive to nobody but us, and returns what came of other sources than ours, each as EventBridge
 /// delivers it. The order's rules do not count.
 ///
 /// # Errors
-/// If the bus cannot be tapped, the replay does not end well, or somebody presses Ctrl-C. The rule and the queue are
-/// removed in any case.
+/// If the bus cannot be tapped, the replay does not end well, or somebody presses Ctrl-C. The replay is then called
+/// off, and the rule and the queue are removed in any case.
 pub async fn look(
     bus: &Bus,
     order: &ReplayOrder,
@@ -38,52 +47,128 @@ pub async fn look(
     if !own_sources.is_empty() {
         pattern["source"] = json!([{ "anything-but": own_sources }]);
     }
-    let tap = bus.tap(&pattern).await?;
-    let looked = Look { bus, tap: &tap, interrupt: &interrupt, terminal };
-    let found = looked.collect(&ReplayOrder { name, ..order.clone() }, is_local).await;
+    let tap = bus.tap_keeping(&pattern, RETENTION).await?;
+    let tapped = Tapped { bus, tap: &tap, order: ReplayOrder { name, ..order.clone() } };
+    let rule_delay = if is_local { Duration::ZERO } else { RULE_DELAY };
+    let look =
+        Look { source: &tapped, interrupt: &interrupt, terminal, rule_delay, sign_of_life: SIGN_OF_LIFE };
+    let found = look.collect().await;
     let closed = tap.close().await;
+    interrupt.release();
     let found = found?;
     closed?;
     Ok(found)
 }
 
-struct Look<'a> {
-    bus: &'a Bus,
-    tap: &'a Tap,
-    interrupt: &'a Interrupt,
-    terminal: &'a Terminal,
+/// What a look asks for.
+trait Source {
+    async fn start(&self) -> Result<(), Box<dyn Error>>;
+    async fn progress(&self) -> Result<Option<ReplayProgress>, OperateError>;
+    async fn receive(&self) -> Result<Vec<Value>, OperateError>;
+    /// Says that somebody still looks.
+    async fn keep(&self) -> Result<(), OperateError>;
+    async fn cancel(&self) -> Result<(), OperateError>;
 }
 
-impl Look<'_> {
-    async fn collect(&self, order: &ReplayOrder, is_local: bool) -> Result<Vec<Value>, Box<dyn Error>> {
+struct Tapped<'a> {
+    bus: &'a Bus,
+    tap: &'a Tap,
+    order: ReplayOrder,
+}
+
+impl Source for Tapped<'_> {
+    async fn start(&self) -> Result<(), Box<dyn Error>> {
         let client = &self.bus.eventbridge;
         let rules = replays::bus_rules(client, &self.bus.name).await?;
         let rule = rules.into_iter().find(|rule| rule.name == self.tap.name());
         let rule = rule.ok_or("the rule that was just made is not there")?;
-        if !is_local {
+        let order = ReplayOrder { rule_arns: vec![rule.arn], ..self.order.clone() };
+        Ok(replays::start_replay(client, &order).await?)
+    }
+
+    async fn progress(&self) -> Result<Option<ReplayProgress>, OperateError> {
+        replays::replay_progress(&self.bus.eventbridge, &self.order.name).await
+    }
+
+    async fn receive(&self) -> Result<Vec<Value>, OperateError> {
+        Ok(self.tap.receive(WAIT).await?.into_iter().map(|tapped| tapped.event).collect())
+    }
+
+    async fn keep(&self) -> Result<(), OperateError> {
+        self.tap.keep().await
+    }
+
+    async fn cancel(&self) -> Result<(), OperateError> {
+        replays::cancel_replay(&self.bus.eventbridge, &self.order.name).await
+    }
+}
+
+struct Look<'a, S> {
+    source: &'a S,
+    interrupt: &'a Interrupt,
+    terminal: &'a Terminal,
+    rule_delay: Duration,
+    sign_of_life: Duration,
+}
+
+impl<S: Source> Look<'_, S> {
+    async fn collect(&self) -> Result<Vec<Value>, Box<dyn Error>> {
+        if !self.rule_delay.is_zero() {
             self.terminal.note("waiting a minute for the temporary rule to take effect");
-            tokio::time::sleep(RULE_DELAY).await;
         }
-        replays::start_replay(client, &ReplayOrder { rule_arns: vec![rule.arn], ..order.clone() }).await?;
+        let made = Instant::now();
+        while made.elapsed() < self.rule_delay {
+            self.go_on()?;
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        match self.replay().await {
+            Ok(found) => Ok(found),
+            Err(error) => match self.call_off().await {
+                Ok(()) => Err(error),
+                Err(left) => Err(format!("{error}; and then: {left}").into()),
+            },
+        }
+    }
+
+    async fn replay(&self) -> Result<Vec<Value>, Box<dyn Error>> {
+        self.source.start().await?;
         let progress = self.terminal.progress("looking through the archive for other sources", None);
-        let (mut found, mut empty_looks) = (Vec::new(), 0);
+        let (mut found, mut empty_looks, mut last_sign) = (Vec::new(), 0, Instant::now());
         while empty_looks < EMPTY_LOOKS {
-            if self.interrupt.came() {
-                replays::cancel_replay(client, &order.name).await?;
-                return Err("interrupted: the look through the archive is called off".into());
+            self.go_on()?;
+            if last_sign.elapsed() >= self.sign_of_life {
+                self.source.keep().await?;
+                last_sign = Instant::now();
             }
-            let events = self.tap.receive(WAIT).await?;
-            let is_over = is_over(replays::replay_progress(client, &order.name).await)?;
-            empty_looks = if events.is_empty() && is_over { empty_looks + 1 } else { 0 };
-            found.extend(events.into_iter().map(|tapped| tapped.event));
+            let events = self.source.receive().await?;
+            // While events come it does not matter how far the replay is.
+            let is_at_its_end = events.is_empty() && is_over(self.source.progress().await)?;
+            empty_looks = if is_at_its_end { empty_looks + 1 } else { 0 };
+            found.extend(events);
             progress.set(u64::try_from(found.len()).unwrap_or(u64::MAX));
         }
         progress.finish();
         Ok(found)
     }
+
+    fn go_on(&self) -> Result<(), &'static str> {
+        if self.interrupt.came() {
+            return Err("interrupted: the look through the archive is called off");
+        }
+        Ok(())
+    }
+
+    /// Stops the replay if it may still run: nobody looks at it any more.
+    async fn call_off(&self) -> Result<(), OperateError> {
+        match self.source.progress().await {
+            Ok(None) => Ok(()),
+            Ok(Some(progress)) if progress.stage != ReplayStage::Running => Ok(()),
+            _ => self.source.cancel().await,
+        }
+    }
 }
 
-fn is_over(progress: Result<Option<replays::ReplayProgress>, OperateError>) -> Result<bool, Box<dyn Error>> {
+fn is_over(progress: Result<Option<ReplayProgress>, OperateError>) -> Result<bool, Box<dyn Error>> {
     match progress? {
         Some(progress) => match progress.stage {
             ReplayStage::Running => Ok(false),

@@ -1,5 +1,6 @@
 use super::{super::plan, *};
 use clap::Parser;
+use std::{cell::RefCell, collections::VecDeque};
 
 #[derive(Debug, Parser)]
 struct Command {
@@ -46,4 +47,97 @@ fn a_journal_keeps_what_is_sent_alone_and_nothing_else() {
     assert_eq!(message, &events()[0]["detail"]);
     let messages: Vec<&Kept> = to_send.work.iter().map(|work| &work.message).collect();
     assert_eq!(messages, [&Kept::Journal(name.clone())]);
+}
+
+/// What a look receives, batch by batch, and what it asked for.
+#[derive(Default)]
+struct Script {
+    batches: RefCell<VecDeque<Result<Vec<Value>, OperateError>>>,
+    asked: RefCell<Vec<&'static str>>,
+    stage: Option<ReplayStage>,
+}
+
+impl Script {
+    fn of(batches: impl IntoIterator<Item = Result<Vec<Value>, OperateError>>) -> Self {
+        Self { batches: RefCell::new(batches.into_iter().collect()), ..Self::default() }
+    }
+
+    fn asked(&self, what: &'static str) {
+        self.asked.borrow_mut().push(what);
+    }
+
+    async fn looked(&self, interrupt: &Interrupt, delay: Duration) -> (Result<usize, String>, Vec<&str>) {
+        let look = Look {
+            source: self,
+            interrupt,
+            terminal: &Terminal::default(),
+            rule_delay: delay,
+            sign_of_life: Duration::ZERO,
+        };
+        let found = look.collect().await;
+        (found.map(|found| found.len()).map_err(|error| error.to_string()), self.asked.borrow().clone())
+    }
+}
+
+impl Source for Script {
+    async fn start(&self) -> Result<(), Box<dyn Error>> {
+        self.asked("start");
+        Ok(())
+    }
+
+    async fn progress(&self) -> Result<Option<ReplayProgress>, OperateError> {
+        self.asked("progress");
+        let at_its_end =
+            if self.batches.borrow().is_empty() { ReplayStage::Completed } else { ReplayStage::Running };
+        let stage = self.stage.unwrap_or(at_its_end);
+        Ok(Some(ReplayProgress { stage, sent_until: None, reason: None }))
+    }
+
+    async fn receive(&self) -> Result<Vec<Value>, OperateError> {
+        self.asked("receive");
+        self.batches.borrow_mut().pop_front().unwrap_or(Ok(Vec::new()))
+    }
+
+    async fn keep(&self) -> Result<(), OperateError> {
+        self.asked("keep");
+        Ok(())
+    }
+
+    async fn cancel(&self) -> Result<(), OperateError> {
+        self.asked("cancel");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_look_says_that_it_goes_on_and_asks_how_far_it_is_only_once_nothing_comes() {
+    let script = Script::of([Ok(events().to_vec()), Ok(events().to_vec())]);
+    let (found, asked) = script.looked(&Interrupt::default(), Duration::ZERO).await;
+    assert_eq!(found, Ok(4));
+    let batch = ["keep", "receive"];
+    let end = ["keep", "receive", "progress"];
+    assert_eq!(asked, [&["start"][..], &batch, &batch, &end, &end].concat());
+}
+
+#[tokio::test]
+async fn a_replay_that_nobody_looks_at_any_more_is_called_off() {
+    let failed = OperateError { what: "the queue cannot be read".into(), reason: "no".into() };
+    let script = Script { stage: Some(ReplayStage::Running), ..Script::of([Err(failed)]) };
+    let (found, asked) = script.looked(&Interrupt::default(), Duration::ZERO).await;
+    assert!(found.unwrap_err().contains("cannot be read"));
+    assert_eq!(asked, ["start", "keep", "receive", "progress", "cancel"]);
+
+    let script = Script { stage: Some(ReplayStage::Failed), ..Script::of([]) };
+    let (found, asked) = script.looked(&Interrupt::default(), Duration::ZERO).await;
+    assert!(found.unwrap_err().contains("ended before its end"));
+    assert!(!asked.contains(&"cancel"), "it runs no more: {asked:?}");
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_a_look_while_it_waits_for_its_rule() {
+    let (script, interrupt) = (Script::default(), Interrupt::default());
+    interrupt.come();
+    let (found, asked) = script.looked(&interrupt, Duration::from_hours(1)).await;
+    assert!(found.unwrap_err().contains("interrupted"));
+    assert_eq!(asked, [""; 0], "nothing was begun");
 }
