@@ -554,6 +554,10 @@ class Lifetimes(Mutation):
         del self.properties("EventArchive")["ArchiveName"]
         self.assert_reported("EventArchive", "throughline replay", "(on AWS")
 
+    def test_an_archive_that_takes_what_is_replayed_is_reported(self):
+        del self.properties("EventArchive")["EventPattern"]
+        self.assert_reported("EventArchive", "resent", "(on AWS")
+
     def test_an_archive_without_an_end_is_reported(self):
         del self.properties("EventArchive")["RetentionDays"]
         self.assert_reported("EventArchive", "for ever")

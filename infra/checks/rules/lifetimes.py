@@ -9,6 +9,7 @@ from .queues import retention_days
 DEFAULT_CLAIM_LIFETIME_DAYS = 60
 
 ARCHIVE_NAME = "${AWS::StackName}-events"
+NOT_RESENT = {"detail": {"resent": [{"exists": False}]}}
 
 
 @rule
@@ -25,6 +26,14 @@ def an_archive_has_the_name_it_is_looked_for_by(template):
     for name, archive in template.of_type(ARCHIVE).items():
         if archive.get("ArchiveName") != ARCHIVE_NAME:
             yield f"{name}: `throughline replay` would not find it; set ArchiveName to !Sub {ARCHIVE_NAME}"
+
+
+@rule
+def an_archive_leaves_out_what_it_holds(template):
+    """What a replay publishes one by one says that it is `resent`; EventBridge itself leaves out what it replays."""
+    for name, archive in template.of_type(ARCHIVE).items():
+        if archive.get("EventPattern") != NOT_RESENT:
+            yield f"{name}: what is replayed would be archived again; set EventPattern to detail: resent: [exists: false]"
 
 
 @rule

@@ -7,10 +7,20 @@ use aws_sdk_eventbridge::{
     primitives::DateTime,
     types::{ArchiveState, ReplayDestination, ReplayState, RuleState},
 };
+use serde_json::{Value, json};
 use throughline_core::Timestamp;
 
 /// The most replays that EventBridge runs at the same time in an account and region ("Amazon EventBridge quotas").
 pub const MOST_REPLAYS: usize = 10;
+
+/// The extension attribute of an event that an archive holds already and that is published again, as `true`. Unlike
+/// `replayname`, what it causes does not inherit it.
+pub const RESENT: &str = "resent";
+
+/// What an archive takes: everything that it does not hold already. EventBridge itself leaves out what it replays.
+pub fn archive_pattern() -> Value {
+    json!({ "detail": { RESENT: [{ "exists": false }] } })
+}
 
 /// A rule of a bus that is switched on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +46,8 @@ pub struct BusArchive {
     pub events: i64,
     /// Whether it takes events.
     pub is_enabled: bool,
+    /// Which events it takes, in JSON; all if it says nothing.
+    pub pattern: Option<String>,
 }
 
 /// What to replay.
@@ -144,23 +156,32 @@ pub async fn archives(client: &Client, bus_arn: &str) -> Result<Vec<BusArchive>,
             arn: described.archive_arn.unwrap_or_default(),
             events: described.event_count,
             is_enabled: described.state == Some(ArchiveState::Enabled),
+            pattern: described.event_pattern.filter(|pattern| !pattern.is_empty()),
         });
     }
     Ok(archives)
 }
 
-/// Makes an archive of everything on a bus, if it has none of this name; says whether it made one.
+/// Makes an archive of a bus, of what [`archive_pattern`] says, if it has none of this name; says whether it made one.
+/// One that takes something else is changed.
 ///
 /// # Errors
 /// If EventBridge does not make it.
 pub async fn ensure_archive(client: &Client, bus: &str, name: &str) -> Result<bool, OperateError> {
+    let what = || failed(format!("the archive `{name}` of bus `{bus}`"));
     let arn = bus_arn(client, bus).await?;
-    if archives(client, &arn).await?.iter().any(|archive| archive.name == name) {
-        return Ok(false);
+    let pattern = archive_pattern();
+    let Some(found) = archives(client, &arn).await?.into_iter().find(|archive| archive.name == name) else {
+        let made = client.create_archive().archive_name(name).event_source_arn(arn);
+        let made = made.event_pattern(pattern.to_string()).send().await;
+        return made.map(|_| true).map_err(|error| what()(describe(&error)));
+    };
+    let taken = found.pattern.and_then(|pattern| serde_json::from_str::<Value>(&pattern).ok());
+    if taken != Some(pattern.clone()) {
+        let changed = client.update_archive().archive_name(name).event_pattern(pattern.to_string());
+        changed.send().await.map_err(|error| what()(describe(&error)))?;
     }
-    let made = client.create_archive().archive_name(name).event_source_arn(arn).send().await;
-    made.map_err(|error| failed(format!("the archive `{name}` of bus `{bus}`"))(describe(&error)))?;
-    Ok(true)
+    Ok(false)
 }
 
 /// How many replays run just now.
@@ -235,4 +256,47 @@ pub async fn cancel_replay(client: &Client, name: &str) -> Result<(), OperateErr
     cancelled
         .map(drop)
         .map_err(|error| failed(format!("the replay `{name}` was not stopped"))(describe(&error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{Answer, Fake};
+
+    const ARN: &str = "arn:aws:events:eu-west-1:1:event-bus/shop";
+
+    /// What is asked where the bus has these archives, each with its pattern; the last request.
+    async fn ensured(archives: &[(&str, &str)]) -> (bool, Vec<String>, Value) {
+        let listed: Vec<Value> = archives.iter().map(|(name, _)| json!({ "ArchiveName": name })).collect();
+        let described = |(name, pattern): &(&str, &str)| -> Answer {
+            (200, json!({ "ArchiveName": name, "EventPattern": pattern, "State": "ENABLED" }))
+        };
+        let bus = [(200, json!({ "Name": "shop", "Arn": ARN })), (200, json!({ "Archives": listed }))];
+        let answers = bus.into_iter().chain(archives.iter().map(described)).chain([(200, json!({}))]);
+        let fake = Fake::new(answers);
+        let made = ensure_archive(&Client::new(&fake.config()), "shop", "shop-events").await.unwrap();
+        let last = fake.requests().pop().unwrap();
+        (made, fake.operations(), last)
+    }
+
+    #[tokio::test]
+    async fn an_archive_is_made_that_leaves_out_what_it_holds_already() {
+        let (made, asked, last) = ensured(&[("another", "")]).await;
+        assert!(made, "{asked:?}");
+        assert_eq!(last["EventPattern"], r#"{"detail":{"resent":[{"exists":false}]}}"#);
+        assert_eq!((&last["ArchiveName"], &last["EventSourceArn"]), (&json!("shop-events"), &json!(ARN)));
+    }
+
+    #[tokio::test]
+    async fn one_of_an_earlier_version_is_changed_and_any_other_left_as_it_is() {
+        let (made, asked, last) = ensured(&[("shop-events", "")]).await;
+        assert!(!made);
+        assert_eq!(
+            (asked.last().unwrap().as_str(), &last["ArchiveName"]),
+            ("UpdateArchive", &json!("shop-events"))
+        );
+        let (made, asked, _) = ensured(&[("shop-events", &archive_pattern().to_string())]).await;
+        assert!(!made);
+        assert_eq!(asked.last().unwrap(), "DescribeArchive");
+    }
 }

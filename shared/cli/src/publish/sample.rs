@@ -4,6 +4,7 @@ use crate::catalogue::Problem;
 use jsonc_parser::{ast, common::Ranged as _};
 use serde_json::{Map, Value};
 use std::{fs, io, path::Path, str::FromStr};
+use throughline_aws::replays::RESENT;
 use throughline_core::Timestamp;
 
 /// A message, as a file has it or as it was changed.
@@ -111,7 +112,7 @@ impl Sample {
             message.insert(name.to_owned(), Value::String(value));
         }
         // Of the line that it was copied from.
-        for name in ["causationid", "traceparent", "replayname"] {
+        for name in ["causationid", "traceparent", "replayname", RESENT] {
             message.remove(name);
         }
         self.is_changed = true;
@@ -243,12 +244,12 @@ mod tests {
 
     #[test]
     fn a_renewed_message_begins_a_line_of_its_own() {
-        let text = r#"{"id":"1","correlationid":"c","causationid":"b","data":1}"#;
+        let text = r#"{"id":"1","correlationid":"c","causationid":"b","resent":true,"data":1}"#;
         let mut sample = Sample::of("a".into(), text.into());
         sample.renew("fresh", "2026-01-01T00:00:00Z".parse().unwrap());
         let message: Value = serde_json::from_str(&sample.body()).unwrap();
         assert_eq!((&message["id"], &message["correlationid"]), (&"fresh".into(), &"fresh".into()));
         assert_eq!(message["time"], "2026-01-01T00:00:00Z");
-        assert!(message.get("causationid").is_none());
+        assert!(message.get("causationid").is_none() && message.get(RESENT).is_none());
     }
 }

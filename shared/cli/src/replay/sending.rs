@@ -7,7 +7,7 @@ use super::{
 };
 use crate::terminal::{Progress, Terminal};
 use std::{fs, time::Duration};
-use throughline_aws::{DynamoLedger, ledger::LogError};
+use throughline_aws::{DynamoLedger, ledger::LogError, replays::RESENT};
 use throughline_core::{
     backoff::Backoff,
     envelope::EncodedEnvelope,
@@ -191,7 +191,7 @@ impl Sending<'_> {
 /// names a queue of which that cannot be told.
 fn addressed(
     mut outgoing: Outgoing,
-    Work { queues, .. }: &Work,
+    Work { message, queues }: &Work,
     replay_name: Option<&str>,
     takers: &[Taker],
 ) -> Result<Vec<Outgoing>, String> {
@@ -199,6 +199,12 @@ fn addressed(
         outgoing.envelope.attributes.replay_name = Some(name.to_owned());
     }
     if queues.is_empty() {
+        // A file may never have been on this bus, wherever it comes from.
+        let extensions = &mut outgoing.envelope.attributes.extensions;
+        extensions.remove(RESENT);
+        if replay_name.is_some() && !matches!(message, Kept::File(_)) {
+            extensions.insert(RESENT.into(), true.into());
+        }
         return Ok(vec![outgoing]);
     }
     let mut addressed = Vec::with_capacity(queues.len());
@@ -270,5 +276,22 @@ mod tests {
         let takers =
             [taker("board", json!({ "detail": { "data": { "address": [{ "cidr": "10.0.0.0/8" }] } } }))];
         assert_eq!(queues(outgoing(None), &to_queues(&["board"]), &takers), Err("board".into()));
+    }
+
+    /// The archive leaves out what says so, and a folder's events may be new to it.
+    #[test]
+    fn only_what_an_archive_has_already_says_that_it_is_sent_again() {
+        let is_marked = |message, replay_name| {
+            let work = Work { message, queues: vec![] };
+            let mut outgoing = outgoing(None);
+            // As a replay of another bus may have left it.
+            outgoing.envelope.attributes.extensions.insert(RESENT.into(), true.into());
+            let sent = addressed(outgoing, &work, replay_name, &[]).unwrap();
+            sent[0].envelope.attributes.extensions.contains_key(RESENT)
+        };
+        assert!(is_marked(Kept::Log("p".into(), "s".into()), Some("again")));
+        assert!(is_marked(Kept::Journal("1.json".into()), Some("again")));
+        assert!(!is_marked(Kept::File("1.json".into()), Some("again")));
+        assert!(!is_marked(Kept::Log("p".into(), "s".into()), None), "what was lost is not in an archive");
     }
 }
