@@ -7,10 +7,9 @@ use crate::{
     replay::{
         Report,
         journal::{Begun, Journal, Kept, Way, Work},
-        must_be_here, new_name,
+        must_be_here, must_be_remembered, new_name,
         sending::Sending,
     },
-    stack::Stack,
     target::Target,
     terminal::{Table, Terminal},
 };
@@ -230,7 +229,11 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
             let now = Clock.now();
             let range =
                 TimeRange { from: republish.since.unwrap_or(now), until: republish.until.unwrap_or(now) };
-            check(&stack, range, republish.accept_rerun)?;
+            if !republish.accept_rerun {
+                must_be_remembered(range.from, stack.claim_lifetime(), now, |from| {
+                    format!("Republish since {from}")
+                })?;
+            }
             let plan = Plan::make(&ledger, range, now, terminal).await?;
             if republish.plan {
                 return Ok(terminal.show(&plan)?);
@@ -253,19 +256,4 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
         format!("{error}; go on with: throughline outbox republish --resume {}", begun.name)
     })?;
     Ok(terminal.show(&Report::of(begun.name, &sent))?)
-}
-
-/// What handlers do not remember they would do again.
-fn check(stack: &Stack, range: TimeRange, accept_rerun: bool) -> Result<(), String> {
-    let lifetime = stack.output("ClaimLifetimeDays").ok().and_then(|days| days.parse::<u64>().ok());
-    let Some(lifetime) = lifetime.map(|days| Duration::from_hours(days * 24)) else { return Ok(()) };
-    let remembered_from = Clock.now() - lifetime;
-    if range.from >= remembered_from || accept_rerun {
-        return Ok(());
-    }
-    Err(format!(
-        "handlers remember their work for {} days: of what is older they would do all again. Republish since \
-         {remembered_from}, or say --accept-rerun",
-        lifetime.as_secs() / 86_400
-    ))
 }

@@ -11,7 +11,12 @@ pub mod rules;
 pub mod sending;
 
 use crate::{
-    moment::moment, project::Project, relay_settings::Clock, stack::Stack, target::Target, terminal::Terminal,
+    moment::moment,
+    project::Project,
+    relay_settings::Clock,
+    stack::{Stack, StackError},
+    target::Target,
+    terminal::Terminal,
 };
 use clap::Args;
 use journal::{Begun, Journal, Sent, Way};
@@ -24,6 +29,7 @@ use std::{
     error::Error,
     fmt,
     path::PathBuf,
+    time::Duration,
 };
 use throughline_aws::{AwsPublisher, DynamoLedger, operate, replays};
 use throughline_core::{Timestamp, ports::Time as _};
@@ -182,6 +188,31 @@ pub(crate) fn must_be_here(begun: &Begun, here: &str) -> Result<(), String> {
     Err(format!("{} was begun for stack {}, and this is stack {here}", begun.name, begun.stack))
 }
 
+/// Whether handlers still remember what they did with something that happened then.
+///
+/// # Errors
+/// A sentence with what can be done, if they do not, or if the stack does not tell how long they remember.
+pub(crate) fn must_be_remembered(
+    happened: Timestamp,
+    lifetime: Result<Duration, StackError>,
+    now: Timestamp,
+    what_to_do: impl FnOnce(Timestamp) -> String,
+) -> Result<(), String> {
+    let lifetime = lifetime.map_err(|error| {
+        format!("how long handlers remember their work is not known: {error}; or say --accept-rerun")
+    })?;
+    let remembered_from = now - lifetime;
+    if happened >= remembered_from {
+        return Ok(());
+    }
+    Err(format!(
+        "handlers remember their work for {} days, and this goes back to {happened}: of what is older they would do all \
+         again. {}, or say --accept-rerun",
+        lifetime.as_secs() / 86_400,
+        what_to_do(remembered_from)
+    ))
+}
+
 /// A name for what begins now.
 pub(crate) fn new_name() -> String {
     Clock.now().strftime("throughline-%Y%m%dT%H%M%S%3fZ").to_string()
@@ -230,4 +261,30 @@ async fn carry_out(
     };
     let sent = sending.run(journal).await.map_err(|error| format!("{error}; {resume}"))?;
     Ok(Report::of(name, &sent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remembered(happened: &str, lifetime: Result<Duration, StackError>) -> Result<(), String> {
+        let at = |text: &str| text.parse().unwrap();
+        let since = |from| format!("Since {from}");
+        must_be_remembered(at(happened), lifetime, at("2026-11-21T12:00:00Z"), since)
+    }
+
+    #[test]
+    fn what_is_older_than_handlers_remember_is_said_to_be_done_again() {
+        let a_day = || Ok(Duration::from_hours(24));
+        assert_eq!(remembered("2026-11-20T12:00:00Z", a_day()), Ok(()));
+        let error = remembered("2026-11-20T11:59:59Z", a_day()).unwrap_err();
+        assert!(error.contains("for 1 days") && error.contains("Since 2026-11-20T12:00:00Z"), "{error}");
+    }
+
+    #[test]
+    fn a_stack_that_does_not_tell_how_long_handlers_remember_is_no_leave_to_run_all_again() {
+        let untold = Err(StackError::NoOutput { name: "ClaimLifetimeDays".into() });
+        let error = remembered("2026-11-21T12:00:00Z", untold).unwrap_err();
+        assert!(error.contains("`ClaimLifetimeDays`") && error.contains("--accept-rerun"), "{error}");
+    }
 }

@@ -7,7 +7,8 @@ use crate::{
 };
 use serde_json::Map;
 use std::{fs, path::Path};
-use throughline_core::{Attributes, envelope::EncodedEnvelope};
+use throughline_aws::ledger::TimeRange;
+use throughline_core::{Attributes, Timestamp, envelope::EncodedEnvelope};
 
 /// An event in a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,6 +70,13 @@ fn event(path: &Path, catalogue: &Catalogue) -> Result<Found, Vec<String>> {
     Ok(Found { candidate, attributes })
 }
 
+/// The time since the first of these events. One that does not say when it happened happens now, as it does for
+/// whoever gets it.
+pub(crate) fn range(found: &[Found], now: Timestamp) -> TimeRange {
+    let first = found.iter().filter_map(|found| found.attributes.time).min();
+    TimeRange { from: first.map_or(now, |first| first.min(now)), until: now }
+}
+
 /// Whether it is of a type and a line that were asked for.
 pub(crate) fn is_wanted(found: &Found, arguments: &Arguments) -> bool {
     let Arguments { types, correlation_id: lines, .. } = arguments;
@@ -109,6 +117,29 @@ mod tests {
             "specversion": "1.0", "id": "1", "source": "elsewhere", "type": "something.else", "data": 1,
         });
         assert_eq!(read_of("right", &[sample(), foreign]), Ok(2));
+    }
+
+    #[test]
+    fn a_folder_goes_back_to_the_first_of_its_events() {
+        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+        let from = |name, times: &[Option<&str>]| {
+            let event = |time: Option<&str>| {
+                let mut event = sample();
+                event.as_object_mut().unwrap().remove("time");
+                if let Some(time) = time {
+                    event["time"] = json!(time);
+                }
+                event
+            };
+            let events: Vec<Value> = times.iter().copied().map(event).collect();
+            let range = range(&found_in(name, &events).unwrap(), now);
+            assert_eq!(range.until, now);
+            range.from.to_string()
+        };
+        let (old, older) = ("2026-11-20T00:00:00Z", "2026-11-19T00:00:00Z");
+        assert_eq!(from("times", &[Some(old), None, Some(older)]), older);
+        assert_eq!(from("no-times", &[None]), now.to_string());
+        assert_eq!(from("later", &[Some("2027-01-01T00:00:00Z")]), now.to_string());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{
     Arguments, archive, directory, foreign,
     journal::{Kept, Way},
-    new_name,
+    must_be_remembered, new_name,
     plan::{self, Candidate, Plan, ToSend},
     rules::{Handlers, Route, Taker},
 };
@@ -57,7 +57,7 @@ impl Planned {
             Some(folder) => {
                 let mut found = directory::read(folder, &Catalogue::of(project)?)?;
                 found.retain(|found| directory::is_wanted(found, arguments));
-                let range = TimeRange { from: now, until: now };
+                let range = directory::range(&found, now);
                 let figures_from = format!("the files in {}", folder.display());
                 (found.into_iter().map(|found| found.candidate).collect(), figures_from, range)
             }
@@ -132,20 +132,17 @@ impl Planned {
     /// Whether what would be done is known well enough.
     ///
     /// # Errors
-    /// If the events are older than what handlers remember, and that was not accepted.
+    /// If the events are older than what handlers remember, or nobody knows how long that is, and it was not accepted.
     pub(super) fn check(&self, arguments: &Arguments, stack: &Stack) -> Result<(), String> {
-        let lifetime = stack.output("ClaimLifetimeDays").ok().and_then(|days| days.parse::<u64>().ok());
-        let Some(lifetime) = lifetime.map(|days| Duration::from_hours(days * 24)) else { return Ok(()) };
-        let remembered_from = Clock.now() - lifetime;
-        if self.plan.from >= remembered_from || arguments.accept_rerun {
+        if arguments.accept_rerun {
             return Ok(());
         }
-        Err(format!(
-            "handlers remember their work for {} days, and this goes back to {}: of what is older they would do all \
-             again. Replay from {remembered_from} on, or say --accept-rerun",
-            lifetime.as_secs() / 86_400,
-            self.plan.from
-        ))
+        must_be_remembered(self.plan.from, stack.claim_lifetime(), Clock.now(), |from| {
+            match arguments.directory {
+                Some(_) => format!("Leave out the files whose `time` is before {from}"),
+                None => format!("Replay from {from} on"),
+            }
+        })
     }
 }
 
