@@ -50,7 +50,7 @@ pub struct Republish {
     /// Which stack.
     #[command(flatten)]
     pub target: Target,
-    /// The first moment: a time, or a length of time ago such as 25h
+    /// What got into the log since then: a time, or a length of time ago such as 25h
     #[arg(long, value_name = "MOMENT", value_parser = moment, required_unless_present = "resume")]
     pub since: Option<Timestamp>,
     /// The moment after the last; by default now
@@ -73,6 +73,15 @@ pub struct Republish {
 /// After so long Step Functions forgets the name of an execution, and starts another under it (`StartExecution`,
 /// "Idempotency").
 const NAMES_ARE_KNOWN: Duration = Duration::from_hours(90 * 24);
+
+/// How long after it began a handler may commit: a function runs for 15 minutes at most ("Lambda quotas"), and clocks
+/// differ. A message bears the time at which its handler began, and gets into the log when it commits.
+const LONGEST_ATTEMPT: Duration = Duration::from_mins(16);
+
+/// What got into the log since a time, by the times that messages bear.
+fn range(since: Option<Timestamp>, until: Option<Timestamp>, now: Timestamp) -> TimeRange {
+    TimeRange { from: since.unwrap_or(now) - LONGEST_ATTEMPT, until: until.unwrap_or(now) }
+}
 
 /// What would be sent.
 #[derive(Debug, Clone, Serialize)]
@@ -176,8 +185,12 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{}: what was logged from {} until {}, to be sent again:",
-            self.name, self.from, self.until
+            "{}: the log's messages from {} until {}, to be sent again. They bear the time at which their handler \
+             began, so that the {} minutes before are among them:",
+            self.name,
+            self.from,
+            self.until,
+            LONGEST_ATTEMPT.as_secs() / 60
         )?;
         let mut table = Table::new(["to", "message", "count"]);
         for (place, types) in &self.messages {
@@ -227,11 +240,10 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
         }
         None => {
             let now = Clock.now();
-            let range =
-                TimeRange { from: republish.since.unwrap_or(now), until: republish.until.unwrap_or(now) };
+            let range = range(republish.since, republish.until, now);
             if !republish.accept_rerun {
                 must_be_remembered(range.from, stack.claim_lifetime(), now, |from| {
-                    format!("Republish since {from}")
+                    format!("Republish since {}", from + LONGEST_ATTEMPT)
                 })?;
             }
             let plan = Plan::make(&ledger, range, now, terminal).await?;
@@ -256,4 +268,18 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
         format!("{error}; go on with: throughline outbox republish --resume {}", begun.name)
     })?;
     Ok(terminal.show(&Report::of(begun.name, &sent))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_was_logged_in_the_time_is_sent_though_its_handler_began_before() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (since, now) = (at("2026-11-21T10:00:00Z"), at("2026-11-21T12:00:00Z"));
+        let range = range(Some(since), None, now);
+        assert!(range.contains(at("2026-11-21T09:45:00Z")), "its function ran for a quarter of an hour");
+        assert!(!range.contains(at("2026-11-21T09:40:00Z")) && !range.contains(now));
+    }
 }
