@@ -241,11 +241,9 @@ pub(crate) fn seal<E: Event>(
     effects: Effects<E>,
     claim: Claim,
     reads: Vec<Read>,
-    source: &str,
-    now: Timestamp,
+    emitter: Emitter<'_>,
 ) -> Result<Commit, EffectsError> {
-    let mut sealing =
-        Sealing { claim: &claim, source, now, saves: Vec::new(), outgoing: Vec::new(), bytes: 0 };
+    let mut sealing = Sealing { claim: &claim, emitter, saves: Vec::new(), outgoing: Vec::new(), bytes: 0 };
     for save in effects.saves {
         sealing.save(save)?;
     }
@@ -268,10 +266,19 @@ pub(crate) fn seal<E: Event>(
     Ok(Commit { folded: Vec::new(), claim, reads, saves, outgoing })
 }
 
+/// What messages say of who emitted them.
+pub(crate) struct Emitter<'a> {
+    /// Their CloudEvents `source`.
+    pub(crate) source: &'a str,
+    /// Their time.
+    pub(crate) now: Timestamp,
+    /// Their trace context, if it is not that of the message that caused them.
+    pub(crate) trace_parent: Option<String>,
+}
+
 struct Sealing<'a> {
     claim: &'a Claim,
-    source: &'a str,
-    now: Timestamp,
+    emitter: Emitter<'a>,
     saves: Vec<Save>,
     outgoing: Vec<Outgoing>,
     bytes: usize,
@@ -334,7 +341,12 @@ impl Sealing<'_> {
             .filter(|other| other.message_type == name && other.subject == subject)
             .count();
         let id = emitted_id(parent, self.claim.handler, name, subject.as_deref(), ordinal);
-        Attributes { subject, ..parent.caused(id, self.source, name, version, self.now) }
+        let Emitter { source, now, trace_parent } = &self.emitter;
+        let mut attributes = Attributes { subject, ..parent.caused(id, *source, name, version, *now) };
+        if trace_parent.is_some() {
+            attributes.trace_parent.clone_from(trace_parent);
+        }
+        attributes
     }
 
     fn push(&mut self, destination: Destination, envelope: EncodedEnvelope) -> Result<(), EffectsError> {

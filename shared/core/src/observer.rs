@@ -1,7 +1,8 @@
-//! What is told to whoever watches the main path and the relay: what metrics are made of.
+//! What is told to whoever watches the main path and the relay: what metrics and traces are made of.
 
-use crate::Verdict;
+use crate::{Attributes, Verdict, ledger::Outgoing};
 use std::time::Duration;
+use tracing::Span;
 
 /// Somebody who watches. It is told while records are settled, so it must neither wait nor fail; what it does not
 /// care for it need not take.
@@ -20,6 +21,28 @@ pub trait Observer: Send + Sync {
     fn relayed(&self, entry: RelayedEntry) {
         let _ = entry;
     }
+
+    /// The span of a record begins: one, however often the record is tried in this invocation.
+    fn record_began(&self, span: &Span, record: BegunRecord<'_>) {
+        let _ = (span, record);
+    }
+
+    /// Messages are about to be published in this span.
+    fn publishing(&self, span: &Span, messages: &[&Outgoing]) {
+        let _ = (span, messages);
+    }
+
+    /// What was done in this span failed. The type of the error is all that is told: its text may quote anything.
+    fn failed(&self, span: &Span, error_type: &str) {
+        let _ = (span, error_type);
+    }
+
+    /// The W3C trace context of a span, if somebody records it: what is emitted in it goes on from there. If not, that
+    /// goes on from the message that caused it.
+    fn trace_parent(&self, span: &Span) -> Option<String> {
+        let _ = span;
+        None
+    }
 }
 
 /// Nobody watches.
@@ -28,9 +51,20 @@ pub struct Unobserved;
 
 impl Observer for Unobserved {}
 
+/// A record whose span begins.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BegunRecord<'a> {
+    /// Where it was delivered from, such as a queue's ARN. Nothing if it is an entry of the log.
+    pub source: Option<&'a str>,
+    /// The attributes of its message, if they could be read.
+    pub message: Option<&'a Attributes>,
+}
+
 /// A record that has its verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SettledRecord<'a> {
+    /// Its span.
+    pub span: &'a Span,
     /// The type of its message, if it is among those that have metrics of their own; else
     /// [`OTHER`](crate::metrics::OTHER).
     pub event_type: &'static str,

@@ -10,6 +10,7 @@ mod fold;
 mod group;
 mod intake;
 mod requests;
+mod spans;
 mod stopwatch;
 mod twin;
 mod verdict;
@@ -23,7 +24,7 @@ use crate::{
     backoff::Backoff,
     dead_letter::DeadLetter,
     decode::{self, DecodeError, Decoded, Origin},
-    effects,
+    effects::{self, Emitter},
     failure::FailureKind,
     identity::{ClaimKey, OwnerToken, PayloadHash},
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, LedgerError, Obstacle},
@@ -43,11 +44,11 @@ use std::{
     any::Any,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 use stopwatch::Stopwatch;
-use tracing::{Instrument, Span, field::Empty, info, info_span, warn};
+use tracing::{Instrument, Span, debug_span, info, warn};
 use twin::{Twin, TwinAnswer};
 
 /// How the main path behaves.
@@ -138,8 +139,13 @@ pub async fn process<H: Handler>(
 /// The verdict of a record that no lane answered for.
 fn unanswered(ports: Ports<'_>) -> Verdict {
     let verdict = Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline };
-    let nothing_known =
-        SettledRecord { event_type: metrics::OTHER, verdict: &verdict, handler_ran: None, age: None };
+    let nothing_known = SettledRecord {
+        span: &Span::none(),
+        event_type: metrics::OTHER,
+        verdict: &verdict,
+        handler_ran: None,
+        age: None,
+    };
     ports.observer.settled(nothing_known);
     verdict
 }
@@ -159,6 +165,8 @@ struct Prepared<'r, M> {
     /// There if its envelope could be read, whatever became of its data.
     attributes: Option<Arc<Attributes>>,
     opened: Result<Opened<M>, Failure>,
+    /// There once it was begun.
+    span: OnceLock<Span>,
 }
 
 impl<M: Message> Prepared<'_, M> {
@@ -202,7 +210,7 @@ impl<H: Handler> MainPath<'_, H> {
                 attributes.take().or_else(|| envelope().map(|envelope| Arc::new(envelope.attributes)));
             Err(panicked(&*panic))
         });
-        Prepared { position, record, attributes, opened }
+        Prepared { position, record, attributes, opened, span: OnceLock::new() }
     }
 
     fn read(
@@ -265,40 +273,24 @@ impl<H: Handler> MainPath<'_, H> {
     ) -> Verdict {
         let span = self.span(prepared);
         let verdict = self.settle_in_time(lane, prepared, twin).instrument(span.clone()).await;
-        self.conclude(&span, prepared, &verdict);
+        self.conclude(prepared, &verdict);
         verdict
     }
 
     /// Says what became of a record: in the log, and to the observer.
-    fn conclude(&self, span: &Span, prepared: &Prepared<'_, H::Message>, verdict: &Verdict) {
+    fn conclude(&self, prepared: &Prepared<'_, H::Message>, verdict: &Verdict) {
+        let span = self.span(prepared);
         span.in_scope(|| verdict::log(verdict));
         // A replayed event is as old as it is because somebody wanted it so: its age says nothing of the way it came.
         let attributes = prepared.attributes.as_ref().filter(|attributes| attributes.replay_name.is_none());
         let happened = attributes.and_then(|attributes| attributes.time);
         self.ports.observer.settled(SettledRecord {
+            span,
             event_type: prepared.event_type(),
             verdict,
             handler_ran: prepared.opened.as_ref().ok().and_then(|opened| opened.handler_ran.elapsed()),
             age: happened.map(|happened| between(happened, self.ports.time.now())),
         });
-    }
-
-    fn span(&self, prepared: &Prepared<'_, H::Message>) -> Span {
-        let span = info_span!(
-            "record",
-            handler = self.handler.name(),
-            attempt = prepared.record.attempt,
-            messageid = prepared.record.message_id,
-            eventid = Empty,
-            eventtype = Empty,
-            correlationid = Empty,
-        );
-        if let Some(attributes) = &prepared.attributes {
-            span.record("eventid", &attributes.id);
-            span.record("eventtype", &attributes.message_type);
-            span.record("correlationid", &attributes.correlation_id);
-        }
-        span
     }
 
     /// Settles one record, or hands it back when the invocation is about to end. Whatever was going on is
@@ -491,16 +483,23 @@ impl<H: Handler> MainPath<'_, H> {
             reads: Mutex::new(Vec::new()),
         };
         let envelope = Envelope { attributes: (*opened.attributes).clone(), data: opened.data.clone() };
+        let span = debug_span!("handler");
+        let trace_parent = self.ports.observer.trace_parent(&span);
         let deciding = async {
             let running = opened.handler_ran.start(self.ports.time);
-            let effects = self.handler.handle(envelope, &context).await;
+            let effects = self.handler.handle(envelope, &context).instrument(span.clone()).await;
             drop(running);
             let effects = effects?;
             let reads = mem::take(&mut *context.reads.lock().unwrap_or_else(PoisonError::into_inner));
-            effects::seal(effects, claim.clone(), reads, &self.settings.source, claim.now)
-                .map_err(Failure::reject)
+            let emitter = Emitter { source: &self.settings.source, now: claim.now, trace_parent };
+            effects::seal(effects, claim.clone(), reads, emitter).map_err(Failure::reject)
         };
-        AssertUnwindSafe(deciding).catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)))
+        let decided = AssertUnwindSafe(deciding).catch_unwind().await;
+        let decided = decided.unwrap_or_else(|panic| Err(panicked(&*panic)));
+        if let Err(failure) = &decided {
+            self.ports.observer.failed(&span, &failure.error_type);
+        }
+        decided
     }
 
     fn committed(&self, outcome: CommitOutcome) -> Outcome {

@@ -9,12 +9,12 @@ use crate::{
     dead_letter::{DeadLetter, DeadLetters},
     ledger::Outgoing,
     metrics,
-    observer::{EntryFate, Observer, RelayedEntry},
+    observer::{BegunRecord, EntryFate, Observer, RelayedEntry},
     ports::Time,
     process::between,
 };
 use futures_util::future::BoxFuture;
-use tracing::{Instrument as _, error, info, info_span, warn};
+use tracing::{Instrument as _, debug_span, error, info, info_span, warn};
 
 /// What the relay is called in logs and dead letters.
 const NAME: &str = metrics::RELAY;
@@ -85,8 +85,7 @@ pub async fn relay(entries: &[LogEntry], ports: RelayPorts<'_>) -> Option<usize>
     for chunk in entries.chunks(MOST_ENTRIES) {
         let readable: Vec<&Outgoing> = chunk.iter().filter_map(|entry| entry.message.as_ref().ok()).collect();
         let mut answers =
-            if readable.is_empty() { Vec::new() } else { ports.publisher.publish(&readable).await }
-                .into_iter();
+            if readable.is_empty() { Vec::new() } else { publish(&readable, ports).await }.into_iter();
         let mut retry_from = None;
         for (offset, entry) in chunk.iter().enumerate() {
             if retry_from.is_some() {
@@ -114,6 +113,26 @@ pub async fn relay(entries: &[LogEntry], ports: RelayPorts<'_>) -> Option<usize>
     None
 }
 
+/// Publishes messages, in one span: they are sent together.
+async fn publish(messages: &[&Outgoing], ports: RelayPorts<'_>) -> Vec<Delivery> {
+    let span = debug_span!("publish");
+    ports.observer.publishing(&span, messages);
+    let deliveries = ports.publisher.publish(messages).instrument(span.clone()).await;
+    if let Some(error_type) = deliveries.iter().find_map(failure) {
+        ports.observer.failed(&span, error_type);
+    }
+    deliveries
+}
+
+/// What kind of failure it is, if it is one.
+fn failure(delivery: &Delivery) -> Option<&str> {
+    match delivery {
+        Delivery::Accepted | Delivery::TooLate(_) => None,
+        Delivery::Retry(_) => Some("NotPublished"),
+        Delivery::Refused { error_type, .. } => Some(error_type),
+    }
+}
+
 /// Says what became of an entry, and dead-letters it if it was refused.
 async fn settle(entry: &LogEntry, delivery: Delivery, ports: RelayPorts<'_>) -> EntryFate {
     let attributes = entry.message.as_ref().ok().map(|message| &message.envelope.attributes);
@@ -126,6 +145,10 @@ async fn settle(entry: &LogEntry, delivery: Delivery, ports: RelayPorts<'_>) -> 
         eventtype = attributes.map(|attributes| attributes.message_type.as_str()),
         correlationid = attributes.map(|attributes| attributes.correlation_id.as_str()),
     );
+    ports.observer.record_began(&span, BegunRecord { source: None, message: attributes });
+    if let Some(error_type) = failure(&delivery) {
+        ports.observer.failed(&span, error_type);
+    }
     async {
         match delivery {
             Delivery::Accepted => {

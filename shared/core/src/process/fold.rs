@@ -107,7 +107,8 @@ impl<H: Handler> MainPath<'_, H> {
                 return (at, folded);
             }
             let claim = self.claim(&prepared.record, opened);
-            let deciding = self.decide(lane, opened, &claim, &staged).instrument(self.span(prepared));
+            let span = self.span(prepared).clone();
+            let deciding = self.decide(lane, opened, &claim, &staged).instrument(span);
             let left = until.map(|until| super::between(self.ports.time.now(), until));
             let Some(Ok(commit)) = self.within(left, deciding).await else { return (at, folded) };
             until.get_or_insert_with(|| super::later(self.ports.time.now(), self.patience()));

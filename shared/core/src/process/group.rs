@@ -46,7 +46,7 @@ impl<H: Handler> MainPath<'_, H> {
                 let folding = self.fold(lane, group.make_contiguous(), &progress.settled).await;
                 if folding.is_committed {
                     for prepared in group.drain(..folding.tried) {
-                        self.conclude(&self.span(&prepared), &prepared, &Verdict::Done);
+                        self.conclude(&prepared, &Verdict::Done);
                         progress.note(prepared, Verdict::Done);
                     }
                     continue;
@@ -63,7 +63,7 @@ impl<H: Handler> MainPath<'_, H> {
     async fn run_next(&self, lane: LaneId, prepared: Prepared<'_, H::Message>, progress: &mut Progress) {
         if let Some(after) = progress.blocked {
             let verdict = Verdict::Retry { after, cause: RetryCause::Behind };
-            self.conclude(&self.span(&prepared), &prepared, &verdict);
+            self.conclude(&prepared, &verdict);
             return progress.note(prepared, verdict);
         }
         let twin = prepared.opened.as_ref().ok().and_then(|opened| progress.settled.get(&opened.key));

@@ -7,6 +7,7 @@
 //! also waits, up to [`MOST_PATIENCE`], for answers of the phases before it, because those lead to more of its
 //! own.
 
+use super::spans::{failed_claim, failed_commit};
 use crate::{
     Timestamp,
     backoff::Backoff,
@@ -24,7 +25,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tracing::info;
+use tracing::{Instrument as _, Span, debug_span, info};
 
 /// How long a question waits for others to join it.
 const PATIENCE: Duration = Duration::from_millis(5);
@@ -136,24 +137,45 @@ impl<'a> Requests<'a> {
 
     /// Takes a claim.
     pub(super) async fn claim(&self, lane: LaneId, claim: Claim) -> ClaimOutcome {
-        let answer = self.ask(lane, |state| &mut state.claims, claim).await;
-        answer.unwrap_or_else(|| ClaimOutcome::Failed(silent()))
+        let span = debug_span!("claim");
+        let answer = self.ask(lane, |state| &mut state.claims, claim).instrument(span.clone()).await;
+        let outcome = answer.unwrap_or_else(|| ClaimOutcome::Failed(silent()));
+        self.tell(&span, failed_claim(&outcome));
+        outcome
     }
 
     /// Looks at a claim without taking it.
     pub(super) async fn recall(&self, lane: LaneId, claim: Claim) -> Result<Option<Obstacle>, LedgerError> {
-        self.ask(lane, |state| &mut state.recalls, claim).await.unwrap_or_else(|| Err(silent()))
+        let span = debug_span!("recall");
+        let answer = self.ask(lane, |state| &mut state.recalls, claim).instrument(span.clone()).await;
+        let answer = answer.unwrap_or_else(|| Err(silent()));
+        self.tell(&span, answer.is_err().then_some("RecallFailed"));
+        answer
     }
 
     /// Loads an entity.
     pub(crate) async fn load(&self, lane: LaneId, key: EntityKey) -> Result<Option<Stored>, LedgerError> {
-        self.ask(lane, |state| &mut state.loads, key).await.unwrap_or_else(|| Err(silent()))
+        let span = debug_span!("load", kind = key.kind);
+        let answer = self.ask(lane, |state| &mut state.loads, key).instrument(span.clone()).await;
+        let answer = answer.unwrap_or_else(|| Err(silent()));
+        self.tell(&span, answer.is_err().then_some("LoadFailed"));
+        answer
     }
 
     /// Commits, sending the same again while it only collides or is throttled.
     pub(super) async fn commit(&self, lane: LaneId, commit: Commit) -> Settled {
-        let answer = self.ask(lane, |state| &mut state.commits, commit).await;
-        answer.unwrap_or_else(|| Settled { outcome: CommitOutcome::Failed(silent()), is_overtaken: false })
+        let span = debug_span!("commit");
+        let answer = self.ask(lane, |state| &mut state.commits, commit).instrument(span.clone()).await;
+        let unanswered = || Settled { outcome: CommitOutcome::Failed(silent()), is_overtaken: false };
+        let settled = answer.unwrap_or_else(unanswered);
+        self.tell(&span, failed_commit(&settled.outcome));
+        settled
+    }
+
+    fn tell(&self, span: &Span, failure: Option<&str>) {
+        if let Some(error_type) = failure {
+            self.observer.failed(span, error_type);
+        }
     }
 
     /// Gives a claim back. Nobody waits for company with it: the next delivery may be on its way.

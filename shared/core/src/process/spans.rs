@@ -1,0 +1,60 @@
+//! The spans of the main path: one a record, whose fields stand on every log line about it, and within it one for each
+//! claim, load, run of the handler and commit, which are there for traces alone.
+
+use super::{MainPath, Prepared};
+use crate::{
+    Handler,
+    ledger::{ClaimOutcome, CommitOutcome},
+    observer::BegunRecord,
+};
+use tracing::{Span, field::Empty, info_span};
+
+impl<H: Handler> MainPath<'_, H> {
+    /// The span of a record. It begins when it is first asked for, and ends with the record.
+    pub(super) fn span<'p>(&self, prepared: &'p Prepared<'_, H::Message>) -> &'p Span {
+        prepared.span.get_or_init(|| self.begin(prepared))
+    }
+
+    fn begin(&self, prepared: &Prepared<'_, H::Message>) -> Span {
+        let Prepared { record, attributes, .. } = prepared;
+        let span = info_span!(
+            "record",
+            handler = self.handler.name(),
+            attempt = record.attempt,
+            messageid = record.message_id,
+            eventid = Empty,
+            eventtype = Empty,
+            correlationid = Empty,
+        );
+        if let Some(attributes) = attributes {
+            span.record("eventid", &attributes.id);
+            span.record("eventtype", &attributes.message_type);
+            span.record("correlationid", &attributes.correlation_id);
+        }
+        let begun = BegunRecord { source: Some(record.source), message: attributes.as_deref() };
+        self.ports.observer.record_began(&span, begun);
+        span
+    }
+}
+
+/// What kind of failure it is that a claim was not taken. That somebody else has it is none.
+pub(super) fn failed_claim(outcome: &ClaimOutcome) -> Option<&'static str> {
+    match outcome {
+        ClaimOutcome::Held | ClaimOutcome::Duplicate | ClaimOutcome::Busy { .. } => None,
+        ClaimOutcome::Mismatch => Some("PayloadMismatch"),
+        ClaimOutcome::Failed(_) => Some("ClaimFailed"),
+    }
+}
+
+/// What kind of failure it is that a commit did not happen. That it happened before is none.
+pub(super) fn failed_commit(outcome: &CommitOutcome) -> Option<&'static str> {
+    match outcome {
+        CommitOutcome::Committed | CommitOutcome::Duplicate | CommitOutcome::Busy { .. } => None,
+        CommitOutcome::Mismatch => Some("PayloadMismatch"),
+        CommitOutcome::LeaseLost => Some("LeaseLost"),
+        CommitOutcome::Conflict(_) => Some("VersionConflict"),
+        CommitOutcome::Contended(_) => Some("Contended"),
+        CommitOutcome::Invalid(_) => Some("InvalidCommit"),
+        CommitOutcome::Failed(_) => Some("CommitFailed"),
+    }
+}

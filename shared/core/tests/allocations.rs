@@ -1,0 +1,29 @@
+//! What is not watched costs nothing: what the main path does for traces alone allocates nothing where nobody records.
+
+use allocation_counter::measure;
+use futures_util::FutureExt as _;
+use throughline_core::{
+    Attributes,
+    observer::{BegunRecord, Observer, Unobserved},
+};
+use tracing::{Instrument as _, debug_span};
+
+/// What the main path and the relay do for a record, besides what they did before their spans could be watched.
+async fn watched_by(observer: &dyn Observer, message: &Attributes) -> Option<String> {
+    let span = debug_span!("record");
+    observer.record_began(&span, BegunRecord { source: Some("queue"), message: Some(message) });
+    observer.publishing(&span, &[]);
+    let load = debug_span!("load", kind = "order");
+    async {}.instrument(load.clone()).await;
+    observer.failed(&load, "LoadFailed");
+    observer.trace_parent(&span)
+}
+
+#[test]
+fn whatever_could_be_watched_allocates_nothing_where_nobody_watches() {
+    let message = Attributes::new("e-1", "shop", "order.placed");
+    let watch = || watched_by(&Unobserved, &message).now_or_never().expect("it never waits");
+    // The first time, `tracing` remembers its callsites.
+    assert_eq!(watch(), None);
+    assert_eq!(measure(|| drop(watch())).count_total, 0);
+}
