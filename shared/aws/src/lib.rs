@@ -11,6 +11,7 @@
 
 pub mod clients;
 pub mod dead_letter_queue;
+pub mod elsewhere;
 pub mod executions;
 #[cfg(test)]
 mod fake;
