@@ -4,6 +4,7 @@ use crate::{
     Environment, Invocation, Trigger, Unanswered,
     backend::Backend,
     metrics::{HandlerFigures, Metrics},
+    telemetry,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -57,7 +58,8 @@ impl<H: Handler> Trigger for EventBridge<H> {
 
     async fn respond(ready: &ReadyEventBridge<H>, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
         let (is_cold, figures) = (ready.metrics.is_cold(), HandlerFigures::default());
-        let ports = ready.backend.ports(ready.metrics.observer(&figures)).await;
+        let watched = telemetry::watched(ready.metrics.observer(&figures));
+        let ports = ready.backend.ports(watched.observer()).await;
         let answer = answer(&ready.handler, ports, &ready.settings, invocation).await;
         ready.metrics.write(invocation, is_cold, |lines| figures.push(lines, ready.handler.name(), 1));
         answer.map(|()| Value::Null)

@@ -27,10 +27,14 @@ pub mod outbox;
 pub mod run;
 pub mod saga_worker;
 pub mod sqs;
+#[cfg(feature = "otel")]
+pub mod traces;
 
 mod backend;
 mod emf;
+mod payloads;
 mod system;
+mod telemetry;
 
 pub use backend::clients;
 pub use environment::{Environment, SettingsError};

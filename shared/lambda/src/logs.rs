@@ -1,7 +1,7 @@
 //! Logs: one line of JSON an event, with the fields of every span around it, so that the handler, the
 //! event's id, type and correlation id and the attempt stand on every line about a record.
 
-use crate::Environment;
+use crate::{Environment, telemetry};
 use serde::Serialize;
 use std::{
     cell::Cell,
@@ -26,15 +26,16 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-/// Starts the logs of this process, on standard output.
+/// Starts the logs of this process, on standard output; and its traces, if there are any.
 ///
 /// Each line is written when its event happens, in one call: buffered lines would be lost with a process that
 /// is killed, and those are the ones that matter most.
 pub fn start(environment: &mut Environment) {
     let layer = JsonLines { write: |line: &[u8]| _ = io::stdout().lock().write_all(line) };
     let filter = KeepSpans(targets(environment));
+    let traces = telemetry::begin(environment);
     // A test may have started its own.
-    _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    _ = tracing_subscriber::registry().with(layer.with_filter(filter)).with(traces).try_init();
 }
 
 /// What `THROUGHLINE_LOG` says is to be logged.

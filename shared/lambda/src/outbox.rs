@@ -5,6 +5,7 @@ use crate::{
     Environment, Invocation, Trigger, Unanswered,
     backend::{Destinations, Relay},
     metrics::{Metrics, RelayFigures},
+    telemetry,
 };
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
@@ -141,7 +142,8 @@ impl Trigger for Outbox {
 
     async fn respond(ready: &ReadyOutbox, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
         let (is_cold, figures) = (ready.metrics.is_cold(), RelayFigures::default());
-        let ports = ready.relay.ports(ready.metrics.observer(&figures)).await;
+        let watched = telemetry::watched(ready.metrics.observer(&figures));
+        let ports = ready.relay.ports(watched.observer()).await;
         let entries = read(invocation.payload)?;
         let answer = answer(ports, ready.failures, &entries).await;
         ready.metrics.write(invocation, is_cold, |lines| figures.push(lines, entries.len()));

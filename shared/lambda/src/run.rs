@@ -1,19 +1,12 @@
 //! [`run`]: reads the settings, starts the logs, answers Lambda.
 
-use crate::{Environment, SettingsError, backend, logs};
+use crate::{Environment, SettingsError, backend, logs, payloads::Payloads, telemetry};
 use bytes::Bytes;
 use lambda_runtime::{
-    Diagnostic, LambdaEvent, LambdaInvocation, Runtime, layers::TracingLayer, service_fn,
-    tower::util::MapRequestLayer,
+    Diagnostic, LambdaEvent, Runtime, layers::TracingLayer, service_fn, tower::util::MapRequestLayer,
 };
 use serde::de::IgnoredAny;
-use std::{
-    fmt,
-    future::Future,
-    mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 use throughline_core::{
     Timestamp,
     describe::{DESCRIBE, FunctionDescription},
@@ -113,7 +106,9 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// Runs the function: reads its settings from the environment, then answers invocation after invocation.
+/// Runs the function: reads its settings from the environment, then answers invocation after invocation; several at a
+/// time where Lambda gives a process several, as managed instances do (`AWS_LAMBDA_MAX_CONCURRENCY`). Nothing is shared
+/// between them but the trigger, its clients and the standard output.
 ///
 /// | setting | meaning |
 /// |---|---|
@@ -133,6 +128,7 @@ impl std::error::Error for Error {}
 /// | `THROUGHLINE_LOG` | what is logged, such as `debug` or `info,throughline_core=debug` (default `info`) |
 /// | `THROUGHLINE_METRICS` | `on` (default) or `off`: whether figures are written to the log, for CloudWatch to make [metrics](crate::metrics) of |
 /// | `THROUGHLINE_METRICS_NAMESPACE` | the namespace of these metrics (default `Throughline`): two stacks of one account are told apart by it |
+/// | `OTEL_…` | with the feature `otel`: where traces go; see `throughline::traces` |
 /// | `THROUGHLINE_DESCRIBE` | if set, the function prints what it takes and emits, and stops: see `throughline describe` |
 ///
 /// # Errors
@@ -180,16 +176,16 @@ pub async fn run_with<T: Trigger>(build: impl FnOnce(&mut Environment) -> T) -> 
     // Here, and not at the first invocation: Lambda starts a function with more of a processor than it has
     // memory for later.
     backend::clients().config().await;
-    let (ready, payload) = (Arc::new(ready), Payload::default());
-    let incoming = payload.clone();
+    let (ready, payloads) = (Arc::new(ready), Payloads::default());
+    let incoming = payloads.clone();
     let function = service_fn(move |event: LambdaEvent<IgnoredAny>| {
-        // Now: the next invocation may come before this one's future runs.
-        answer::<T>(Arc::clone(&ready), payload.take(), event.context)
+        let payload = payloads.take(&event.context.request_id);
+        answer::<T>(Arc::clone(&ready), payload, event.context)
     });
     Runtime::new(function)
         .layer(MapRequestLayer::new(move |invocation| incoming.keep(invocation)))
         .layer(TracingLayer::new())
-        .run()
+        .run_concurrent()
         .await
         .map_err(Error::Runtime)
 }
@@ -199,42 +195,24 @@ async fn answer<T: Trigger>(
     payload: Bytes,
     context: lambda_runtime::Context,
 ) -> Result<serde_json::Value, Unanswered> {
+    let deadline = believable(context.deadline, Timestamp::now());
     let answer = match str::from_utf8(&payload) {
         Ok(payload) => {
             let invocation = Invocation {
                 payload,
-                deadline: believable(context.deadline, Timestamp::now()),
+                deadline,
                 request_id: &context.request_id,
                 function_arn: &context.invoked_function_arn,
             };
-            T::respond(&ready, invocation).await
+            telemetry::in_span(invocation, T::respond(&ready, invocation)).await
         }
         Err(error) => Err(Unanswered::new("NotText", format!("the payload is no text: {error}"))),
     };
     if let Err(Unanswered { error_type, message }) = &answer {
         error!(error_type, message, "the invocation failed");
     }
+    telemetry::flush(deadline).await;
     answer
-}
-
-/// The payload of the invocation to answer. The runtime would read it into a value of its own, and the
-/// trigger would read that again: it is kept from the runtime, which finds a `null` in its place.
-#[derive(Debug, Clone, Default)]
-struct Payload(Arc<Mutex<Bytes>>);
-
-impl Payload {
-    fn keep(&self, mut invocation: LambdaInvocation) -> LambdaInvocation {
-        *self.bytes() = mem::replace(&mut invocation.body, Bytes::from_static(b"null"));
-        invocation
-    }
-
-    fn take(&self) -> Bytes {
-        mem::take(&mut self.bytes())
-    }
-
-    fn bytes(&self) -> MutexGuard<'_, Bytes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A deadline that an invocation can have. Some local runtimes always say an instant in 1970: then the

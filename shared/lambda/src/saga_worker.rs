@@ -5,6 +5,7 @@ use crate::{
     backend::LazyLedger,
     metrics::{Metrics, SagaFigures, bounded},
     system::System,
+    telemetry,
 };
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -98,12 +99,13 @@ impl<P: Send + Sync + 'static> Trigger for SagaWorker<P> {
     async fn respond(ready: &ReadySagaWorker<P>, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
         let (is_cold, figures) = (ready.metrics.is_cold(), SagaFigures::default());
         let task = read(invocation.payload)?;
+        let watched = telemetry::watched(ready.metrics.observer(&figures));
         let ports = Ports {
             ledger: ready.ledger.get().await,
             dead_letters: &NoDeadLetters,
             time: &System,
             random: &System,
-            observer: ready.metrics.observer(&figures),
+            observer: watched.observer(),
         };
         let since = Instant::now();
         let answer = answer(&ready.worker, ports, &ready.settings, invocation.deadline, &task).await;

@@ -4,6 +4,7 @@ use crate::{
     Environment, Invocation, Trigger, Unanswered,
     backend::Backend,
     metrics::{HandlerFigures, Metrics},
+    telemetry,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -69,7 +70,8 @@ impl<H: Handler> Trigger for Sqs<H> {
     async fn respond(ready: &ReadySqs<H>, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
         let batch = read(invocation.payload)?;
         let (is_cold, figures) = (ready.metrics.is_cold(), HandlerFigures::default());
-        let ports = ready.backend.ports(ready.metrics.observer(&figures)).await;
+        let watched = telemetry::watched(ready.metrics.observer(&figures));
+        let ports = ready.backend.ports(watched.observer()).await;
         let answer =
             answer(&ready.handler, ports, &ready.settings, ready.most_receives, invocation.deadline, &batch)
                 .await;
