@@ -1,7 +1,10 @@
 //! When SQS delivers a message again.
 
-use crate::describe;
-use aws_sdk_sqs::{Client, types::ChangeMessageVisibilityBatchRequestEntry};
+use crate::{describe, sqs_text};
+use aws_sdk_sqs::{
+    Client,
+    types::{BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry},
+};
 use futures_util::future::join_all;
 use std::time::Duration;
 
@@ -44,7 +47,8 @@ impl Visibility {
         Self { client, queue_url: queue_url.into() }
     }
 
-    /// Changes them all, ten a request.
+    /// Changes them all, ten a request. A message that is to be visible at once and is not in hand any more is as it
+    /// should be: its time was over.
     ///
     /// # Errors
     /// [`VisibilityError`], after every change was tried. Nothing is lost by it: those messages come back
@@ -74,11 +78,28 @@ impl Visibility {
                     Some(message) => format!("{code}: {message}"),
                     None => code.to_owned(),
                 };
-                answer.failed().iter().map(|failed| reason(failed.message(), failed.code())).collect()
+                let failed = answer.failed().iter().filter(|failed| !is_so_already(changes, failed));
+                failed.map(|failed| reason(failed.message(), failed.code())).collect()
             }
             Err(error) => vec![describe(&error); changes.len()],
         }
     }
+}
+
+/// Whether a change failed only because the message was not in hand any more, and was to be visible anyway.
+///
+/// `MessageNotInflight` is what the API reference says of such a message. SQS also calls the handle's value wrong then,
+/// which only the text tells from other wrong values.
+fn is_so_already(changes: &[VisibilityChange], failed: &BatchResultErrorEntry) -> bool {
+    let change = failed.id().parse().ok().and_then(|at: usize| changes.get(at));
+    let is_not_in_hand = match sqs_text::bare_code(failed.code()) {
+        "MessageNotInflight" | "ReceiptHandleIsInvalid" => true,
+        "InvalidParameterValue" => {
+            failed.message().is_some_and(|text| text.contains("not available for visibility"))
+        }
+        _ => false,
+    };
+    is_not_in_hand && change.is_some_and(|change| change.after.is_zero())
 }
 
 fn entry(
@@ -142,6 +163,26 @@ mod tests {
         let fake = Fake::new([error("QueueDoesNotExist", "no such queue")]);
         let error_of_all = visibility(&fake).change(&changes(2)).await.unwrap_err();
         assert_eq!(error_of_all.failed, 2);
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_to_be_visible_and_is_already_is_no_failure() {
+        let failure = |at: usize, code: &str, message: &str| json!({ "Id": at.to_string(), "SenderFault": true, "Code": code, "Message": message });
+        let gone = "Value r for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.";
+        let failures = json!([
+            failure(0, "AWS.SimpleQueueService.MessageNotInflight", "it is not in flight"),
+            failure(1, "InvalidParameterValue", gone),
+            failure(2, "ReceiptHandleIsInvalid", "no such handle"),
+        ]);
+        let answer = (200, json!({ "Successful": [], "Failed": failures }));
+        let at_once = |change| VisibilityChange { after: Duration::ZERO, ..change };
+        let put_back: Vec<_> = changes(3).into_iter().map(at_once).collect();
+        visibility(&Fake::new([answer.clone()])).change(&put_back).await.unwrap();
+        let later = visibility(&Fake::new([answer])).change(&changes(3)).await.unwrap_err();
+        assert_eq!(later.failed, 3, "they were to stay hidden");
+        let other = failure(0, "InvalidParameterValue", "the time-out is wrong");
+        let fake = Fake::new([(200, json!({ "Successful": [], "Failed": [other] }))]);
+        visibility(&fake).change(&put_back[..1]).await.unwrap_err();
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl DeadLetterQueue {
         Ok(received.collect())
     }
 
-    /// Puts letters back: others can receive them at once.
+    /// Puts letters back: others can receive them at once. Those whose time was over are back already.
     ///
     /// # Errors
     /// If some could not be put back; they are visible again when their time is over.
@@ -233,6 +233,15 @@ mod tests {
         let fake = Fake::new([counted(10_000), received(0..1), received(0..1), put_back(2)]);
         queue(&fake).look(usize::MAX, |_| ()).await.unwrap();
         assert_eq!(fake.requests()[1]["VisibilityTimeout"], 110);
+    }
+
+    #[tokio::test]
+    async fn a_look_that_took_longer_than_letters_are_hidden_is_none_the_worse_for_it() {
+        let failure = json!({ "Id": "0", "SenderFault": true, "Code": "MessageNotInflight" });
+        let back = (200, json!({ "Successful": [{ "Id": "1" }], "Failed": [failure] }));
+        let fake = Fake::new([counted(2), received(0..2), back]);
+        let look = queue(&fake).look(2, |_| ()).await.unwrap();
+        assert_eq!(look.letters.len(), 2);
     }
 
     #[tokio::test]
