@@ -242,7 +242,7 @@ fn refused(error_type: &str, reason: String) -> Delivery {
 /// EventBridge also lists refused access and wrong accounts as errors not to be retried
 /// (`PutEventsResultEntry`). No message is at fault there, and a deployment mends them: they are retried,
 /// and the stream waits. `MissingParameter` is a wrong queue type, not a wrong message.
-fn is_permanent(code: &str) -> bool {
+pub(crate) fn is_permanent(code: &str) -> bool {
     matches!(
         sqs_text::bare_code(code),
         "MalformedDetail"

@@ -1,13 +1,13 @@
 //! Sending letters to where they came from.
 
 use super::{OperateError, ReceivedLetter, failed};
-use crate::{describe, sqs_text};
+use crate::{describe, publisher::is_permanent, sqs_text};
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::{
-    error::SdkError,
+    error::{ProvideErrorMetadata, SdkError},
     types::{MessageAttributeValue, SendMessageBatchRequestEntry},
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, slice};
 use throughline_core::{envelope::EncodedEnvelope, limits::MOST_MESSAGE_BYTES};
 
 /// What a letter's attributes say about its death: of no use to whoever is given it again.
@@ -107,46 +107,74 @@ pub async fn send_letters(
     letters: &[Resent<'_>],
 ) -> Result<Answers, OperateError> {
     let mut answers = Vec::new();
-    for batch in batches(letters) {
-        answers.extend(send_batch(client, queue_url, batch).await?);
+    for batch in batches(letters, Resent::bytes) {
+        let call = async |some: &[Resent<'_>]| send_batch(client, queue_url, some).await;
+        answers.extend(together_or_alone(batch, call).await?);
     }
     Ok(answers)
 }
 
 /// One request holds no more bytes than one message may.
-fn batches<'a, 'b>(letters: &'a [Resent<'b>]) -> Vec<&'a [Resent<'b>]> {
+fn batches<T>(messages: &[T], bytes_of: impl Fn(&T) -> usize) -> Vec<&[T]> {
     let mut batches = Vec::new();
     let (mut start, mut bytes) = (0, 0);
-    for (at, letter) in letters.iter().enumerate() {
-        let size = letter.bytes();
+    for (at, message) in messages.iter().enumerate() {
+        let size = bytes_of(message);
         if at > start && bytes + size > MOST_MESSAGE_BYTES {
-            batches.push(&letters[start..at]);
+            batches.push(&messages[start..at]);
             (start, bytes) = (at, 0);
         }
         bytes += size;
     }
-    if start < letters.len() {
-        batches.push(&letters[start..]);
+    if start < messages.len() {
+        batches.push(&messages[start..]);
     }
     batches
+}
+
+/// A service refused a whole call, so that it certainly did nothing.
+struct Refusal {
+    reason: String,
+    /// Whether it objects to what is in a message, rather than to who asks, or how often.
+    is_of_a_message: bool,
+}
+
+/// What became of messages. Those that a service refuses together are sent alone: then the one that it objects to
+/// stands out and does not keep the others back.
+async fn together_or_alone<T>(
+    messages: &[T],
+    call: impl AsyncFn(&[T]) -> Result<Result<Answers, Refusal>, OperateError>,
+) -> Result<Answers, OperateError> {
+    let refused = |refusal: Refusal, count: usize| vec![Err(refusal.reason); count];
+    match call(messages).await? {
+        Ok(answers) => Ok(answers),
+        Err(refusal) if refusal.is_of_a_message && messages.len() > 1 => {
+            let mut answers = Vec::new();
+            for message in messages {
+                let answer = call(slice::from_ref(message)).await?;
+                answers.extend(answer.unwrap_or_else(|refusal| refused(refusal, 1)));
+            }
+            Ok(answers)
+        }
+        Err(refusal) => Ok(refused(refusal, messages.len())),
+    }
 }
 
 async fn send_batch(
     client: &aws_sdk_sqs::Client,
     queue_url: &str,
     letters: &[Resent<'_>],
-) -> Result<Answers, OperateError> {
+) -> Result<Result<Answers, Refusal>, OperateError> {
     let unknown = |reason| failed(format!("it is not known whether queue {queue_url} took letters"), reason);
     let entries = letters.iter().enumerate().map(|(at, letter)| letter.entry(queue_url, at));
     let entries = match entries.collect::<Result<Vec<_>, _>>() {
         Ok(entries) => entries,
-        Err(reason) => return Ok(vec![Err(reason); letters.len()]),
+        Err(reason) => return Ok(Err(Refusal { reason, is_of_a_message: true })),
     };
     let call = client.send_message_batch().queue_url(queue_url).set_entries(Some(entries));
     let answer = match call.send().await {
         Ok(answer) => answer,
-        Err(error) if is_refusal(&error) => return Ok(vec![Err(describe(&error)); letters.len()]),
-        Err(error) => return Err(unknown(describe(&error))),
+        Err(error) => return refusal(&error).map(Err).ok_or_else(|| unknown(describe(&error))),
     };
     let mut answers = vec![Err("SQS gave no answer for it".to_owned()); letters.len()];
     let at = |id: &str| id.parse::<usize>().ok().filter(|at| *at < letters.len());
@@ -160,13 +188,18 @@ async fn send_batch(
             answers[at] = Err(format!("{}: {}", refused.code(), refused.message().unwrap_or("no message")));
         }
     }
-    Ok(answers)
+    Ok(Ok(answers))
 }
 
-/// Whether a service refused a call, so that it certainly did nothing.
-fn is_refusal<E>(error: &SdkError<E, aws_sdk_sqs::config::http::HttpResponse>) -> bool {
-    error.as_service_error().is_some()
-        && error.raw_response().is_some_and(|response| response.status().is_client_error())
+/// What a service said when it refused a call; nothing if it may have done something.
+fn refusal<E>(error: &SdkError<E, aws_sdk_sqs::config::http::HttpResponse>) -> Option<Refusal>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let service_error = error.as_service_error()?;
+    error.raw_response().filter(|response| response.status().is_client_error())?;
+    let is_of_a_message = service_error.code().is_some_and(is_permanent);
+    Some(Refusal { reason: describe(error), is_of_a_message })
 }
 
 /// Puts letters on a bus again that were refused there, at most ten.
@@ -179,31 +212,40 @@ pub async fn put_letters(
     letters: &[Resent<'_>],
 ) -> Result<Answers, OperateError> {
     let mut answers = vec![Err("EventBridge gave no answer for it".to_owned()); letters.len()];
-    let mut entries = Vec::new();
+    let (mut places, mut entries) = (Vec::new(), Vec::new());
     for (at, letter) in letters.iter().enumerate() {
         match serde_json::from_str::<EncodedEnvelope>(letter.body) {
-            Ok(envelope) => entries.push((at, entry(bus, &envelope, letter.body))),
+            Ok(envelope) => {
+                places.push(at);
+                entries.push(entry(bus, &envelope, letter.body));
+            }
             Err(error) => answers[at] = Err(format!("it is no event for the bus: {error}")),
         }
     }
-    let (places, entries): (Vec<usize>, Vec<PutEventsRequestEntry>) = entries.into_iter().unzip();
-    if entries.is_empty() {
-        return Ok(answers);
+    let mut put = Vec::new();
+    for batch in batches(&entries, entry_bytes) {
+        let call = async |some: &[PutEventsRequestEntry]| put_batch(client, bus, some).await;
+        put.extend(together_or_alone(batch, call).await?);
     }
-    let answer = match client.put_events().set_entries(Some(entries)).send().await {
+    for (at, answer) in places.into_iter().zip(put) {
+        answers[at] = answer;
+    }
+    Ok(answers)
+}
+
+async fn put_batch(
+    client: &aws_sdk_eventbridge::Client,
+    bus: &str,
+    entries: &[PutEventsRequestEntry],
+) -> Result<Result<Answers, Refusal>, OperateError> {
+    let unknown = |reason| failed(format!("it is not known whether bus {bus} took letters"), reason);
+    let answer = match client.put_events().set_entries(Some(entries.to_vec())).send().await {
         Ok(answer) => answer,
-        Err(error) if is_refusal(&error) => {
-            for at in places {
-                answers[at] = Err(describe(&error));
-            }
-            return Ok(answers);
-        }
-        Err(error) => {
-            return Err(failed(format!("it is not known whether bus {bus} took letters"), describe(&error)));
-        }
+        Err(error) => return refusal(&error).map(Err).ok_or_else(|| unknown(describe(&error))),
     };
-    for (at, entry) in places.into_iter().zip(answer.entries()) {
-        answers[at] = match (entry.event_id(), entry.error_code()) {
+    let mut answers = vec![Err("EventBridge gave no answer for it".to_owned()); entries.len()];
+    for (place, entry) in answers.iter_mut().zip(answer.entries()) {
+        *place = match (entry.event_id(), entry.error_code()) {
             (Some(id), None) => Ok(id.to_owned()),
             (_, code) => Err(format!(
                 "{}: {}",
@@ -212,7 +254,13 @@ pub async fn put_letters(
             )),
         };
     }
-    Ok(answers)
+    Ok(Ok(answers))
+}
+
+/// What `PutEvents` counts: the detail, the detail type and the source (EventBridge user guide, "Calculating
+/// `PutEvents` event entry size").
+fn entry_bytes(entry: &PutEventsRequestEntry) -> usize {
+    [entry.detail(), entry.detail_type(), entry.source()].into_iter().flatten().map(str::len).sum()
 }
 
 fn entry(bus: &str, envelope: &EncodedEnvelope, body: &str) -> PutEventsRequestEntry {
@@ -225,116 +273,4 @@ fn entry(bus: &str, envelope: &EncodedEnvelope, body: &str) -> PutEventsRequestE
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        fake::{Fake, error},
-        operate::FoundLetter,
-    };
-    use serde_json::{Value, json};
-    use std::collections::BTreeSet;
-
-    const QUEUE: &str = "https://sqs.example/1/orders";
-
-    fn received(id: &str, attributes: &[&str]) -> ReceivedLetter {
-        let value = MessageAttributeValue::builder().data_type("String").string_value("x").build().unwrap();
-        ReceivedLetter {
-            letter: FoundLetter {
-                message_id: id.into(),
-                group: Some("o-1".into()),
-                ..FoundLetter::default()
-            },
-            receipt_handle: String::new(),
-            carried: attributes.iter().map(|name| ((*name).to_owned(), value.clone())).collect(),
-        }
-    }
-
-    fn resent<'a>(letter: &'a ReceivedLetter, body: &'a str) -> Resent<'a> {
-        Resent { letter, body, notes: vec![("RedriveCount", "2".into())] }
-    }
-
-    fn sqs(fake: &Fake) -> aws_sdk_sqs::Client {
-        aws_sdk_sqs::Client::new(&fake.config())
-    }
-
-    #[tokio::test]
-    async fn a_letter_keeps_its_own_attributes_and_says_that_it_was_redriven() {
-        let answer = json!({ "Successful": [{ "Id": "0", "MessageId": "new", "MD5OfMessageBody": "" }], "Failed": [] });
-        let fake = Fake::new([(200, answer)]);
-        let letter = received("m-1", &["tenant", "ErrorType", "TARGET_ARN", "RedriveCount"]);
-        let answers = send_letters(&sqs(&fake), QUEUE, &[resent(&letter, "{}")]).await.unwrap();
-        assert_eq!(answers, [Ok("new".to_owned())]);
-        let sent = &fake.requests()[0]["Entries"][0];
-        let attributes = sent["MessageAttributes"].as_object().unwrap();
-        let names: BTreeSet<&str> = attributes.keys().map(String::as_str).collect();
-        assert_eq!(names, BTreeSet::from(["RedriveCount", "tenant"]));
-        assert_eq!(attributes["RedriveCount"]["StringValue"], "2");
-        assert_eq!(sent["MessageGroupId"], Value::Null, "the queue is no FIFO queue");
-    }
-
-    #[tokio::test]
-    async fn in_a_fifo_queue_a_letter_stays_in_its_group_and_is_taken_once() {
-        let fake = Fake::new([(200, json!({ "Successful": [], "Failed": [] }))]);
-        let letter = received("m-1", &[]);
-        send_letters(&sqs(&fake), "https://sqs.example/1/orders.fifo", &[resent(&letter, "{}")])
-            .await
-            .unwrap();
-        let sent = &fake.requests()[0]["Entries"][0];
-        assert_eq!(
-            (&sent["MessageGroupId"], &sent["MessageDeduplicationId"]),
-            (&json!("o-1"), &json!("redriven-m-1"))
-        );
-    }
-
-    #[tokio::test]
-    async fn what_a_queue_refuses_was_certainly_not_sent() {
-        let failure = json!({ "Id": "1", "SenderFault": true, "Code": "InvalidMessageContents" });
-        let partly = json!({ "Successful": [{ "Id": "0", "MessageId": "n", "MD5OfMessageBody": "" }], "Failed": [failure] });
-        let denied = error("AccessDeniedException", "no");
-        let fake = Fake::new([(200, partly), denied]);
-        let letter = received("m-1", &[]);
-        let two = [resent(&letter, "{}"), resent(&letter, "{}")];
-        let answers = send_letters(&sqs(&fake), QUEUE, &two).await.unwrap();
-        assert!(
-            answers[0].is_ok()
-                && answers[1].as_ref().is_err_and(|why| why.contains("InvalidMessageContents"))
-        );
-        let answers = send_letters(&sqs(&fake), QUEUE, &two).await.unwrap();
-        assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(|why| why.contains("AccessDenied"))));
-    }
-
-    #[tokio::test]
-    async fn after_an_error_of_the_service_it_is_not_known_what_was_sent() {
-        let fake = Fake::new((0..3).map(|_| (500, json!({ "__type": "InternalError" }))));
-        let letter = received("m-1", &[]);
-        let unknown = send_letters(&sqs(&fake), QUEUE, &[resent(&letter, "{}")]).await.unwrap_err();
-        assert!(unknown.to_string().contains("not known"), "{unknown}");
-    }
-
-    #[test]
-    fn large_letters_go_in_requests_of_their_own() {
-        let letter = received("m-1", &[]);
-        let body = "x".repeat(MOST_MESSAGE_BYTES / 2 - 100);
-        let letters = vec![resent(&letter, &body); 5];
-        let sizes: Vec<usize> = batches(&letters).into_iter().map(<[_]>::len).collect();
-        assert_eq!(sizes, [2, 2, 1]);
-        assert!(batches(&[]).is_empty());
-    }
-
-    #[tokio::test]
-    async fn an_event_that_the_bus_takes_this_time_is_put_as_it_was() {
-        let entries =
-            json!([{ "EventId": "b-1" }, { "ErrorCode": "InternalFailure", "ErrorMessage": "later" }]);
-        let fake = Fake::new([(200, json!({ "FailedEntryCount": 1, "Entries": entries }))]);
-        let event =
-            json!({ "specversion": "1.0", "id": "e", "source": "shop", "type": "t", "data": {} }).to_string();
-        let letter = received("m-1", &[]);
-        let letters = [resent(&letter, &event), resent(&letter, "no event"), resent(&letter, &event)];
-        let client = aws_sdk_eventbridge::Client::new(&fake.config());
-        let answers = put_letters(&client, "shop", &letters).await.unwrap();
-        assert_eq!(answers[0], Ok("b-1".to_owned()));
-        assert!(answers[1].as_ref().is_err_and(|why| why.contains("no event")));
-        assert_eq!(answers[2], Err("InternalFailure: later".to_owned()));
-        assert_eq!(fake.requests()[0]["Entries"][0]["Detail"], json!(event));
-    }
-}
+mod tests;
