@@ -12,7 +12,7 @@ pub use letter::{FoundLetter, Origin, event_in};
 pub use moving::Moving;
 pub use resend::{Answers, Resent, put_letters, send_letters};
 
-use crate::describe;
+use crate::{describe, outside::fresh_id, sqs_text};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -89,7 +89,8 @@ pub async fn queue_url(client: &aws_sdk_sqs::Client, name: &str) -> Result<Strin
     found.queue_url.ok_or_else(|| failed(format!("queue `{name}`"), "SQS does not tell its URL"))
 }
 
-/// Sends a body to a queue, whatever is in it.
+/// Sends a body to a queue, whatever is in it. In a FIFO queue an event's group is its subject, and its deduplication
+/// id is its id, as [`AwsPublisher`](crate::AwsPublisher) has it; what is no event is in a group of its own.
 ///
 /// # Errors
 /// If the queue does not take it.
@@ -98,7 +99,17 @@ pub async fn send_body(
     queue_url: &str,
     body: &str,
 ) -> Result<(), OperateError> {
-    let request = client.send_message().queue_url(queue_url).message_body(body);
+    let mut request = client.send_message().queue_url(queue_url).message_body(body);
+    if sqs_text::is_fifo(queue_url) {
+        let body: Value = serde_json::from_str(body).unwrap_or_default();
+        let event = event_in(&body).map(|(_, event)| event);
+        let text = |name: &str| event?[name].as_str().map(ToOwned::to_owned);
+        let id = text("id").unwrap_or_else(fresh_id);
+        let group = text("subject").unwrap_or_else(|| id.clone());
+        request = request
+            .message_group_id(sqs_text::fifo_id(&group))
+            .message_deduplication_id(sqs_text::fifo_id(&id));
+    }
     let sent = request.send().await;
     sent.map(drop)
         .map_err(|error| failed(format!("queue {queue_url} did not take the message"), describe(&error)))
@@ -162,4 +173,28 @@ pub async fn scan(
         }
     }
     Ok(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::Fake;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn a_fifo_queue_is_told_the_group_and_any_other_is_not() {
+        let sent = || (200, json!({ "MessageId": "m", "MD5OfMessageBody": "" }));
+        let fake = Fake::new([sent(), sent(), sent()]);
+        let client = aws_sdk_sqs::Client::new(&fake.config());
+        let event = json!({ "specversion": "1.0", "id": "e-1", "subject": "o-1" }).to_string();
+        for (url, body) in [("q.fifo", event.as_str()), ("q.fifo", "no event"), ("q", &event)] {
+            // The answer holds no sum of the body that the client could check.
+            _ = send_body(&client, &format!("https://sqs.example/1/{url}"), body).await;
+        }
+        let requests = fake.requests();
+        let ids = |at: usize| (&requests[at]["MessageGroupId"], &requests[at]["MessageDeduplicationId"]);
+        assert_eq!(ids(0), (&json!("o-1"), &json!("e-1")));
+        assert!(ids(1).0.is_string() && ids(1).0 == ids(1).1, "{requests:?}");
+        assert_eq!(ids(2), (&Value::Null, &Value::Null));
+    }
 }
