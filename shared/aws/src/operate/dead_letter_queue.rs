@@ -33,6 +33,13 @@ pub struct ReceivedLetter {
     pub(super) carried: HashMap<String, MessageAttributeValue>,
 }
 
+impl ReceivedLetter {
+    /// A letter in hand that came without attributes.
+    pub fn new(letter: FoundLetter, receipt_handle: impl Into<String>) -> Self {
+        Self { letter, receipt_handle: receipt_handle.into(), carried: HashMap::new() }
+    }
+}
+
 /// What a look through a queue found.
 #[derive(Debug, Clone, Default)]
 pub struct Look {

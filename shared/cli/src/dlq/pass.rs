@@ -3,7 +3,7 @@
 use super::queues::NamedQueue;
 use crate::stack::{Stack, StackError};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 use throughline_aws::operate::{QueueDepth, ReceivedLetter};
@@ -14,21 +14,73 @@ const PASS_BY_A_SECOND: u64 = 100;
 const WAIT: Duration = Duration::from_secs(1);
 /// How much longer than letters are held they are waited for.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long SQS may count letters that are gone already: its counts are approximate, and settle "at least 1 minute
+/// after the producers stop sending messages" (SQS API reference, `GetQueueAttributes`).
+const COUNTS_SETTLE: Duration = Duration::from_mins(1);
+/// The longest that SQS hides a letter.
+const LONGEST_HELD: Duration = Duration::from_hours(12);
+/// How often what was set aside may come round again, held twice as long each time, while nothing new comes.
+const MOST_ROUNDS: u32 = 3;
+
+/// The letters that a pass goes through, and the clock that it goes by.
+pub(super) trait Letters {
+    /// How many there are.
+    async fn depth(&self) -> Result<QueueDepth, StackError>;
+    /// Receives at most ten and hides them for a time; waits so long for the first one.
+    async fn receive(&self, hidden: Duration, wait: Duration) -> Result<Vec<ReceivedLetter>, StackError>;
+    /// Puts letters back, by their receipt handles.
+    async fn put_back(&self, receipt_handles: Vec<String>) -> Result<(), StackError>;
+    /// What time it is.
+    fn now(&self) -> Instant;
+}
+
+/// The letters of a stack's queue.
+#[derive(Debug)]
+pub(super) struct LettersOf<'a> {
+    stack: &'a Stack,
+    queue: &'a NamedQueue,
+}
+
+impl Letters for LettersOf<'_> {
+    async fn depth(&self) -> Result<QueueDepth, StackError> {
+        self.queue.depth(self.stack).await
+    }
+
+    async fn receive(&self, hidden: Duration, wait: Duration) -> Result<Vec<ReceivedLetter>, StackError> {
+        Ok(self.queue.queue.receive(hidden, wait).await?)
+    }
+
+    async fn put_back(&self, receipt_handles: Vec<String>) -> Result<(), StackError> {
+        Ok(self.queue.queue.put_back(receipt_handles).await?)
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+}
+
+/// A letter that was set aside.
+#[derive(Debug)]
+struct Aside {
+    receipt_handle: String,
+    /// Until when it is certainly hidden.
+    hidden_until: Instant,
+}
 
 /// A pass through a queue.
 #[derive(Debug)]
-pub(super) struct Pass<'a> {
-    stack: &'a Stack,
-    queue: &'a NamedQueue,
+pub(super) struct Pass<L> {
+    letters: L,
     held: Duration,
-    aside: BTreeMap<String, String>,
-    fruitless: u32,
-    last_fruit: Instant,
+    aside: BTreeMap<String, Aside>,
+    /// Until when what was received last is certainly hidden.
+    hidden_until: Instant,
     depth: QueueDepth,
     others: u64,
+    not_reached: u64,
 }
 
-impl<'a> Pass<'a> {
+impl<'a> Pass<LettersOf<'a>> {
     /// Begins a pass. Letters in hand stay hidden for at least `held`, should this process die; longer if many are to
     /// be set aside.
     pub(super) async fn begin(
@@ -37,11 +89,17 @@ impl<'a> Pass<'a> {
         held: Duration,
         sets_aside: bool,
     ) -> Result<Self, StackError> {
-        let depth = queue.depth(stack).await?;
+        Self::through(LettersOf { stack, queue }, held, sets_aside).await
+    }
+}
+
+impl<L: Letters> Pass<L> {
+    async fn through(letters: L, held: Duration, sets_aside: bool) -> Result<Self, StackError> {
+        let depth = letters.depth().await?;
         let longer = if sets_aside { depth.waiting / PASS_BY_A_SECOND } else { 0 };
-        let held = held + Duration::from_secs(longer);
-        let (aside, last_fruit) = (BTreeMap::new(), Instant::now());
-        Ok(Self { stack, queue, held, aside, fruitless: 0, last_fruit, depth, others: 0 })
+        let held = held.saturating_add(Duration::from_secs(longer)).min(LONGEST_HELD);
+        let hidden_until = letters.now();
+        Ok(Self { letters, held, aside: BTreeMap::new(), hidden_until, depth, others: 0, not_reached: 0 })
     }
 
     /// How many letters there were at the beginning.
@@ -54,49 +112,90 @@ impl<'a> Pass<'a> {
         self.others
     }
 
+    /// How many were still waiting when the pass ended, and never came: in a FIFO queue they stand behind what was
+    /// set aside.
+    pub(super) fn not_reached(&self) -> u64 {
+        self.not_reached
+    }
+
     /// The next letters, at most ten, none that was set aside; nothing once all have passed by. What others have in
     /// hand is waited for as long as we would hold it: an interrupted redrive had it.
+    ///
+    /// Only the time in here counts for that. Whoever takes long over the letters finds those that were set aside
+    /// waiting again, before the others: they are hidden anew, for longer if they come round once more.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<ReceivedLetter>>, StackError> {
+        let (mut fruitless, mut last_fruit) = (0, self.letters.now());
+        let (mut rounds, mut come_round) = (0, BTreeSet::new());
         loop {
-            let wait = if self.fruitless == 0 { Duration::ZERO } else { WAIT };
-            let mut received = self.queue.queue.receive(self.held, wait).await?;
-            received.retain(|received| match self.aside.get_mut(&received.letter.message_id) {
-                Some(handle) => {
-                    handle.clone_from(&received.receipt_handle);
-                    false
+            let wait = if fruitless == 0 { Duration::ZERO } else { WAIT };
+            self.hidden_until = self.letters.now() + self.held;
+            let received = self.letters.receive(self.held, wait).await?;
+            let (again, new): (Vec<_>, Vec<_>) =
+                received.into_iter().partition(|it| self.aside.contains_key(&it.letter.message_id));
+            let again_ids: Vec<String> = again.iter().map(|it| it.letter.message_id.clone()).collect();
+            for received in again {
+                self.set_aside(received);
+            }
+            if !new.is_empty() {
+                return Ok(Some(new));
+            }
+            if again_ids.is_empty() {
+                fruitless += 1;
+                if fruitless > 1 && self.is_over(last_fruit).await? {
+                    return Ok(None);
                 }
-                None => true,
-            });
-            if !received.is_empty() {
-                (self.fruitless, self.last_fruit) = (0, Instant::now());
-                return Ok(Some(received));
+                continue;
             }
-            self.fruitless += 1;
-            if self.fruitless > 1 && self.is_over().await? {
-                return Ok(None);
+            (fruitless, last_fruit) = (0, self.letters.now());
+            if again_ids.iter().any(|id| come_round.contains(id)) {
+                rounds += 1;
+                come_round.clear();
+                self.held = (self.held * 2).min(LONGEST_HELD);
+                if rounds == MOST_ROUNDS {
+                    self.count().await?;
+                    return Ok(None);
+                }
             }
+            come_round.extend(again_ids);
         }
     }
 
-    async fn is_over(&mut self) -> Result<bool, StackError> {
-        let depth = self.queue.depth(self.stack).await?;
-        self.others = depth.in_flight.saturating_sub(self.aside.len() as u64);
-        Ok(depth.waiting + self.others == 0 || self.last_fruit.elapsed() > self.held + GRACE)
+    async fn is_over(&mut self, last_fruit: Instant) -> Result<bool, StackError> {
+        let waiting = self.count().await?;
+        let patience = self.held + GRACE;
+        let patience = if waiting > 0 { patience.max(COUNTS_SETTLE) } else { patience };
+        Ok(waiting + self.others == 0 || self.letters.now().duration_since(last_fruit) > patience)
+    }
+
+    /// Counts what is left to whom. How many are waiting, ours among them if their time is over.
+    async fn count(&mut self) -> Result<u64, StackError> {
+        let QueueDepth { waiting, in_flight, .. } = self.letters.depth().await?;
+        let now = self.letters.now();
+        let hidden = self.aside.values().filter(|aside| aside.hidden_until > now).count() as u64;
+        self.others = in_flight.saturating_sub(hidden);
+        self.not_reached = waiting.saturating_sub(self.aside.len() as u64 - hidden);
+        Ok(waiting)
     }
 
     /// Keeps a letter hidden until the end.
     pub(super) fn set_aside(&mut self, received: ReceivedLetter) {
-        self.aside.insert(received.letter.message_id, received.receipt_handle);
+        let ReceivedLetter { letter, receipt_handle, .. } = received;
+        self.aside.insert(letter.message_id, Aside { receipt_handle, hidden_until: self.hidden_until });
     }
 
     /// Puts letters back that may come by again.
     pub(super) async fn put_back(&self, received: Vec<ReceivedLetter>) -> Result<(), StackError> {
-        let handles = received.into_iter().map(|received| received.receipt_handle).collect();
-        Ok(self.queue.queue.put_back(handles).await?)
+        self.letters.put_back(received.into_iter().map(|received| received.receipt_handle).collect()).await
     }
 
     /// Puts back what was set aside.
+    ///
+    /// # Errors
+    /// If that does not work: it comes back by itself when its time is over.
     pub(super) async fn end(self) -> Result<(), StackError> {
-        Ok(self.queue.queue.put_back(self.aside.into_values().collect()).await?)
+        self.letters.put_back(self.aside.into_values().map(|aside| aside.receipt_handle).collect()).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use super::{
     identity::message_name,
-    pass::Pass,
+    pass::{LettersOf, Pass},
     payload::Shown,
     queues::{NamedQueue, selected},
     selection::{Selection, error_of, handler_of},
@@ -50,6 +50,8 @@ struct Purged {
     /// Letters that were written down and could not be deleted.
     not_deleted: u64,
     in_others_hands: u64,
+    /// Letters that are waiting and never came.
+    not_reached: u64,
 }
 
 /// Throws letters away.
@@ -69,7 +71,7 @@ pub(super) async fn run(arguments: &PurgeArguments, terminal: &Terminal) -> Resu
         selection,
         shown: Shown::new(&project, *reveal, *terminal)?,
         file: Written { path: file.clone(), file: None },
-        purged: Purged { letters: 0, file, not_deleted: 0, in_others_hands: 0 },
+        purged: Purged { letters: 0, file, not_deleted: 0, in_others_hands: 0, not_reached: 0 },
     };
     for queue in &queues {
         purge.queue(queue, *hold, terminal).await?;
@@ -122,7 +124,11 @@ impl Purge<'_> {
         }
         progress.finish();
         self.purged.in_others_hands += pass.in_others_hands();
-        Ok(pass.end().await?)
+        self.purged.not_reached += pass.not_reached();
+        if let Err(error) = pass.end().await {
+            terminal.note(error); // they come back by themselves, and what is thrown away is to be told
+        }
+        Ok(())
     }
 
     /// First on the disk, then gone.
@@ -130,7 +136,7 @@ impl Purge<'_> {
         &mut self,
         queue: &NamedQueue,
         letters: Vec<ReceivedLetter>,
-        pass: &mut Pass<'_>,
+        pass: &mut Pass<LettersOf<'_>>,
     ) -> Result<(), Box<dyn Error>> {
         if letters.is_empty() {
             return Ok(());
@@ -182,7 +188,9 @@ impl Written {
             Some(file) => file,
             None => {
                 fs::create_dir_all(self.path.parent().unwrap_or(Path::new("."))).map_err(wrong)?;
-                let file = OpenOptions::new().append(true).create(true).open(&self.path).map_err(wrong)?;
+                let mut options = OpenOptions::new();
+                let options = options.append(true).create(true);
+                let file = options.open(&self.path).map_err(wrong)?;
                 self.file.insert(file)
             }
         };
@@ -207,6 +215,9 @@ impl fmt::Display for Purged {
                 "{} more are in somebody else's hands just now: look again in a minute",
                 self.in_others_hands
             )?;
+        }
+        if self.not_reached > 0 {
+            writeln!(f, "about {} more are waiting and did not come: run it again", self.not_reached)?;
         }
         Ok(())
     }

@@ -50,6 +50,13 @@ impl Rate {
         u32::try_from(per_second).unwrap_or(u32::MAX).max(1)
     }
 
+    /// How many letters that were received together go out before half of the time is over for which they are hidden;
+    /// one batch at least, which goes out at once.
+    pub fn fits(self, hidden: Duration) -> usize {
+        let fits = (hidden / 2).as_millis() * u128::from(self.letters) / self.per.as_millis().max(1);
+        usize::try_from(fits).unwrap_or(usize::MAX).max(self.batch())
+    }
+
     /// How many go out together, at most ten: those of about a second.
     pub fn batch(self) -> usize {
         let a_second = u64::from(self.letters).div_ceil(self.per.as_secs().max(1));
@@ -81,5 +88,12 @@ mod tests {
         assert_eq!([rate("50/s"), rate("3/s"), rate("6/m")].map(Rate::batch), [10, 3, 1]);
         assert_eq!(rate("6/m").time_for(2), Duration::from_secs(20));
         assert_eq!([rate("50/s"), rate("120/m"), rate("6/m")].map(Rate::per_second), [50, 2, 1]);
+    }
+
+    #[test]
+    fn no_more_are_kept_in_hand_than_go_out_while_they_are_hidden() {
+        let fits = |text: &str, seconds| rate(text).fits(Duration::from_secs(seconds));
+        assert_eq!([fits("50/s", 30), fits("10/m", 30), fits("100/h", 30)], [750, 2, 1]);
+        assert_eq!([fits("50/s", 0), fits("3/s", 0)], [10, 3]);
     }
 }

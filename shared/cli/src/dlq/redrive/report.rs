@@ -38,6 +38,8 @@ pub(super) struct Redriven {
     pub(super) not_deleted: u64,
     /// Letters that somebody else had in hand.
     pub(super) in_others_hands: u64,
+    /// Letters, meant or not, that are waiting and never came: SQS counts approximately.
+    pub(super) not_reached: u64,
     /// Letters whose sending was interrupted and which are no more in the queue.
     pub(super) in_doubt: u64,
 }
@@ -57,7 +59,8 @@ impl Redriven {
     pub(super) fn is_anything(&self) -> bool {
         self.is_resumed
             || self.canary.is_some()
-            || self.sent + self.moved_by_sqs + self.too_old + self.in_others_hands + self.in_doubt > 0
+            || self.sent + self.moved_by_sqs + self.too_old + self.in_doubt > 0
+            || self.in_others_hands + self.not_reached > 0
             || !(self.cannot.is_empty() && self.refused.is_empty())
     }
 }
@@ -78,6 +81,10 @@ impl Report {
                 _ if queue.is_refusing() => {
                     Some(format!("the letters of {name} are refused where they go to; they are where they were"))
                 }
+                _ if queue.not_reached > 0 => Some(format!(
+                    "about {} of {name} are waiting and did not come, so those that are meant among them are not redriven: run the same command again",
+                    letters(queue.not_reached)
+                )),
                 _ => None,
             }
         })
@@ -127,6 +134,7 @@ impl fmt::Display for Redriven {
             "sent and not deleted yet: run the same command again, which only deletes them",
         )?;
         say(self.in_others_hands, "left in somebody else's hands: run the same command again in a minute")?;
+        say(self.not_reached, "are waiting and did not come: run the same command again")?;
         say(
             self.in_doubt,
             "whose sending was interrupted are no more in the queue: expired, or deleted by others",
@@ -158,6 +166,15 @@ mod tests {
         assert!(report.queues[0].is_stopped());
         let report = Report { queues: vec![redriven(Some(Verdict::Handled))] };
         assert!(report.problem().is_none() && !report.queues[0].is_stopped());
+    }
+
+    #[test]
+    fn letters_that_never_came_are_a_problem_that_is_named() {
+        let report = Report { queues: vec![Redriven { not_reached: 7, ..redriven(None) }] };
+        let problem = report.problem().unwrap();
+        assert!(problem.contains("7 letters of place-order") && problem.contains("again"), "{problem}");
+        assert!(report.to_string().contains("7 letters are waiting and did not come"), "{report}");
+        assert!(!report.queues[0].is_stopped() && report.queues[0].is_anything());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::{
     canary::{Canary, Verdict},
     hands::{InHand, RedriveError, StackHands},
     journal::Journal,
-    protocol::{Book, Entry, Named, Passed, Standing, redrive_batch},
+    protocol::{Book, Entry, Named, Passed, Standing, count, redrive_batch},
     report::Redriven,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     dlq::{
         destination::{Destination, destination},
         identity::{Identity, message_name},
-        pass::Pass,
+        pass::{LettersOf, Pass},
         queues::NamedQueue,
         rerun::{claim_state, may_run_again},
         selection::handler_of,
@@ -96,16 +96,22 @@ impl<'a> Run<'a> {
         let ended = self.pass_by(&mut pass, &progress).await;
         progress.finish();
         self.redriven.in_others_hands = pass.in_others_hands();
-        // What is in hand comes back by itself if this fails, and the first error is the one to tell.
-        let put_back = pass.end().await;
+        self.redriven.not_reached = pass.not_reached();
+        // What is in hand comes back by itself if this fails: it is worth a word, and no reason to stop.
+        if let Err(error) = pass.end().await {
+            self.terminal.note(error);
+        }
         ended?;
-        put_back?;
         self.finish()
     }
 
-    async fn pass_by(&mut self, pass: &mut Pass<'_>, progress: &Progress) -> Result<(), RedriveError> {
+    async fn pass_by(
+        &mut self,
+        pass: &mut Pass<LettersOf<'_>>,
+        progress: &Progress,
+    ) -> Result<(), RedriveError> {
         let mut next_at = Instant::now();
-        let mut passed_by = 0;
+        let mut passed_by: u64 = 0;
         let mut is_moving_tried = false;
         loop {
             if !is_moving_tried && self.is_for_sqs_to_move() {
@@ -114,6 +120,8 @@ impl<'a> Run<'a> {
                     return Ok(());
                 }
             }
+            // With nothing in hand: a slow rate would have letters reappear that were received and have to wait.
+            tokio::time::sleep_until(next_at).await;
             let Some(received) = pass.next().await? else { return Ok(()) };
             let mut taken = Vec::new();
             for received in received {
@@ -128,6 +136,11 @@ impl<'a> Run<'a> {
                 if self.redriven.is_stopped() {
                     return Ok(());
                 }
+            }
+            let rest = taken.split_off(taken.len().min(self.arguments.rate.fits(self.arguments.hold)));
+            if !rest.is_empty() {
+                passed_by -= count(rest.len());
+                pass.put_back(rest.into_iter().map(|it| it.received).collect()).await?;
             }
             for batch in batches(taken, self.arguments.rate.batch()) {
                 tokio::time::sleep_until(next_at).await;
@@ -245,7 +258,11 @@ impl<'a> Run<'a> {
     }
 
     /// Takes a batch the whole way.
-    async fn take(&mut self, batch: Vec<InHand>, pass: &mut Pass<'_>) -> Result<Passed, RedriveError> {
+    async fn take(
+        &mut self,
+        batch: Vec<InHand>,
+        pass: &mut Pass<LettersOf<'_>>,
+    ) -> Result<Passed, RedriveError> {
         let named = batch.iter().map(|it| Named {
             id: it.received.letter.message_id.clone(),
             message: message_name(&it.received.letter),
@@ -268,7 +285,7 @@ impl<'a> Run<'a> {
     /// Sends one letter alone and waits for its handler. Returns the others, if they may follow at once.
     async fn canary_first(
         &mut self,
-        pass: &mut Pass<'_>,
+        pass: &mut Pass<LettersOf<'_>>,
         mut taken: Vec<InHand>,
     ) -> Result<Vec<InHand>, RedriveError> {
         let is_new = |it: &InHand| self.book.standing(&it.received.letter.message_id).is_none();
@@ -324,8 +341,9 @@ impl<'a> Run<'a> {
         self.redriven.surplus_possible = self.book.surplus();
         self.redriven.sent = self.book.sent();
         self.redriven.not_deleted = 0;
-        // What others have in hand may be what is in doubt: then it is not over.
-        let is_open = self.redriven.in_others_hands > 0 && in_doubt + self.book.count_at(Standing::Sent) > 0;
+        // What others have in hand, or what did not come, may be what is in doubt: then it is not over.
+        let is_elsewhere = self.redriven.in_others_hands + self.redriven.not_reached > 0;
+        let is_open = is_elsewhere && in_doubt + self.book.count_at(Standing::Sent) > 0;
         if is_open {
             self.redriven.not_deleted = self.book.count_at(Standing::Sent);
         } else {
