@@ -44,10 +44,10 @@ impl Rate {
         self.per.saturating_mul(u32::try_from(letters).unwrap_or(u32::MAX)) / self.letters
     }
 
-    /// As whole letters a second, at least one.
-    pub fn per_second(self) -> u32 {
+    /// As whole letters a second, rounded down; nothing if it is slower than one.
+    pub fn per_second(self) -> Option<u32> {
         let per_second = u64::from(self.letters) / self.per.as_secs().max(1);
-        u32::try_from(per_second).unwrap_or(u32::MAX).max(1)
+        u32::try_from(per_second).ok().filter(|letters| *letters > 0)
     }
 
     /// How many letters that were received together go out before half of the time is over for which they are hidden;
@@ -87,7 +87,10 @@ mod tests {
     fn slow_rates_have_small_batches() {
         assert_eq!([rate("50/s"), rate("3/s"), rate("6/m")].map(Rate::batch), [10, 3, 1]);
         assert_eq!(rate("6/m").time_for(2), Duration::from_secs(20));
-        assert_eq!([rate("50/s"), rate("120/m"), rate("6/m")].map(Rate::per_second), [50, 2, 1]);
+        assert_eq!(
+            [rate("50/s"), rate("120/m"), rate("6/m")].map(Rate::per_second),
+            [Some(50), Some(2), None]
+        );
     }
 
     #[test]

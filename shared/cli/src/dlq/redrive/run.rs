@@ -1,5 +1,7 @@
 //! The redrive of one queue.
 
+mod moved;
+
 use super::{
     Asked, RedriveArguments,
     canary::{Canary, Verdict},
@@ -22,18 +24,12 @@ use crate::{
     terminal::{Progress, Terminal},
 };
 use std::{collections::BTreeMap, env, mem, time::Duration};
-use throughline_aws::{
-    ledger::ClaimState,
-    operate::{Moving, ReceivedLetter},
-};
+use throughline_aws::{ledger::ClaimState, operate::ReceivedLetter};
 use throughline_core::Timestamp;
 use tokio::time::Instant;
 
 /// How far the clock here and SQS's may differ.
 const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
-
-/// How often SQS is asked how far it is.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The redrive of one queue.
 pub(super) struct Run<'a> {
@@ -155,46 +151,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Whether SQS could move all that is left: whole queues, nothing to look at or to change in any letter, and
-    /// nothing that an interrupted redrive left.
-    fn is_for_sqs_to_move(&self) -> bool {
-        let asked = self.asked;
-        let is_for_all = asked.selection.is_whole_queues() && asked.edits.is_none() && asked.accept_rerun;
-        let is_safe = self.arguments.no_canary || self.book.is_canary_handled();
-        is_for_all && is_safe && !self.redriven.is_resumed && !self.queue.queue.is_fifo()
-    }
-
-    /// Makes SQS move all letters to the queue that feeds their function, and waits. Whether it does.
-    async fn moved_by_sqs(&mut self, progress: &Progress) -> Result<bool, RedriveError> {
-        let Ok(to) = self.stack.queue_url(&self.queue.name) else { return Ok(false) };
-        let handle = match self.queue.queue.start_moving(to, self.arguments.rate.per_second()).await {
-            Ok(handle) => handle,
-            Err(error) => {
-                progress.note(&format!("{error}; so they are received, sent and deleted one by one"));
-                return Ok(false);
-            }
-        };
-        progress.note(&format!(
-            "SQS moves the letters; it goes on without this command, and ends with: aws sqs cancel-message-move-task --task-handle {handle}"
-        ));
-        loop {
-            match self.queue.queue.moving().await? {
-                Moving::Running { moved } => progress.set(moved),
-                Moving::Completed { moved } => {
-                    self.redriven.moved_by_sqs = moved;
-                    return Ok(true);
-                }
-                Moving::Stopped { moved, reason } => {
-                    self.redriven.moved_by_sqs = moved;
-                    progress
-                        .note(&format!("SQS has stopped ({reason}); the rest is received, sent and deleted"));
-                    return Ok(false);
-                }
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    }
-
     /// What is to be done with a letter. What the journal knows goes its way, whatever was asked for.
     async fn choose(&mut self, received: ReceivedLetter) -> Result<Choice, RedriveError> {
         let letter = &received.letter;
@@ -263,11 +219,7 @@ impl<'a> Run<'a> {
         batch: Vec<InHand>,
         pass: &mut Pass<LettersOf<'_>>,
     ) -> Result<Passed, RedriveError> {
-        let named = batch.iter().map(|it| Named {
-            id: it.received.letter.message_id.clone(),
-            message: message_name(&it.received.letter),
-        });
-        let named: Vec<Named> = named.collect();
+        let named: Vec<Named> = batch.iter().map(|it| named(&it.received)).collect();
         self.hands.in_hand =
             batch.into_iter().map(|it| (it.received.letter.message_id.clone(), it)).collect();
         let passed = redrive_batch(&mut self.book, &mut self.hands, &named).await?;
@@ -352,6 +304,11 @@ impl<'a> Run<'a> {
         }
         Ok(mem::take(&mut self.redriven))
     }
+}
+
+/// A letter, as the journal names it.
+fn named(received: &ReceivedLetter) -> Named {
+    Named { id: received.letter.message_id.clone(), message: message_name(&received.letter) }
 }
 
 /// Letters in batches of at most so many.
