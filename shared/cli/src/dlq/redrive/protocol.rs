@@ -68,11 +68,21 @@ pub(super) enum Standing {
     Deleted,
 }
 
+/// A letter that this redrive has touched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Touched {
+    standing: Standing,
+    message: String,
+    /// Whether it was in doubt when it was last about to be sent: then it may have been sent the time before.
+    was_in_doubt: bool,
+}
+
 /// What a journal says of the last redrive in it; of those before only how often they sent a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Book {
-    standings: BTreeMap<String, Standing>,
-    messages: BTreeSet<String>,
+    letters: BTreeMap<String, Touched>,
+    /// The letters by which each message was sent, or may have been.
+    messages: BTreeMap<String, BTreeSet<String>>,
     begun: Option<(Timestamp, serde_json::Value)>,
     times_sent: BTreeMap<String, u32>,
     surplus: u64,
@@ -97,7 +107,11 @@ impl Book {
                 self.sent += count(ids.len());
                 self.stand(ids, Standing::Sent);
             }
-            Entry::Refused { ids } => self.standings.retain(|id, _| !ids.contains(id)),
+            Entry::Refused { ids } => {
+                for id in ids {
+                    self.is_refused(id);
+                }
+            }
             Entry::Deleted { ids } => self.stand(ids, Standing::Deleted),
             Entry::CanaryHandled => self.is_canary_handled = true,
             Entry::Finished => {
@@ -107,20 +121,41 @@ impl Book {
     }
 
     fn is_sending(&mut self, letter: &Named) {
-        if self.standings.insert(letter.id.clone(), Standing::InDoubt) == Some(Standing::InDoubt) {
-            self.surplus += 1;
+        let Named { id, message } = letter;
+        let was_in_doubt = self.standing(id) == Some(Standing::InDoubt);
+        self.surplus += u64::from(was_in_doubt);
+        let touched = Touched { standing: Standing::InDoubt, message: message.clone(), was_in_doubt };
+        self.letters.insert(id.clone(), touched);
+        self.messages.entry(message.clone()).or_default().insert(id.clone());
+        *self.times_sent.entry(message.clone()).or_default() += 1;
+    }
+
+    /// As if it had not been about to be sent.
+    fn is_refused(&mut self, id: &str) {
+        let Some(Touched { message, was_in_doubt, .. }) = self.letters.remove(id) else { return };
+        if let Some(times) = self.times_sent.get_mut(&message) {
+            *times = times.saturating_sub(1);
         }
-        self.messages.insert(letter.message.clone());
-        *self.times_sent.entry(letter.message.clone()).or_default() += 1;
+        if !was_in_doubt && let Some(ids) = self.messages.get_mut(&message) {
+            ids.remove(id);
+        }
     }
 
     fn stand(&mut self, ids: &[String], standing: Standing) {
-        self.standings.extend(ids.iter().map(|id| (id.clone(), standing)));
+        for id in ids {
+            match self.letters.get_mut(id) {
+                Some(touched) => touched.standing = standing,
+                None => {
+                    let touched = Touched { standing, message: String::new(), was_in_doubt: false };
+                    self.letters.insert(id.clone(), touched);
+                }
+            }
+        }
     }
 
     /// How far a letter is; nothing if this redrive has not touched it.
     pub(super) fn standing(&self, id: &str) -> Option<Standing> {
-        self.standings.get(id).copied()
+        self.letters.get(id).map(|touched| touched.standing)
     }
 
     /// When the redrive began that is not finished, and what it was asked for.
@@ -140,7 +175,7 @@ impl Book {
 
     /// How many letters are at a standing.
     pub(super) fn count_at(&self, standing: Standing) -> u64 {
-        count(self.standings.values().filter(|found| **found == standing).count())
+        count(self.letters.values().filter(|touched| touched.standing == standing).count())
     }
 
     /// Whether the first letter was handled.
@@ -148,9 +183,9 @@ impl Book {
         self.is_canary_handled
     }
 
-    /// Whether this redrive has sent this message.
-    pub(super) fn has_sent(&self, message: &str) -> bool {
-        self.messages.contains(message)
+    /// Whether this redrive has sent a letter's message before, as another letter: then it has come back.
+    pub(super) fn has_sent_as_another(&self, letter: &Named) -> bool {
+        self.messages.get(&letter.message).is_some_and(|ids| ids.iter().any(|id| *id != letter.id))
     }
 
     /// How often a message was sent from here, by this redrive and those before.

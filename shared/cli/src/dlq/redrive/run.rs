@@ -181,7 +181,7 @@ impl<'a> Run<'a> {
     fn has_come_back(&self, received: &ReceivedLetter) -> bool {
         let begun_at = self.book.unfinished().map(|(begun_at, _)| *begun_at);
         let since = begun_at.and_then(|begun_at| begun_at.checked_sub(CLOCKS_DIFFER).ok());
-        self.book.has_sent(&message_name(&received.letter)) && received.letter.sent_at >= since
+        self.book.has_sent_as_another(&named(received)) && received.letter.sent_at >= since
     }
 
     async fn prepared(&mut self, received: ReceivedLetter) -> Result<Choice, RedriveError> {
