@@ -16,6 +16,7 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -189,7 +190,7 @@ impl Written {
             None => {
                 fs::create_dir_all(self.path.parent().unwrap_or(Path::new("."))).map_err(wrong)?;
                 let mut options = OpenOptions::new();
-                let options = options.append(true).create(true);
+                let options = options.append(true).create(true).mode(0o600);
                 let file = options.open(&self.path).map_err(wrong)?;
                 self.file.insert(file)
             }

@@ -1,5 +1,6 @@
 //! `throughline dlq redrive`: letters go back to where they came from.
 
+mod begin;
 mod canary;
 mod edit;
 mod hands;
@@ -11,16 +12,16 @@ mod run;
 
 use super::{queues::selected, selection::Selection};
 use crate::{catalogue::Catalogue, logs::duration, project::Project, target::Target, terminal::Terminal};
+use begin::{begin, finish_untouched, open};
 use clap::Args;
 use edit::Edits;
-use journal::Journal;
 use pace::Rate;
-use protocol::Book;
 use report::{Redriven, Report};
 use run::Run;
 use serde::{Deserialize, Serialize};
 use std::{
     error::Error,
+    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -73,6 +74,17 @@ struct Asked {
     accept_rerun: bool,
 }
 
+/// Without what is put into letters: that may be nobody's business.
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "redrive {}", self.selection.in_words())?;
+        if !self.edits.is_none() {
+            write!(f, " after these edits: {}", self.edits.summary())?;
+        }
+        if self.accept_rerun { write!(f, " with --accept-rerun") } else { Ok(()) }
+    }
+}
+
 /// Redrives letters.
 pub(super) async fn run(arguments: &RedriveArguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
     let RedriveArguments { selection, all, resume, .. } = arguments;
@@ -86,13 +98,15 @@ pub(super) async fn run(arguments: &RedriveArguments, terminal: &Terminal) -> Re
     let stack = arguments.target.open(terminal).await?;
     let queues = selected(&stack, selection).await?;
     if !resume {
-        terminal.confirm(&question(&asked, arguments))?;
+        terminal.confirm(&format!("{asked} at {}", arguments.rate))?;
     }
+    let mut opened = open(&queues, |queue| journal_path(project.root(), queue.queue.url()))?;
+    let each = begin(&mut opened, &asked, *resume, Timestamp::now())?;
     let mut report = Report::default();
-    for queue in &queues {
-        let (mut journal, mut book) = Journal::open(&journal_path(project.root(), queue.queue.url()))?;
-        let Some(asked) = begin(&mut journal, &mut book, &asked, *resume)? else { continue };
-        let mut run = Run::new(&stack, queue, terminal, arguments, &asked, journal, book);
+    let mut rest = opened.into_iter().zip(each);
+    while let Some((opened, asked)) = rest.next() {
+        let Some(asked) = asked else { continue };
+        let mut run = Run::new(&stack, terminal, arguments, &asked, opened);
         if !asked.edits.is_none() {
             run = run.checking(&catalogue);
         }
@@ -100,38 +114,12 @@ pub(super) async fn run(arguments: &RedriveArguments, terminal: &Terminal) -> Re
         let is_stopped = redriven.is_stopped();
         report.queues.extend(Some(redriven).filter(Redriven::is_anything));
         if is_stopped {
+            finish_untouched(rest.map(|(opened, _)| opened))?;
             break;
         }
     }
     terminal.show(&report)?;
     report.problem().map_or(Ok(()), |problem| Err(problem.into()))
-}
-
-fn question(asked: &Asked, arguments: &RedriveArguments) -> String {
-    let which = asked.selection.in_words();
-    let edits = if asked.edits.is_none() {
-        String::new()
-    } else {
-        format!(" after these edits: {}", asked.edits.summary())
-    };
-    format!("redrive {which} at {}{edits}", arguments.rate)
-}
-
-/// What is to be done about a queue; nothing if nothing is to be resumed there.
-fn begin(
-    journal: &mut Journal,
-    book: &mut Book,
-    asked: &Asked,
-    resume: bool,
-) -> Result<Option<Asked>, Box<dyn Error>> {
-    if !resume {
-        journal.begin(book, &serde_json::to_value(asked)?, Timestamp::now())?;
-        return Ok(Some(asked.clone()));
-    }
-    match book.unfinished() {
-        Some((_, before)) => Ok(Some(serde_json::from_value(before.clone())?)),
-        None => Ok(None),
-    }
 }
 
 /// Where the journal of a queue is: the URL tells account, region, cloud and stack apart.

@@ -1,13 +1,15 @@
 //! The journal of a redrive: a file of its own for each dead-letter queue, one entry a line, only ever added to.
 //!
 //! Whoever redrives holds a lock on it, which ends with the process. What was written is on the disk before the next
-//! step is taken. A last line that a crash cut off is dropped: its step was not taken yet.
+//! step is taken. A last line that a crash cut off is dropped: its step was not taken yet. Once nothing is left to do, one
+//! line is kept: what an edit puts into letters may be nobody's business, and others cannot read it meanwhile.
 
 use super::protocol::{Book, Entry};
 use serde_json::Value;
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, Permissions, TryLockError},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 use throughline_core::Timestamp;
@@ -57,6 +59,9 @@ pub(super) enum JournalError {
     },
 }
 
+/// Only who redrives reads what was asked for.
+const MODE: u32 = 0o600;
+
 /// An open journal. Nobody else can open it meanwhile.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -74,7 +79,8 @@ impl Journal {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(wrong)?;
         }
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(wrong)?;
+        let mut options = OpenOptions::new();
+        let mut file = options.read(true).append(true).create(true).mode(MODE).open(path).map_err(wrong)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -82,6 +88,7 @@ impl Journal {
             }
             Err(TryLockError::Error(source)) => return Err(wrong(source)),
         }
+        file.set_permissions(Permissions::from_mode(MODE)).map_err(wrong)?;
         let mut text = Vec::new();
         file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut text)).map_err(wrong)?;
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
@@ -89,6 +96,7 @@ impl Journal {
             file.set_len(whole as u64).map_err(wrong)?;
         }
         let mut book = Book::default();
+        let mut is_tidy = true;
         for (at, line) in text[..whole].split(|byte| *byte == b'\n').enumerate() {
             if line.is_empty() {
                 continue;
@@ -99,8 +107,18 @@ impl Journal {
                 reason: error.to_string(),
             })?;
             book.apply(&entry);
+            is_tidy = matches!(entry, Entry::Kept { .. });
         }
-        Ok((Self { file, path: path.to_owned() }, book))
+        let mut journal = Self { file, path: path.to_owned() };
+        if !is_tidy && book.unfinished().is_none() {
+            journal.tidy(&book)?; // whoever finished it was killed before that
+        }
+        Ok((journal, book))
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> String {
+        self.path.display().to_string()
     }
 
     /// Writes an entry. Once this returns it is on the disk.
@@ -114,30 +132,33 @@ impl Journal {
         self.file.write_all(&line).and_then(|()| self.file.sync_data()).map_err(wrong)
     }
 
-    /// Goes on with what was interrupted, or begins. Says whether it goes on.
+    /// Begins.
     ///
     /// # Errors
-    /// [`JournalError::OtherUnfinished`] if what was interrupted was asked for something else.
-    pub(super) fn begin(
-        &mut self,
-        book: &mut Book,
-        asked: &Value,
-        now: Timestamp,
-    ) -> Result<bool, JournalError> {
-        if let Some((begun_at, before)) = book.unfinished() {
-            if before == asked {
-                return Ok(true);
-            }
-            return Err(JournalError::OtherUnfinished {
-                path: self.path.display().to_string(),
-                begun_at: *begun_at,
-                asked: before.to_string(),
-            });
-        }
-        let begun = Entry::Begun { at: now, asked: asked.clone() };
+    /// [`JournalError::File`].
+    pub(super) fn begin(&mut self, book: &mut Book, asked: Value, at: Timestamp) -> Result<(), JournalError> {
+        let begun = Entry::Begun { at, asked };
         self.write(&begun)?;
         book.apply(&begun);
-        Ok(false)
+        Ok(())
+    }
+
+    /// Nothing is left to do.
+    ///
+    /// # Errors
+    /// [`JournalError::File`].
+    pub(super) fn finish(&mut self, book: &mut Book) -> Result<(), JournalError> {
+        self.write(&Entry::Finished)?;
+        book.apply(&Entry::Finished);
+        self.tidy(book)
+    }
+
+    /// Leaves one line. Killed in the midst of it, a redrive that was over is at worst forgotten, and letters that are
+    /// redriven again are counted from one.
+    fn tidy(&mut self, book: &Book) -> Result<(), JournalError> {
+        let cut = self.file.set_len(0);
+        cut.map_err(|source| JournalError::File { path: self.path(), source })?;
+        self.write(&book.kept())
     }
 }
 
@@ -177,20 +198,49 @@ mod tests {
     fn what_was_written_is_there_after_the_process_and_a_cut_off_line_is_dropped() {
         let place = Place::new("cut-off");
         let (mut journal, mut book) = Journal::open(&place.file()).unwrap();
-        assert!(!journal.begin(&mut book, &json!("all"), Timestamp::UNIX_EPOCH).unwrap());
+        journal.begin(&mut book, json!("all"), Timestamp::UNIX_EPOCH).unwrap();
         journal.write(&sending("m-1")).unwrap();
         drop(journal);
         let mut cut_off = fs::read(place.file()).unwrap();
         cut_off.extend(br#"{"step":"sent","ids":["m-"#);
         fs::write(place.file(), cut_off).unwrap();
 
-        let (mut journal, mut book) = Journal::open(&place.file()).unwrap();
+        let (mut journal, book) = Journal::open(&place.file()).unwrap();
         assert_eq!(book.standing("m-1"), Some(Standing::InDoubt));
-        assert!(journal.begin(&mut book, &json!("all"), Timestamp::UNIX_EPOCH).unwrap(), "it goes on");
+        assert!(book.unfinished().is_some(), "it goes on");
         journal.write(&Entry::Sent { ids: vec!["m-1".into()] }).unwrap();
         drop(journal);
         let (_, book) = Journal::open(&place.file()).unwrap();
         assert_eq!(book.standing("m-1"), Some(Standing::Sent));
+    }
+
+    #[test]
+    fn what_was_put_into_letters_is_private_and_gone_when_nothing_is_left_to_do() {
+        let place = Place::new("private");
+        let asked = json!({ "set": [["data.customer", "Ada"]] });
+        let has_name = || fs::read_to_string(place.file()).unwrap().contains("Ada");
+        let (mut journal, mut book) = Journal::open(&place.file()).unwrap();
+        journal.begin(&mut book, asked.clone(), Timestamp::UNIX_EPOCH).unwrap();
+        journal.write(&sending("m-1")).unwrap();
+        book.apply(&sending("m-1"));
+        assert!(has_name(), "whoever goes on puts it into the others");
+        assert_eq!(fs::metadata(place.file()).unwrap().permissions().mode() & 0o777, 0o600);
+        journal.finish(&mut book).unwrap();
+        assert!(!has_name());
+        drop(journal);
+        let (mut journal, mut again) = Journal::open(&place.file()).unwrap();
+        assert_eq!(again, book);
+        assert_eq!((again.times_sent("m-1"), again.last_begun_at()), (1, Some(Timestamp::UNIX_EPOCH)));
+
+        // Killed between the last entry and the tidying, and readable by all as it once was.
+        journal.begin(&mut again, asked, Timestamp::UNIX_EPOCH).unwrap();
+        journal.write(&Entry::Finished).unwrap();
+        drop(journal);
+        fs::set_permissions(place.file(), Permissions::from_mode(0o644)).unwrap();
+        assert!(has_name());
+        let (_, again) = Journal::open(&place.file()).unwrap();
+        assert_eq!((again, has_name()), (book, false));
+        assert_eq!(fs::metadata(place.file()).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
@@ -200,22 +250,6 @@ mod tests {
         assert!(matches!(Journal::open(&place.file()), Err(JournalError::InUse { .. })));
         drop(first);
         Journal::open(&place.file()).unwrap();
-    }
-
-    #[test]
-    fn an_interrupted_redrive_is_finished_before_another_begins() {
-        let place = Place::new("another");
-        let (mut journal, mut book) = Journal::open(&place.file()).unwrap();
-        journal.begin(&mut book, &json!({ "error": "BadOrder" }), Timestamp::UNIX_EPOCH).unwrap();
-        let refused = journal.begin(&mut book, &json!("all"), Timestamp::UNIX_EPOCH).unwrap_err();
-        assert!(
-            refused.to_string().contains("BadOrder") && refused.to_string().contains("--resume"),
-            "{refused}"
-        );
-        journal.write(&Entry::Finished).unwrap();
-        drop(journal);
-        let (mut journal, mut book) = Journal::open(&place.file()).unwrap();
-        assert!(!journal.begin(&mut book, &json!("all"), Timestamp::UNIX_EPOCH).unwrap(), "it begins anew");
     }
 
     #[test]

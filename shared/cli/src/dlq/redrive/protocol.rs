@@ -55,6 +55,13 @@ pub(super) enum Entry {
     CanaryHandled,
     /// Nothing is left to do.
     Finished,
+    /// What is kept of redrives that are finished.
+    Kept {
+        /// When the last of them began.
+        begun_at: Option<Timestamp>,
+        /// How often each message was sent.
+        times_sent: BTreeMap<String, u32>,
+    },
 }
 
 /// How far one letter is.
@@ -84,6 +91,7 @@ pub(super) struct Book {
     /// The letters by which each message was sent, or may have been.
     messages: BTreeMap<String, BTreeSet<String>>,
     begun: Option<(Timestamp, serde_json::Value)>,
+    last_begun_at: Option<Timestamp>,
     times_sent: BTreeMap<String, u32>,
     surplus: u64,
     sent: u64,
@@ -96,7 +104,8 @@ impl Book {
         match entry {
             Entry::Begun { at, asked } => {
                 let times_sent = std::mem::take(&mut self.times_sent);
-                *self = Self { begun: Some((*at, asked.clone())), times_sent, ..Self::default() };
+                let (begun, last_begun_at) = (Some((*at, asked.clone())), Some(*at));
+                *self = Self { begun, last_begun_at, times_sent, ..Self::default() };
             }
             Entry::Sending { letters } => {
                 for letter in letters {
@@ -115,7 +124,12 @@ impl Book {
             Entry::Deleted { ids } => self.stand(ids, Standing::Deleted),
             Entry::CanaryHandled => self.is_canary_handled = true,
             Entry::Finished => {
-                *self = Self { times_sent: std::mem::take(&mut self.times_sent), ..Self::default() };
+                let (times_sent, last_begun_at) = (std::mem::take(&mut self.times_sent), self.last_begun_at);
+                *self = Self { last_begun_at, times_sent, ..Self::default() };
+            }
+            Entry::Kept { begun_at, times_sent } => {
+                let (times_sent, last_begun_at) = (times_sent.clone(), *begun_at);
+                *self = Self { last_begun_at, times_sent, ..Self::default() };
             }
         }
     }
@@ -161,6 +175,21 @@ impl Book {
     /// When the redrive began that is not finished, and what it was asked for.
     pub(super) fn unfinished(&self) -> Option<&(Timestamp, serde_json::Value)> {
         self.begun.as_ref()
+    }
+
+    /// When the last redrive began, whether or not it is finished.
+    pub(super) fn last_begun_at(&self) -> Option<Timestamp> {
+        self.last_begun_at
+    }
+
+    /// Whether no letter was touched by this redrive.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.letters.is_empty()
+    }
+
+    /// What is worth keeping once nothing is left to do.
+    pub(super) fn kept(&self) -> Entry {
+        Entry::Kept { begun_at: self.last_begun_at, times_sent: self.times_sent.clone() }
     }
 
     /// How many copies there may be too many: letters in doubt that were sent again.

@@ -4,9 +4,9 @@ mod moved;
 
 use super::{
     Asked, RedriveArguments,
+    begin::Opened,
     canary::{Canary, Verdict},
     hands::{InHand, RedriveError, StackHands},
-    journal::Journal,
     protocol::{Book, Entry, Named, Passed, Standing, count, redrive_batch},
     report::Redriven,
 };
@@ -55,13 +55,12 @@ enum Choice {
 impl<'a> Run<'a> {
     pub(super) fn new(
         stack: &'a Stack,
-        queue: &'a NamedQueue,
         terminal: &'a Terminal,
         arguments: &'a RedriveArguments,
         asked: &'a Asked,
-        journal: Journal,
-        book: Book,
+        opened: Opened<'a>,
     ) -> Self {
+        let Opened { queue, journal, book } = opened;
         let is_resumed = book.sent() + book.count_at(Standing::InDoubt) > 0;
         let redriven = Redriven { queue: queue.name.clone(), is_resumed, ..Redriven::default() };
         let (in_hand, new_ids) = (BTreeMap::new(), BTreeMap::new());
@@ -300,7 +299,7 @@ impl<'a> Run<'a> {
             self.redriven.not_deleted = self.book.count_at(Standing::Sent);
         } else {
             self.redriven.in_doubt = in_doubt;
-            self.hands.journal.write(&Entry::Finished)?;
+            self.hands.journal.finish(&mut self.book)?;
         }
         Ok(mem::take(&mut self.redriven))
     }

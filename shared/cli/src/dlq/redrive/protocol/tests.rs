@@ -255,6 +255,9 @@ fn what_was_sent_before_is_counted_over_all_redrives() {
     assert_eq!((book.times_sent("event of m-0"), book.times_sent("another")), (2, 0));
     assert_eq!(book.standing("m-0"), Some(Standing::InDoubt));
     assert!(book.unfinished().is_some() && Book::default().unfinished().is_none());
+    let finished = Book::of(&[book.kept()]);
+    assert_eq!(finished.times_sent("event of m-0"), 2);
+    assert!(finished.unfinished().is_none() && finished.is_untouched() && !book.is_untouched());
 }
 
 /// What the order of the steps is good for: each of these differs in one step, and is found out.
