@@ -94,6 +94,7 @@ async fn what_a_relay_outage_of_25_hours_lost_is_republished_though_it_is_interr
         ledger: &shop.ledger,
         publisher: &bus,
         replay_name: None,
+        takers: &[],
         rate: u32::MAX,
         terminal: &terminal,
     };
