@@ -9,7 +9,7 @@ mod ministack;
 pub use kind::{Kind, Wanted};
 
 use crate::{
-    background::BackgroundProgram,
+    background::{BackgroundProgram, LOOK_AGAIN, PATIENCE},
     cloud_error::{CloudError, system},
     gateway::Gateway,
     http,
@@ -21,7 +21,8 @@ use std::{
     fmt, fs,
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// The local cloud on one port, and the stand-in for the services outside that the functions ask.
@@ -143,7 +144,10 @@ impl LocalCloud {
                     temporary: &temporary,
                 })?;
             }
-            Some((kind, _)) => _ = self.program(kind).stop()?,
+            Some((kind, _)) => {
+                self.program(kind).stop()?;
+                self.wait_until_free();
+            }
             None => {}
         }
         // It outlives a LocalStack that ended by itself.
@@ -212,6 +216,14 @@ impl LocalCloud {
     /// What it unpacks and keeps; `down` removes it.
     fn temporary(&self) -> PathBuf {
         self.project.state(self.port).join("tmp")
+    }
+
+    /// A process that was killed counts as ended while the last of its threads still hold its port.
+    fn wait_until_free(&self) {
+        let started = Instant::now();
+        while self.is_listening() && started.elapsed() < PATIENCE {
+            thread::sleep(LOOK_AGAIN);
+        }
     }
 
     fn is_listening(&self) -> bool {
