@@ -153,12 +153,16 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
         terminal.note(format_args!("going on with {}", begun.name));
         return Ok(terminal.show(&carry_out(&stack, &journal, &begun, terminal).await?)?);
     }
+    // Reading the log takes minutes where the range is long.
+    if let Some(from) = arguments.from.filter(|_| !arguments.plan) {
+        planned::check(from, arguments, &stack)?;
+    }
     let planned = Planned::make(arguments, &stack, &project, terminal).await?;
     if arguments.plan {
         return Ok(terminal.show(&planned.plan)?);
     }
     terminal.note(&planned.plan);
-    planned.check(arguments, &stack)?;
+    planned::check(planned.plan.from, arguments, &stack)?;
     if planned.to_send.work.is_empty() && matches!(planned.way, Way::Messages { .. }) {
         return Err("there is nothing to replay".into());
     }

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 use throughline_aws::{DynamoLedger, ledger::TimeRange, replays, tap::Bus};
-use throughline_core::{ledger::Destination, ports::Time as _};
+use throughline_core::{Timestamp, ledger::Destination, ports::Time as _};
 
 /// How long events may take to get into an archive ("Archiving and replaying events in Amazon EventBridge").
 const ARCHIVE_DELAY: Duration = Duration::from_mins(10);
@@ -128,22 +128,20 @@ impl Planned {
         let takers = straight_to.unwrap_or_default().iter().flat_map(Route::takers).collect();
         Ok(Self { plan, way, to_send, takers })
     }
+}
 
-    /// Whether what would be done is known well enough.
-    ///
-    /// # Errors
-    /// If the events are older than what handlers remember, or nobody knows how long that is, and it was not accepted.
-    pub(super) fn check(&self, arguments: &Arguments, stack: &Stack) -> Result<(), String> {
-        if arguments.accept_rerun {
-            return Ok(());
-        }
-        must_be_remembered(self.plan.from, stack.claim_lifetime(), Clock.now(), |from| {
-            match arguments.directory {
-                Some(_) => format!("Leave out the files whose `time` is before {from}"),
-                None => format!("Replay from {from} on"),
-            }
-        })
+/// Whether what would be done with events from that time on is known well enough.
+///
+/// # Errors
+/// If they are older than what handlers remember, or nobody knows how long that is, and it was not accepted.
+pub(super) fn check(from: Timestamp, arguments: &Arguments, stack: &Stack) -> Result<(), String> {
+    if arguments.accept_rerun {
+        return Ok(());
     }
+    must_be_remembered(from, stack.claim_lifetime(), Clock.now(), |from| match arguments.directory {
+        Some(_) => format!("Leave out the files whose `time` is before {from}"),
+        None => format!("Replay from {from} on"),
+    })
 }
 
 /// What goes straight to a queue must be what EventBridge would give it, and nothing else.
