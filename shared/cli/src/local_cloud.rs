@@ -77,6 +77,13 @@ impl LocalCloud {
         Self { project, port, gateway, database }
     }
 
+    /// The local cloud of a project at an address, whether or not anything is there. Nothing if it is no address of
+    /// one.
+    pub fn at(project: Project, address: &str) -> Option<Self> {
+        let port = address.rsplit_once(':')?.1.parse().ok()?;
+        (endpoint(port) == address).then(|| Self::new(project, port))
+    }
+
     /// Its address.
     pub fn endpoint(&self) -> String {
         endpoint(self.port)

@@ -1,6 +1,13 @@
 //! EventBridge's archive: where there is one, and a replay of it, followed to its end.
 
-use crate::{stack::Stack, terminal::Terminal};
+use crate::{
+    cloud_error::CloudError,
+    local_cloud::{Kind, LocalCloud},
+    place::Place,
+    project::Project,
+    stack::Stack,
+    terminal::Terminal,
+};
 use std::{error::Error, time::Duration};
 use throughline_aws::replays::{self, MOST_REPLAYS, ReplayOrder, ReplayStage};
 use throughline_core::Timestamp;
@@ -45,6 +52,17 @@ pub async fn find(stack: &Stack, name: Option<&str>) -> Result<Option<(String, S
             .ok_or_else(|| format!("the bus has no archive `{name}`; it has: {}", names()))?,
     };
     Ok(Some((found.arn.clone(), bus_arn)))
+}
+
+/// Whether a replay goes to those rules alone that it names, as on AWS. ministack's goes to every rule, and
+/// LocalStack's does where our plugin (`infra/localstack`) does not mend it: in Docker, or started by somebody else.
+///
+/// # Errors
+/// If it cannot be known which local cloud it is.
+pub fn heeds_named_rules(stack: &Stack, project: &Project) -> Result<bool, CloudError> {
+    let Place::Local { endpoint } = stack.place() else { return Ok(true) };
+    let Some(cloud) = LocalCloud::at(project.clone(), endpoint) else { return Ok(false) };
+    Ok(cloud.status()?.cloud == Some(Kind::Localstack))
 }
 
 /// Starts a replay, or goes on with it, and follows it to its end. EventBridge goes on by itself while nobody

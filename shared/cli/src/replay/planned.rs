@@ -71,7 +71,7 @@ impl Planned {
                 let (mut candidates, own_sources) = logged(&ledger, range, arguments, terminal).await?;
                 let mut figures_from = "the ledger's log, by its index over time".to_owned();
                 if arguments.foreign {
-                    let foreign = foreign(stack, range, &name, &own_sources, arguments, terminal);
+                    let foreign = foreign(stack, project, range, &name, &own_sources, arguments, terminal);
                     candidates.extend(foreign.await?);
                     figures_from.push_str("; and the archive, replayed to a temporary rule and queue");
                 }
@@ -79,7 +79,8 @@ impl Planned {
             }
         };
         let mut notes = Vec::new();
-        let (way, straight_to) = choose(arguments, stack, &routes, candidates.len(), &mut notes).await?;
+        let (way, straight_to) =
+            choose(arguments, stack, project, &routes, candidates.len(), &mut notes).await?;
         let straight_to = straight_to.then_some(routes.as_slice());
         must_be_decidable(straight_to.unwrap_or_default())?;
         let progress = terminal.progress("looking up what is done", None);
@@ -213,16 +214,19 @@ async fn logged(
 /// Events of other sources, from the archive.
 async fn foreign(
     stack: &Stack,
+    project: &Project,
     range: TimeRange,
     name: &str,
     own_sources: &BTreeSet<String>,
     arguments: &Arguments,
     terminal: &Terminal,
 ) -> Result<Vec<Candidate>, Box<dyn Error>> {
-    if stack.place().is_local() {
-        return Err("a local cloud's archive takes no notice of the rules that are named, so that a look at it would \
-                    replay everything to everybody: leave out --foreign"
-            .into());
+    if !archive::heeds_named_rules(stack, project)? {
+        return Err(
+            "this local cloud's archive takes no notice of the rules that are named, so that a look at it \
+                    would replay everything to everybody: leave out --foreign"
+                .into(),
+        );
     }
     let found = archive::find(stack, arguments.archive.as_deref()).await?;
     let (archive_arn, bus_arn) = found.ok_or("the bus has no archive to look for other sources in")?;
@@ -241,7 +245,7 @@ async fn foreign(
         rule_arns: Vec::new(),
     };
     let own_sources: Vec<String> = own_sources.iter().cloned().collect();
-    let events = foreign::look(&bus, &order, &own_sources, false, terminal).await?;
+    let events = foreign::look(&bus, &order, &own_sources, stack.place().is_local(), terminal).await?;
     Ok(foreign::candidates(events, arguments))
 }
 
@@ -249,6 +253,7 @@ async fn foreign(
 async fn choose(
     arguments: &Arguments,
     stack: &Stack,
+    project: &Project,
     routes: &[Route],
     total: usize,
     notes: &mut Vec<String>,
@@ -268,7 +273,7 @@ async fn choose(
         }
         return Ok((messages, is_straight));
     }
-    // A local cloud's archive takes no notice of the rules that are named.
+    // Most local clouds' archives take no notice of the rules that are named.
     if is_straight && stack.place().is_local() && arguments.archive.is_none() {
         return Ok((messages, true));
     }
@@ -278,9 +283,9 @@ async fn choose(
         );
         return Ok((messages, is_straight));
     };
-    if is_scoped && stack.place().is_local() {
+    if is_scoped && !archive::heeds_named_rules(stack, project)? {
         notes.push(
-            "A local cloud's archive takes no notice of the rules that are named: every rule gets the events. The \
+            "This local cloud's archive takes no notice of the rules that are named: every rule gets the events. The \
              others' handlers find them done."
                 .into(),
         );

@@ -37,6 +37,11 @@ pub(crate) fn order_confirmed(id: &str, order: &str) -> Value {
     message("shop", id, "order.confirmed", order, &data)
 }
 
+/// What a system beside the shop says, and no function of the shop listens to.
+pub(crate) fn stock_counted(id: &str) -> Value {
+    message("warehouse", id, "stock.counted", "shelf-7", &json!({ "shelf": "shelf-7" }))
+}
+
 /// A message that nothing caused: its id is its line's.
 fn message(source: &str, id: &str, message_type: &str, subject: &str, data: &Value) -> Value {
     json!({

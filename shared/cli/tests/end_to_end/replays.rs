@@ -4,7 +4,7 @@ use super::{
     aws::aws,
     cloud::{Shop, until},
     command::{Running, throughline},
-    messages::{place_order, unique},
+    messages::{place_order, stock_counted, unique},
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -130,6 +130,33 @@ async fn an_emptied_board_is_filled_to_what_it_was_though_the_replay_is_killed_h
     assert!(resumed.is_success, "{}", resumed.errors);
     until("the board is what it was", async || (day.board().await == board).then_some(())).await;
     assert!(day.facts().await == facts, "filling the board changed something else");
+}
+
+/// The archive cannot be asked what it holds, so it is replayed to a rule of our own.
+#[tokio::test]
+async fn events_of_other_sources_are_found_in_the_archive_without_anybody_getting_them_again() {
+    let shop = Shop::open().await;
+    let (id, from) = (unique("counted"), Timestamp::now().to_string());
+    shop.publish(&stock_counted(&id)).await;
+    let comes = async |times| {
+        let what = format!("{id} comes {times} times");
+        until(&what, async || (shop.carried(&id).await.get(&id)?.1 == times).then_some(())).await;
+    };
+    comes(1).await;
+
+    let chosen = ["replay", "--from", &from, "--foreign", "--correlation-id", &id];
+    until("the archive has it", async || {
+        let planned = throughline(&[&chosen[..], &["--plan", "--json"]].concat());
+        assert!(planned.is_success, "{}", planned.errors);
+        (planned.json()["events"] == json!({ "stock.counted": 1 })).then_some(())
+    })
+    .await;
+    shop.quiet().await;
+    comes(1).await;
+
+    let replayed = throughline(&[&chosen[..], &["--yes"]].concat());
+    assert!(replayed.is_success, "{}", replayed.errors);
+    comes(2).await;
 }
 
 #[test]
