@@ -63,6 +63,9 @@ async fn a_tail_ends_after_as_many_events_of_its_types_as_it_was_asked_for() {
     shop.line_when_over(&order).await;
 }
 
+/// The name of a tap's rule, whose UUID says that it was made in 2024.
+const MADE_LONG_AGO: &str = "throughline-tail-018cc251f40070008000000000000000";
+
 #[tokio::test]
 async fn a_tail_that_fails_leaves_nothing_and_the_next_removes_what_a_killed_one_left() {
     let shop = Shop::open().await;
@@ -83,8 +86,27 @@ async fn a_tail_that_fails_leaves_nothing_and_the_next_removes_what_a_killed_one
     // It is too young to be known as left behind: somebody may be looking.
     assert!(throughline(&["tail", "--for", "1s"]).is_success);
     assert_eq!(taps(&shop), left);
-    let queue = left.iter().find(|name| name.contains('/')).unwrap();
-    aws(&["sqs", "delete-queue", "--queue-url", queue]);
+    let bus = shop.stack.output("EventBus").unwrap();
+    for name in &left {
+        if name.contains('/') {
+            aws(&["sqs", "delete-queue", "--queue-url", name]);
+        } else {
+            aws(&["events", "remove-targets", "--rule", name, "--event-bus-name", bus, "--ids", "queue"]);
+            aws(&["events", "delete-rule", "--name", name, "--event-bus-name", bus]);
+        }
+    }
+
+    let pattern = r#"{"source":["nobody"]}"#;
+    aws(&[
+        "events",
+        "put-rule",
+        "--name",
+        MADE_LONG_AGO,
+        "--event-bus-name",
+        bus,
+        "--event-pattern",
+        pattern,
+    ]);
     let said = throughline(&["tail", "--for", "1s"]);
     assert!(said.is_success && said.errors.contains("which another tail left"), "{}", said.errors);
     until("nothing is left", async || taps(&shop).is_empty().then_some(())).await;
