@@ -13,13 +13,17 @@ use tokio::sync::OnceCell;
 /// while the function was frozen would otherwise be waited for until the invocation ends.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
+/// The same on a cloud on this machine, which shares its processors with all that asks it: there nothing is frozen, and an
+/// attempt that is given up leaves the cloud its work.
+const LOCAL_ATTEMPT: Duration = Duration::from_secs(30);
+
 /// How long connecting may take: as long as the SDK lets it by itself.
 const CONNECT: Duration = Duration::from_millis(3100);
 
 /// The SDK's clients, from one configuration.
 ///
 /// Nothing is read and nothing is built until it is asked for. `AWS_ENDPOINT_URL` is honoured. One attempt at a
-/// request takes at most five seconds.
+/// request takes at most five seconds; at one to a local cloud, thirty.
 ///
 /// ```no_run
 /// # async fn example() {
@@ -32,6 +36,7 @@ pub struct Clients {
     /// A pointer, so that a function carries nothing of a loader that it does not use.
     load: fn() -> BoxFuture<'static, SdkConfig>,
     config: OnceCell<SdkConfig>,
+    attempt: Duration,
     dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
     eventbridge: OnceLock<aws_sdk_eventbridge::Client>,
     scheduler: OnceLock<aws_sdk_scheduler::Client>,
@@ -61,6 +66,7 @@ impl Clients {
         Self {
             load,
             config: OnceCell::new(),
+            attempt: ATTEMPT,
             dynamodb: OnceLock::new(),
             eventbridge: OnceLock::new(),
             scheduler: OnceLock::new(),
@@ -83,7 +89,7 @@ impl Clients {
             .credentials_provider(credentials)
             .load()
             .await;
-        Self::from_config(config)
+        Self { attempt: LOCAL_ATTEMPT, ..Self::from_config(config) }
     }
 
     /// The configuration, for clients of other services.
@@ -95,7 +101,8 @@ impl Clients {
     pub async fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
         let config = self.config().await;
         self.dynamodb.get_or_init(|| {
-            let builder = aws_sdk_dynamodb::config::Builder::from(config).timeout_config(attempt_timeout());
+            let builder =
+                aws_sdk_dynamodb::config::Builder::from(config).timeout_config(self.attempt_timeout());
             aws_sdk_dynamodb::Client::from_conf(builder.build())
         })
     }
@@ -105,7 +112,7 @@ impl Clients {
         let config = self.config().await;
         self.eventbridge.get_or_init(|| {
             let builder =
-                aws_sdk_eventbridge::config::Builder::from(config).timeout_config(attempt_timeout());
+                aws_sdk_eventbridge::config::Builder::from(config).timeout_config(self.attempt_timeout());
             aws_sdk_eventbridge::Client::from_conf(builder.build())
         })
     }
@@ -114,7 +121,8 @@ impl Clients {
     pub async fn scheduler(&self) -> &aws_sdk_scheduler::Client {
         let config = self.config().await;
         self.scheduler.get_or_init(|| {
-            let builder = aws_sdk_scheduler::config::Builder::from(config).timeout_config(attempt_timeout());
+            let builder =
+                aws_sdk_scheduler::config::Builder::from(config).timeout_config(self.attempt_timeout());
             aws_sdk_scheduler::Client::from_conf(builder.build())
         })
     }
@@ -123,7 +131,7 @@ impl Clients {
     pub async fn sfn(&self) -> &aws_sdk_sfn::Client {
         let config = self.config().await;
         self.sfn.get_or_init(|| {
-            let builder = aws_sdk_sfn::config::Builder::from(config).timeout_config(attempt_timeout());
+            let builder = aws_sdk_sfn::config::Builder::from(config).timeout_config(self.attempt_timeout());
             aws_sdk_sfn::Client::from_conf(builder.build())
         })
     }
@@ -132,14 +140,14 @@ impl Clients {
     pub async fn sqs(&self) -> &aws_sdk_sqs::Client {
         let config = self.config().await;
         self.sqs.get_or_init(|| {
-            let builder = aws_sdk_sqs::config::Builder::from(config).timeout_config(attempt_timeout());
+            let builder = aws_sdk_sqs::config::Builder::from(config).timeout_config(self.attempt_timeout());
             aws_sdk_sqs::Client::from_conf(builder.build())
         })
     }
-}
 
-fn attempt_timeout() -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build()
+    fn attempt_timeout(&self) -> TimeoutConfig {
+        TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(self.attempt).build()
+    }
 }
 
 impl Default for Clients {
