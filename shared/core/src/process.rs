@@ -9,6 +9,7 @@ mod driver;
 mod fold;
 mod group;
 mod intake;
+mod opening;
 mod requests;
 mod spans;
 mod stopwatch;
@@ -20,18 +21,16 @@ pub(crate) use requests::{LaneId, Requests};
 pub use verdict::{RetryCause, Verdict};
 
 use crate::{
-    Attributes, Context, Envelope, Failure, Handler, Message, Timestamp,
+    Attributes, Context, Envelope, Failure, Handler, Timestamp,
     backoff::Backoff,
     dead_letter::DeadLetter,
-    decode::{self, DecodeError, Decoded, Origin},
     effects::{self, Emitter},
     failure::FailureKind,
-    identity::{ClaimKey, OwnerToken, PayloadHash},
+    identity::OwnerToken,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, LedgerError, Obstacle},
     metrics,
     observer::SettledRecord,
     ports::Ports,
-    replay::ReplayPolicy,
 };
 use futures_util::{
     FutureExt,
@@ -39,15 +38,15 @@ use futures_util::{
     pin_mut,
 };
 use intake::{Finished, Intake, Lane};
+use opening::{Opened, Prepared};
 use requests::Settled;
 use std::{
     any::Any,
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use stopwatch::Stopwatch;
 use tracing::{Instrument, Span, debug_span, info, warn};
 use twin::{Twin, TwinAnswer};
 
@@ -158,37 +157,6 @@ struct MainPath<'a, H> {
     deadline: Option<Timestamp>,
 }
 
-/// A record that was opened.
-struct Prepared<'r, M> {
-    position: usize,
-    record: Record<'r>,
-    /// There if its envelope could be read, whatever became of its data.
-    attributes: Option<Arc<Attributes>>,
-    opened: Result<Opened<M>, Failure>,
-    /// There once it was begun.
-    span: OnceLock<Span>,
-}
-
-impl<M: Message> Prepared<'_, M> {
-    /// The type of its message, as metrics know it.
-    fn event_type(&self) -> &'static str {
-        let known = M::CATALOGUE.iter().map(|known| known.name);
-        self.attributes
-            .as_ref()
-            .map_or(metrics::OTHER, |attributes| metrics::bounded(&attributes.message_type, known))
-    }
-}
-
-struct Opened<M> {
-    attributes: Arc<Attributes>,
-    data: M,
-    key: ClaimKey,
-    hash: PayloadHash,
-    /// The handler looks at it again because of a replay.
-    is_reprocessed: bool,
-    handler_ran: Stopwatch,
-}
-
 /// What happened to a record, before it is decided what to tell the source.
 enum Outcome {
     Done,
@@ -198,56 +166,6 @@ enum Outcome {
 }
 
 impl<H: Handler> MainPath<'_, H> {
-    /// Opens a record. A message's own decoding and a handler's key are other people's code: a panic there
-    /// is this record's failure, too.
-    fn open<'r>(&self, position: usize, record: Record<'r>) -> Prepared<'r, H::Message> {
-        let mut attributes = None;
-        let opened = catch_unwind(AssertUnwindSafe(|| self.read(&record, &mut attributes)));
-        let opened = opened.unwrap_or_else(|panic| {
-            let origin = Origin { message_id: record.message_id, source: record.source };
-            let envelope = || decode::open(record.body, H::Message::WIRE_FORM, origin).ok();
-            attributes =
-                attributes.take().or_else(|| envelope().map(|envelope| Arc::new(envelope.attributes)));
-            Err(panicked(&*panic))
-        });
-        Prepared { position, record, attributes, opened, span: OnceLock::new() }
-    }
-
-    fn read(
-        &self,
-        record: &Record<'_>,
-        kept: &mut Option<Arc<Attributes>>,
-    ) -> Result<Opened<H::Message>, Failure> {
-        let origin = Origin { message_id: record.message_id, source: record.source };
-        let Decoded { envelope, data_json } =
-            decode::decode::<H::Message>(record.body, origin).map_err(|undecoded| {
-                *kept = undecoded.attributes.map(|attributes| Arc::new(*attributes));
-                undecodable(undecoded.error)
-            })?;
-        let Envelope { mut attributes, data } = envelope;
-        if let Some(before) = data.continues() {
-            attributes.go_on_from(before);
-        }
-        let attributes = Arc::new(attributes);
-        *kept = Some(Arc::clone(&attributes));
-        let hash = PayloadHash::of(&attributes.message_type, &data_json)
-            .map_err(DecodeError::NotJson)
-            .map_err(undecodable)?;
-        let Attributes { source, id, .. } = &*attributes;
-        let key = match self.handler.key(&data) {
-            Some(key) => ClaimKey::for_business_key(self.handler.name(), &key),
-            None => ClaimKey::for_event(self.handler.name(), source, id),
-        };
-        let replay = attributes.replay_name.as_deref().filter(|_| self.is_reprocessing());
-        let key = replay.map_or_else(|| key.clone(), |name| key.under_replay(self.handler.name(), name));
-        let is_reprocessed = replay.is_some();
-        Ok(Opened { attributes, data, key, hash, is_reprocessed, handler_ran: Stopwatch::default() })
-    }
-
-    fn is_reprocessing(&self) -> bool {
-        self.handler.replay_policy() == ReplayPolicy::Reprocess
-    }
-
     async fn run(&self, lane: Lane<'_, H::Message>) -> Finished {
         match lane {
             Lane::One(prepared, twin) => self.run_one(prepared, twin).await,
@@ -584,11 +502,6 @@ pub(crate) fn between(now: Timestamp, then: Timestamp) -> Duration {
 
 fn later(now: Timestamp, by: Duration) -> Timestamp {
     now.saturating_add(by).unwrap_or(Timestamp::MAX)
-}
-
-fn undecodable(error: DecodeError) -> Failure {
-    let name = error.error_type();
-    if error.is_transient() { Failure::retry(error).named(name) } else { Failure::reject(error).named(name) }
 }
 
 fn mismatch() -> Failure {
