@@ -87,23 +87,7 @@ impl Planned {
         let handlers = plan::handler_plans(&candidates, &routes, &handlers, &ledger, now, &progress).await?;
         progress.finish();
         if matches!(way, Way::Archive { .. }) {
-            notes.push(
-                "An archive is replayed in no order, and its events may be delivered more than once.".into(),
-            );
-            if !arguments.foreign {
-                notes.push(
-                    "Events of other sources than the log's are replayed, too, and are not in these figures: \
-                     --foreign counts them."
-                        .into(),
-                );
-            }
-            if !stack.place().is_local() && now.duration_since(range.until).unsigned_abs() < ARCHIVE_DELAY {
-                notes.push(format!(
-                    "Events get into an archive up to {} minutes late: those of the last minutes may be missing. \
-                     Wait, or replay these again later: nothing is done twice.",
-                    ARCHIVE_DELAY.as_secs() / 60
-                ));
-            }
+            notes.extend(on_an_archive(arguments, stack, range, now));
         }
         let not_alone = candidates.iter().filter(|candidate| !candidate.is_sent_alone).count();
         if not_alone > 0 && matches!(way, Way::Messages { .. }) {
@@ -129,6 +113,28 @@ impl Planned {
         let takers = straight_to.unwrap_or_default().iter().flat_map(Route::takers).collect();
         Ok(Self { plan, way, to_send, takers })
     }
+}
+
+/// What is to be known of the replay of an archive.
+fn on_an_archive(arguments: &Arguments, stack: &Stack, range: TimeRange, now: Timestamp) -> Vec<String> {
+    let mut notes = vec![
+        "An archive is replayed in no order, and its events may be delivered more than once.".to_owned(),
+    ];
+    if !arguments.foreign {
+        notes.push(
+            "Events of other sources than the log's are replayed, too, and are not in these figures: --foreign counts \
+             them."
+                .into(),
+        );
+    }
+    if !stack.place().is_local() && now.duration_since(range.until).unsigned_abs() < ARCHIVE_DELAY {
+        notes.push(format!(
+            "Events get into an archive up to {} minutes late: those of the last minutes may be missing. Wait, or replay \
+             these again later: nothing is done twice.",
+            ARCHIVE_DELAY.as_secs() / 60
+        ));
+    }
+    notes
 }
 
 /// Whether what would be done with events from that time on is known well enough.
