@@ -61,7 +61,7 @@ impl Standing {
             (None, true) => Self::OursFinished,
             (Some(until), true) => Self::Ours { until },
             _ if recorded.expires_at <= claim.now => Self::Free,
-            (None, false) => Self::Finished { is_same_payload: recorded.hash == claim.hash.as_str() },
+            (None, false) => Self::Finished { is_same_payload: claim.hash.recognises(recorded.hash) },
             (Some(until), false) if until <= claim.now => Self::Free,
             (Some(until), false) => Self::Held { until },
         }
