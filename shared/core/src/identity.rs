@@ -111,6 +111,7 @@ impl fmt::Display for ClaimKey {
 #[derive(Clone)]
 pub struct PayloadHash {
     digits: [u8; 32],
+    is_by_value: bool,
     /// What was hashed, where its hash may once have been another.
     former: Option<Arc<Former>>,
 }
@@ -137,13 +138,17 @@ impl PayloadHash {
         };
         let former = || Arc::new(Former { message_type: message_type.to_owned(), data: data.to_owned() });
         let former = numbers.differs_from_former.then(former);
-        Ok(Self { digits: Self::digits(message_type, &text), former })
+        Ok(Self { digits: Self::digits(message_type, &text), is_by_value: true, former })
     }
 
     /// A hash read back from a ledger: 32 hexadecimal digits. Nothing else is one.
     pub fn from_text(text: &str) -> Option<Self> {
         let digits: [u8; 32] = text.as_bytes().try_into().ok()?;
-        digits.iter().all(|digit| HEX_DIGITS.contains(digit)).then_some(Self { digits, former: None })
+        digits.iter().all(|digit| HEX_DIGITS.contains(digit)).then_some(Self {
+            digits,
+            is_by_value: false,
+            former: None,
+        })
     }
 
     /// The hash as text.
@@ -151,13 +156,16 @@ impl PayloadHash {
         str::from_utf8(&self.digits).unwrap_or_default()
     }
 
-    /// Whether a ledger that holds this text holds the same payload: it is this hash, or the one that the payload
-    /// had before numbers counted by their exact value. There are two of the latter: functions read floating-point
-    /// numbers in another way than tests did.
-    ///
-    /// The former hashes of two payloads may be the same where these are not, and a ledger does not say when a hash
-    /// was made. So a payload with a number that is no floating-point number is still recognised where the payload
-    /// with the nearest one is recorded; never the other way round.
+    /// Whether its numbers are known to count by their exact value. A ledger remembers it with the hash, and what it
+    /// does not say so of may be a former one.
+    pub fn is_by_value(&self) -> bool {
+        self.is_by_value
+    }
+
+    /// Whether a ledger that holds this text, and does not say that it [is by value](Self::is_by_value), holds the
+    /// same payload: it is this hash, or the one that the payload had before numbers counted by their exact value.
+    /// There are two of the latter: functions read floating-point numbers in another way than tests did. The former
+    /// hashes of two payloads may be the same where these are not.
     ///
     /// ```
     /// use throughline_core::identity::PayloadHash;

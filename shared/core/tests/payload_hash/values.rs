@@ -185,7 +185,9 @@ fn text(units: &[u16], rng: &mut Rng) -> String {
             Ok(letter) if letter >= ' ' && !"\"\\".contains(letter) && rng.bool() => text.push(letter),
             Ok(_) if !short.is_empty() && rng.bool() => text.push_str(short),
             Ok(letter) => {
-                letter.encode_utf16(&mut [0; 2]).iter().for_each(|unit| text += &escape(*unit, rng))
+                for unit in letter.encode_utf16(&mut [0; 2]) {
+                    text += &escape(*unit, rng);
+                }
             }
             Err(half) => text += &escape(half.unpaired_surrogate(), rng),
         }

@@ -85,6 +85,15 @@ pub async fn a_claim_under_a_former_hash_of_the_payload_is_a_duplicate(ledger: &
         assert_eq!(commit(ledger, &opening(other)).await, CommitOutcome::Mismatch);
     }
     assert_eq!(ledger.log().await, [], "nothing of it happened again");
+    // What is recorded today is no former hash, even if it looks like one.
+    let recorded = Claim { hash: payload(r#"{"weight":1.5,"price":492.66}"#), ..leased("e-today") };
+    assert_eq!(take(ledger, &recorded).await, ClaimOutcome::Held);
+    assert_eq!(commit(ledger, &bare(recorded.clone())).await, CommitOutcome::Committed);
+    let other =
+        Claim { hash: payload(r#"{"weight":1.5,"price":492.65999999999997}"#), ..later(&recorded, 10) };
+    assert!(other.hash.recognises(recorded.hash.as_str()), "functions misread it so");
+    assert_eq!(recall(ledger, &other).await, Some(Obstacle::Mismatch));
+    assert_eq!(take(ledger, &other).await, ClaimOutcome::Mismatch);
 }
 
 /// The owner token tells our own finished work from somebody else's.

@@ -48,6 +48,8 @@ async fn an_event_that_says_anything_else_under_its_identity_is_rejected() {
     for (written, other) in [
         (r#""serial":18446744073709551617"#, r#""serial":18446744073709551618"#),
         (r#""price":492.65999999999997"#, r#""price":492.66"#),
+        (r#""price":492.66"#, r#""price":492.65999999999997"#),
+        (r#""serial":18446744073709552000"#, r#""serial":18446744073709551616"#),
         (r#""note":"\ud83d""#, r#""note":"\ufffd""#),
     ] {
         for verdict in second(written, other).await {
