@@ -149,8 +149,8 @@ fn is_plain(byte: u8) -> bool {
     byte >= 0x20 && byte != b'"' && byte != b'\\'
 }
 
-/// How many bytes of plain text come first.
-fn plain_length(bytes: &[u8]) -> usize {
+/// How many bytes of plain text come first: up to a quote, a backslash or a control character.
+pub(crate) fn plain_length(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks::<WORD>();
     for (at, word) in words.iter().enumerate() {
         let ends = ends_of_plain(*word);

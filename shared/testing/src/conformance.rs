@@ -71,6 +71,7 @@ macro_rules! ledger_conformance {
                 a_commit_of_nothing_but_its_claim_happens_once,
                 the_same_message_again_is_a_duplicate_and_changes_nothing,
                 the_same_identity_with_another_payload_is_a_mismatch,
+                a_claim_under_a_former_hash_of_the_payload_is_a_duplicate,
                 the_same_commit_sent_again_after_a_lost_answer_says_committed,
                 a_commit_whose_answer_was_lost_says_committed_even_after_its_entity_moved_on,
                 an_expired_claim_can_be_taken_again_and_its_messages_are_sent_again,

@@ -126,6 +126,7 @@ impl Held {
         Recorded {
             owner: self.owner.as_str(),
             hash: self.hash.as_str(),
+            is_hash_by_value: self.hash.is_by_value(),
             leased_until: self.leased_until,
             expires_at: self.expires_at,
         }

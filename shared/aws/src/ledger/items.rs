@@ -51,7 +51,7 @@ pub(crate) fn claim_attributes(
     finished_at: Option<&str>,
 ) -> Vec<(&'static str, AttributeValue)> {
     let message = &claim.message;
-    let mut attributes = Vec::with_capacity(16);
+    let mut attributes = Vec::with_capacity(17);
     attributes.extend([
         (layout::PARTITION_KEY, text(claim.key.as_str())),
         (layout::SORT_KEY, text(layout::CLAIM)),
@@ -65,6 +65,9 @@ pub(crate) fn claim_attributes(
         (layout::OCCURRED_AT, text(layout::sortable_text(claim.now))),
         (layout::EXPIRES_AT, number(layout::expiry_seconds(claim.expires_at))),
     ]);
+    if claim.hash.is_by_value() {
+        attributes.push((layout::HASH_BY_VALUE, AttributeValue::Bool(true)));
+    }
     attributes.extend(message.subject.as_ref().map(|subject| (layout::SUBJECT, text(subject))));
     attributes.extend(message.causation_id.as_ref().map(|id| (layout::CAUSATION_ID, text(id))));
     if fits_an_index(&message.correlation_id) {

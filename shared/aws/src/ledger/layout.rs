@@ -67,6 +67,8 @@ pub const OWNER: &str = "owner";
 pub const LEASED_UNTIL: &str = "leased_until_ms";
 /// What the message said.
 pub const PAYLOAD_HASH: &str = "payload_hash";
+/// There if the hash is known to be of exact values, and none from before that was so.
+pub const HASH_BY_VALUE: &str = "hash_by_value";
 /// The handler that took the claim, or that emitted the message.
 pub const HANDLER: &str = "handler";
 /// The claimed message's id.

@@ -31,6 +31,7 @@ fn recorded(item: &Item) -> Recorded<'_> {
     Recorded {
         owner: text_of(item, layout::OWNER).unwrap_or_default(),
         hash: text_of(item, layout::PAYLOAD_HASH).unwrap_or_default(),
+        is_hash_by_value: item.contains_key(layout::HASH_BY_VALUE),
         leased_until: (!is_finished).then(until),
         expires_at: time(expiry.map(|seconds| seconds.saturating_mul(1000))).unwrap_or(Timestamp::MAX),
     }

@@ -12,10 +12,19 @@ pub struct Recorded<'a> {
     pub owner: &'a str,
     /// The text of its payload hash.
     pub hash: &'a str,
+    /// Whether that [is known](crate::identity::PayloadHash::is_by_value) to be no former one.
+    pub is_hash_by_value: bool,
     /// The end of its lease, while somebody works under it; nothing once the work is finished.
     pub leased_until: Option<Timestamp>,
     /// When it may be forgotten.
     pub expires_at: Timestamp,
+}
+
+impl Recorded<'_> {
+    fn is_payload_of(&self, claim: &Claim) -> bool {
+        let is_same = self.hash == claim.hash.as_str();
+        is_same || (!self.is_hash_by_value && claim.hash.recognises(self.hash))
+    }
 }
 
 /// How a claim stands against what is recorded under its key.
@@ -24,7 +33,7 @@ pub struct Recorded<'a> {
 /// use throughline_core::{Attributes, Timestamp, ledger::{Claim, Obstacle, Recorded, Standing}};
 /// use throughline_core::identity::{ClaimKey, OwnerToken, PayloadHash};
 /// # fn example(claim: &Claim) {
-/// let finished = Recorded { owner: "another", hash: claim.hash.as_str(), leased_until: None, expires_at: Timestamp::MAX };
+/// let finished = Recorded { owner: "another", hash: claim.hash.as_str(), is_hash_by_value: true, leased_until: None, expires_at: Timestamp::MAX };
 /// assert_eq!(Standing::of(claim, Some(finished)).obstacle(), Some(Obstacle::Duplicate));
 /// assert_eq!(Standing::of(claim, None), Standing::Free);
 /// # }
@@ -61,7 +70,7 @@ impl Standing {
             (None, true) => Self::OursFinished,
             (Some(until), true) => Self::Ours { until },
             _ if recorded.expires_at <= claim.now => Self::Free,
-            (None, false) => Self::Finished { is_same_payload: recorded.hash == claim.hash.as_str() },
+            (None, false) => Self::Finished { is_same_payload: recorded.is_payload_of(claim) },
             (Some(until), false) if until <= claim.now => Self::Free,
             (Some(until), false) => Self::Held { until },
         }

@@ -209,6 +209,7 @@ impl Store {
         let recorded = self.claims.get(&claim.key).map(|(found, is_finished)| Recorded {
             owner: found.owner.as_str(),
             hash: found.hash.as_str(),
+            is_hash_by_value: found.hash.is_by_value(),
             leased_until: (!is_finished).then(|| found.leased_until.unwrap_or(after(60))),
             expires_at: found.expires_at,
         });

@@ -89,7 +89,7 @@ pub async fn recalling_a_claim_tells_what_stands_in_its_way(ledger: &dyn LedgerU
     assert_eq!(recall(ledger, &later(&ours, 100)).await, None, "it has expired");
 }
 
-async fn recall(ledger: &dyn LedgerUnderTest, claim: &Claim) -> Option<Obstacle> {
+pub(super) async fn recall(ledger: &dyn LedgerUnderTest, claim: &Claim) -> Option<Obstacle> {
     ledger.ledger().recall(std::slice::from_ref(claim)).await.remove(0).expect("the ledger answers")
 }
 

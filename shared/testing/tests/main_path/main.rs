@@ -7,6 +7,7 @@ mod outcomes;
 mod patience;
 mod silent;
 mod together;
+mod written_elsewhere;
 
 use bank::{Account, AccountEvent, BalanceChanged, Behaviour, Book, Deposited, World, body, deposit};
 use std::{sync::atomic::Ordering, time::Duration};
