@@ -32,6 +32,7 @@ pub mod replay;
 pub mod saga;
 pub mod sensitive;
 pub mod sqs_batch;
+pub mod trace_context;
 
 mod scanner;
 
