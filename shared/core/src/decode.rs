@@ -9,11 +9,10 @@ mod one_pass;
 
 use crate::{
     Envelope, Message,
-    envelope::{Attributes, EncodedEnvelope},
-    json_error::without_known_values,
+    envelope::{Attributes, EncodedEnvelope, EnvelopeError, values::without_byte_order_mark},
     message::{DataError, WireForm},
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -30,8 +29,8 @@ pub enum DecodeError {
     )]
     UnknownForm,
     /// It says it is a CloudEvent and breaks the standard's rules.
-    #[error("not a valid CloudEvent: {}", without_known_values(.0))]
-    NotCloudEvent(serde_json::Error),
+    #[error("not a valid CloudEvent: {0}")]
+    NotCloudEvent(EnvelopeError),
     /// The envelope is right and the data is not.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -159,8 +158,9 @@ fn open_nested(
     origin: Origin<'_>,
     notifications_left: u8,
 ) -> Result<EncodedEnvelope, DecodeError> {
+    let body = without_byte_order_mark(body);
     if !body.trim_start().starts_with('{') {
-        return match serde_json::from_str::<serde::de::IgnoredAny>(body) {
+        return match serde_json::from_str::<IgnoredAny>(body) {
             Err(error) => Err(DecodeError::NotJson(error)),
             Ok(_) if wire_form == WireForm::Plain => plain(body, origin),
             Ok(_) => Err(DecodeError::UnknownForm),
@@ -169,7 +169,16 @@ fn open_nested(
     let form: Form<'_> = match serde_json::from_str(body) {
         Ok(form) => form,
         Err(error) if error.is_data() && wire_form == WireForm::Plain => return plain(body, origin),
-        Err(error) if error.is_data() => return Err(DecodeError::UnknownForm),
+        // Another program's extension can have the name of such a member, and an attribute can be given twice.
+        Err(error) if error.is_data() => {
+            serde_json::from_str::<IgnoredAny>(body).map_err(DecodeError::NotJson)?;
+            return EncodedEnvelope::from_json(body).map_err(|error| match error {
+                EnvelopeError::Missing { names } if names.contains(&"specversion") => {
+                    DecodeError::UnknownForm
+                }
+                error => DecodeError::NotCloudEvent(error),
+            });
+        }
         Err(error) => return Err(DecodeError::NotJson(error)),
     };
     if form.is_notification() && notifications_left > 0 {
@@ -180,14 +189,16 @@ fn open_nested(
         return if form.is_event_bridge() { event_bridge(&form, origin) } else { plain(body, origin) };
     }
     let mut envelope: EncodedEnvelope = if form.specversion.is_some() {
-        serde_json::from_str(body).map_err(DecodeError::NotCloudEvent)?
+        EncodedEnvelope::from_json(body).map_err(DecodeError::NotCloudEvent)?
     } else if let Some(detail) = form.detail {
-        serde_json::from_str(detail.get()).map_err(DecodeError::NotCloudEvent)?
+        EncodedEnvelope::from_json(detail.get()).map_err(DecodeError::NotCloudEvent)?
     } else {
         return Err(DecodeError::UnknownForm);
     };
-    if let Some(replay_name) = form.replay_name {
+    if let Some(replay_name) = form.replay_name.filter(|name| !name.is_empty()) {
         envelope.attributes.replay_name = Some(replay_name.into_owned());
+        // Another program's, if there is one: it cannot be written besides.
+        envelope.attributes.extensions.remove("replayname");
     }
     Ok(envelope)
 }
