@@ -4,7 +4,7 @@
 //! (section "Context Attributes"); extensions are lower-case letters and digits, as its section "Naming
 //! Conventions" asks.
 
-use crate::{Timestamp, message::EncodeError};
+use crate::{Timestamp, message::EncodeError, surroundings::Surroundings};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, MapAccess, Visitor},
@@ -61,6 +61,9 @@ pub struct Attributes {
     pub replay_name: Option<String>,
     /// Every other extension, as it came.
     pub extensions: BTreeMap<String, Value>,
+    /// What surrounded a [`Raw`](crate::Raw) message on its way. Not part of the CloudEvent: a message of a catalogue
+    /// has none.
+    pub surroundings: Option<Box<Surroundings>>,
 }
 
 impl Attributes {
@@ -83,6 +86,7 @@ impl Attributes {
             actor: None,
             replay_name: None,
             extensions: BTreeMap::new(),
+            surroundings: None,
         }
     }
 

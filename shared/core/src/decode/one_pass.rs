@@ -29,19 +29,21 @@ fn bare<M: Message>(body: &str) -> Option<Decoded<'_, M>> {
 
 fn event_bridge<M: Message>(body: &str) -> Option<Decoded<'_, M>> {
     let (mut detail, mut detail_type, mut replay_name) = (None, None, None);
-    let (mut id, mut source, mut time) = (None, None, None);
+    let (mut version, mut id, mut source) = (None, None, None);
     let mut scanner = Scanner::new(body);
     scanner.object(|scanner, name| match name {
         "detail" => once(&mut detail, read_detail(scanner)?),
         "detail-type" => once(&mut detail_type, scanner.string()?),
         "replay-name" => once(&mut replay_name, scanner.string()?),
-        "id" => once(&mut id, scanner.skip()?),
-        "source" => once(&mut source, scanner.skip()?),
-        "time" => once(&mut time, scanner.skip()?),
+        "version" => once(&mut version, scanner.string()?),
+        "id" => once(&mut id, scanner.string()?),
+        "source" => once(&mut source, scanner.string()?),
         "specversion" | "Message" | "Type" => None,
         _ => scanner.skip(),
     })?;
     scanner.end()?;
+    // An object that lacks one of them is somebody's own.
+    _ = (version?, id?, source?, detail_type?);
     let mut decoded: Decoded<'_, M> = detail?;
     if let Some(name) = replay_name {
         decoded.envelope.attributes.replay_name = Some(name.into_owned());

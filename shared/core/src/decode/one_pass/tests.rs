@@ -1,5 +1,5 @@
-use super::super::{Decoded, Origin, decode_step_by_step};
-use crate::events;
+use super::super::{Decoded, decode_step_by_step};
+use crate::{delivery::Delivery, events};
 use proptest::{prelude::*, sample::Index};
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ fn one_pass(body: &str) -> Option<Decoded<'_, OrderEvent>> {
 }
 
 fn step_by_step(body: &str) -> Option<Decoded<'_, OrderEvent>> {
-    decode_step_by_step(body, Origin { message_id: "m-1", source: "queue" }).ok()
+    decode_step_by_step(body, Delivery::default()).ok()
 }
 
 /// Members as they should be, and each as it should not.
@@ -94,7 +94,8 @@ fn object() -> impl Strategy<Value = String> {
 fn body() -> impl Strategy<Value = String> {
     let wrapped = (object(), prop::collection::vec(prop::sample::select(MEMBERS), 0..2), any::<bool>())
         .prop_map(|(detail, others, is_last)| {
-            let mut members = vec![r#""version":"0""#.to_owned(), r#""detail-type":"t""#.to_owned()];
+            let needed = [r#""version":"0""#, r#""id":"eb-1""#, r#""source":"bus""#, r#""detail-type":"t""#];
+            let mut members: Vec<String> = needed.map(Into::into).into();
             members.extend(others.into_iter().map(Into::into));
             let at = if is_last { members.len() } else { 0 };
             members.insert(at, format!(r#""detail":{detail}"#));
@@ -134,7 +135,7 @@ fn what_is_sent_most_takes_one_pass() {
     let sent = [&MEMBERS[..6], optional, &MEMBERS[6..7]].concat();
     let bare = format!("{{{}}}", sent.join(","));
     let wrapped = format!(
-        r#"{{"version":"0","detail-type":"placed","resources":[],"replay-name":"again","detail":{bare}}}"#
+        r#"{{"version":"0","id":"eb-1","source":"shop","detail-type":"placed","resources":[],"replay-name":"again","detail":{bare}}}"#
     );
     for body in [bare, wrapped] {
         let decoded = one_pass(&body).unwrap_or_else(|| panic!("{body}"));
