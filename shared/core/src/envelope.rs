@@ -46,6 +46,7 @@ pub use error::{Base64Problem, EnvelopeError, ExtensionProblem};
 use crate::{
     Timestamp,
     message::EncodeError,
+    surroundings::Surroundings,
     trace_context::{TraceContext, trace_id},
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
@@ -99,6 +100,9 @@ pub struct Attributes {
     /// Every other extension, as it came. Under the name of one of the above it is another program's, which is not
     /// of the form that we write.
     pub extensions: BTreeMap<String, Value>,
+    /// What surrounded a [`Raw`](crate::Raw) message on its way. Not part of the CloudEvent: a message of a catalogue
+    /// has none.
+    pub surroundings: Option<Box<Surroundings>>,
 }
 
 impl Attributes {
@@ -122,6 +126,7 @@ impl Attributes {
             actor: None,
             replay_name: None,
             extensions: BTreeMap::new(),
+            surroundings: None,
         }
     }
 

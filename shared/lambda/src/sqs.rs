@@ -4,6 +4,7 @@ use crate::{
     Environment, Invocation, Trigger, Unanswered,
     backend::Backend,
     metrics::{HandlerFigures, Metrics},
+    payload::{AN_SQS_QUEUE, FedBy as Sender, Payload},
     telemetry,
 };
 use serde_json::{Value, json};
@@ -112,9 +113,15 @@ const VISIBILITY_PATIENCE: Duration = Duration::from_millis(400);
 /// If the payload is no SQS event: then the function is wired to something else.
 pub fn read(payload: &str) -> Result<SqsBatch<'_>, Unanswered> {
     SqsBatch::read(payload).map_err(|error| {
-        let error = without_known_values(&error);
-        let message =
-            format!("this function is fed by an SQS queue, but the payload is no SQS event: {error}");
+        let message = match Payload::fed_by(payload) {
+            Some(Sender { what, cure }) if what != AN_SQS_QUEUE => {
+                format!("this function takes the messages of an SQS queue, and is fed by {what}: {cure}")
+            }
+            _ => {
+                let error = without_known_values(&error);
+                format!("this function is fed by an SQS queue, but the payload is no SQS event: {error}")
+            }
+        };
         Unanswered::new("NotAnSqsEvent", message)
     })
 }
@@ -183,6 +190,7 @@ pub async fn answer<H: Handler>(
                 attempt,
                 is_last_attempt: attempt >= most_receives,
                 group: fifo_group(message),
+                delivery: message.delivery(),
             }
         })
         .collect();

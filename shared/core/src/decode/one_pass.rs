@@ -33,7 +33,7 @@ fn bare<M: Message>(body: &str) -> Option<Decoded<'_, M>> {
 /// An EventBridge event has all of these; what lacks one is judged elsewhere.
 fn event_bridge<M: Message>(body: &str) -> Option<Decoded<'_, M>> {
     let (mut detail, mut detail_type, mut replay_name) = (None, None, None);
-    let (mut version, mut id, mut source, mut time) = (None, None, None, None);
+    let (mut version, mut id, mut source) = (None, None, None);
     let mut scanner = Scanner::new(body);
     scanner.object(|scanner, name| match name {
         "detail" => once(&mut detail, read_detail(scanner)?),
@@ -42,12 +42,12 @@ fn event_bridge<M: Message>(body: &str) -> Option<Decoded<'_, M>> {
         "version" => once(&mut version, scanner.string()?),
         "id" => once(&mut id, scanner.string()?),
         "source" => once(&mut source, scanner.string()?),
-        "time" => once(&mut time, scanner.skip()?),
         "specversion" | "Message" | "MessageId" | "Records" | "TopicArn" | "Type" => None,
         _ => scanner.skip(),
     })?;
     scanner.end()?;
-    let _told_by = (version?, id?, source?, detail_type?);
+    // An object that lacks one of them is somebody's own.
+    _ = (version?, id?, source?, detail_type?);
     let mut decoded: Decoded<'_, M> = detail?;
     if let Some(name) = replay_name.filter(|name| !name.is_empty()) {
         decoded.envelope.attributes.replay_name = Some(name.into_owned());

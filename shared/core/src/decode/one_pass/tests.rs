@@ -1,5 +1,5 @@
-use super::super::{Decoded, Origin, decode_step_by_step};
-use crate::events;
+use super::super::{Decoded, decode_step_by_step};
+use crate::{delivery::Delivery, events};
 use proptest::{prelude::*, sample::Index};
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ fn one_pass(body: &str) -> Option<Decoded<'_, OrderEvent>> {
 }
 
 fn step_by_step(body: &str) -> Option<Decoded<'_, OrderEvent>> {
-    decode_step_by_step(body, Origin { message_id: "m-1", source: "queue" }).ok()
+    decode_step_by_step(body, Delivery::default()).ok()
 }
 
 /// Members as they should be, and each as it should not.
