@@ -1,5 +1,6 @@
 //! What a source says of a message beside its body.
 
+use crate::trace_context::TraceContext;
 use serde::Deserialize;
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -91,6 +92,23 @@ impl Delivery<'_> {
     /// letter, and that it was redriven.
     pub fn attributes(&self) -> BTreeMap<String, MessageAttribute> {
         self.message_attributes.map(sent_with).unwrap_or_default()
+    }
+
+    /// The trace that its sender says it belongs to: by the message attributes `traceparent` and `tracestate`, as
+    /// OpenTelemetry's instrumentation writes them, or by X-Ray's header.
+    ///
+    /// ```
+    /// use throughline_core::delivery::Delivery;
+    /// let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+    /// let delivery = Delivery { trace_header: Some(header), ..Delivery::default() };
+    /// let trace_parent = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";
+    /// assert_eq!(delivery.trace_context().unwrap().trace_parent, trace_parent);
+    /// ```
+    pub fn trace_context(&self) -> Option<TraceContext> {
+        let mut attributes = self.attributes();
+        let mut text = |name| attributes.remove(name).map(|attribute| attribute.value);
+        let (trace_parent, trace_state) = (text("traceparent"), text("tracestate"));
+        TraceContext::around_message(trace_parent.as_deref(), trace_state.as_deref(), self.trace_header)
     }
 
     /// Those attributes as JSON, to be kept with a dead letter.

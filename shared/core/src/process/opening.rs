@@ -70,6 +70,9 @@ impl<H: Handler> MainPath<'_, H> {
                 undecodable(undecoded.error)
             })?;
         let Envelope { mut attributes, data } = envelope;
+        if attributes.trace_parent.is_none() {
+            attributes.continue_trace(record.delivery.trace_context().as_ref());
+        }
         if let Some(before) = data.continues() {
             attributes.go_on_from(before);
         }
