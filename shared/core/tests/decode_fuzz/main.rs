@@ -25,7 +25,7 @@ use throughline_core::{
 };
 
 /// About a minute on two slow cores, unoptimised.
-const BODIES: u64 = 1_000_000;
+const BODIES: u64 = 400_000;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Placed {
