@@ -1,7 +1,8 @@
 //! What a source says of a message beside its body.
 
 use crate::trace_context::TraceContext;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::{borrow::Cow, collections::BTreeMap};
 
 /// The message attribute under which a redriven message keeps the id it had when it was first delivered:
@@ -55,6 +56,38 @@ pub struct MessageAttribute {
     pub data_type: String,
     /// The value, as text; of binary data in base64.
     pub value: String,
+}
+
+/// What a function is invoked with that is given an event again: an invocation has no attributes.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct RedrivenPayload<'a> {
+    #[serde(borrow)]
+    redriven_message_id: Cow<'a, str>,
+    #[serde(borrow)]
+    redriven_payload: &'a RawValue,
+}
+
+/// Puts the id of an event's first delivery around it, for a function that is invoked with it again; nothing if the
+/// event is no JSON.
+pub fn redriven_payload(event: &str, first_id: &str) -> Option<String> {
+    let redriven_payload: &RawValue = serde_json::from_str(event).ok()?;
+    serde_json::to_string(&RedrivenPayload { redriven_message_id: first_id.into(), redriven_payload }).ok()
+}
+
+/// Takes apart what [`redriven_payload`] made: the id of the first delivery, and the event.
+///
+/// ```
+/// use throughline_core::delivery::{read_redriven_payload, redriven_payload};
+/// let payload = redriven_payload(r#"{"id": "nightly"}"#, "request-1").unwrap();
+/// assert_eq!(read_redriven_payload(&payload), Some(("request-1".into(), r#"{"id": "nightly"}"#)));
+/// assert_eq!(read_redriven_payload(r#"{"id": "nightly"}"#), None);
+/// ```
+pub fn read_redriven_payload(payload: &str) -> Option<(String, &str)> {
+    // An array would be read, too, one element a member.
+    let payload = Some(payload).filter(|payload| payload.trim_start().starts_with('{'))?;
+    let read: RedrivenPayload<'_> = serde_json::from_str(payload).ok()?;
+    Some((read.redriven_message_id.into_owned(), read.redriven_payload.get()))
 }
 
 #[derive(Deserialize)]
@@ -151,7 +184,8 @@ fn sent_with(json: &str) -> BTreeMap<String, MessageAttribute> {
 }
 
 fn is_redriven(attributes: &SqsAttributes<'_>) -> bool {
-    is_of_a_dead_letter(attributes) || attributes.contains_key(REDRIVEN_MESSAGE_ID)
+    let marks = [REDRIVEN_MESSAGE_ID, "RedrivenAt"];
+    is_of_a_dead_letter(attributes) || marks.iter().any(|name| attributes.contains_key(*name))
 }
 
 fn is_of_a_dead_letter(attributes: &SqsAttributes<'_>) -> bool {

@@ -10,7 +10,7 @@ use crate::{
 use serde_json::Value;
 use throughline_core::{
     Handler, Record, Verdict,
-    delivery::Delivery,
+    delivery::{Delivery, read_redriven_payload},
     describe::{FedBy, FunctionDescription},
     ports::Ports,
     process::{self, RetryCause, process},
@@ -85,18 +85,22 @@ pub async fn answer<H: Handler>(
     settings: &process::Settings,
     invocation: Invocation<'_>,
 ) -> Result<(), Unanswered> {
-    if let Some(Sender { what, cure }) = Payload::fed_by(invocation.payload) {
+    let given = Payload::of(invocation.payload);
+    if let Some(Sender { what, cure }) = given.fed_by() {
         let message = format!("this function takes events of EventBridge, and is fed by {what}: {cure}");
         return Err(Unanswered::new("NotAnEventBridgeEvent", message));
     }
     // The id of the EventBridge event stays the same when Lambda invokes again; the request id does, too,
     // but only for the retries of one asynchronous invocation.
-    let id = Payload::of(invocation.payload).event_bridge_id();
-    let id = id.unwrap_or_else(|| invocation.request_id.to_owned());
+    let (first_id, payload) = match read_redriven_payload(invocation.payload) {
+        Some((first_id, payload)) => (Some(first_id), payload),
+        None => (given.event_bridge_id(), invocation.payload),
+    };
+    let id = first_id.unwrap_or_else(|| invocation.request_id.to_owned());
     let record = Record {
         message_id: &id,
-        source: invocation.function_arn,
-        body: invocation.payload,
+        source: unqualified(invocation.function_arn),
+        body: payload,
         attempt: 1,
         is_last_attempt: false,
         group: None,
@@ -107,6 +111,11 @@ pub async fn answer<H: Handler>(
         Some(_) => Ok(()),
         None => Err(Unanswered::new("Internal", "the main path gave no verdict")),
     }
+}
+
+/// A function's ARN without a version or an alias, by which it may be invoked again.
+fn unqualified(arn: &str) -> &str {
+    arn.match_indices(':').nth(6).map_or(arn, |(at, _)| &arn[..at])
 }
 
 fn unanswered(cause: RetryCause) -> Unanswered {

@@ -4,10 +4,20 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
+/// What an invocation was given, as far as it tells who sent it.
+pub(crate) enum Payload<'a> {
+    /// An object, by its members.
+    Object(Box<Members<'a>>),
+    /// The records of an array, as far as they are objects.
+    Array(Vec<Record<'a>>),
+    /// Anything else.
+    Other,
+}
+
 /// The members by which payloads are told apart. Each is kept as JSON text: nothing that nobody reads makes a
 /// payload one that cannot be read.
-#[derive(Deserialize, Default)]
-pub(crate) struct Payload<'a> {
+#[derive(Deserialize)]
+pub(crate) struct Members<'a> {
     #[serde(borrow, default)]
     version: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -56,7 +66,7 @@ pub(crate) struct Payload<'a> {
 
 /// A record of a batch, as far as it says of which.
 #[derive(Deserialize)]
-struct Record<'a> {
+pub(crate) struct Record<'a> {
     #[serde(borrow, default, rename = "eventSource", alias = "EventSource")]
     event_source: Option<Cow<'a, str>>,
     #[serde(borrow, default, rename = "eventSourceKey")]
@@ -101,35 +111,48 @@ const NO_EVENTS: &str = "it asks for an answer, and is none of the triggers of t
 impl<'a> Payload<'a> {
     /// Reads what can be read: a payload may be any JSON.
     pub(crate) fn of(json: &'a str) -> Self {
-        serde_json::from_str(json).unwrap_or_default()
+        let read = match json.trim_start().as_bytes() {
+            [b'{', ..] => serde_json::from_str(json).ok().map(|members| Self::Object(Box::new(members))),
+            [b'[', ..] => serde_json::from_str(json).ok().map(Self::Array),
+            _ => None,
+        };
+        read.unwrap_or(Self::Other)
     }
 
     /// The id that EventBridge gave the event. Others have an `id`, too, which names no delivery.
     pub(crate) fn event_bridge_id(&self) -> Option<String> {
+        if let Self::Object(members) = self { members.event_bridge_id() } else { None }
+    }
+
+    /// Who sent the payload, if it is unmistakable and neither EventBridge nor a program of one's own.
+    pub(crate) fn fed_by(&self) -> Option<FedBy> {
+        match self {
+            Self::Object(members) if members.event_bridge_id().is_none() => members.fed_by(),
+            Self::Array(records) if records.first()?.is_of_pipe() => Some(FedBy {
+                what: "an EventBridge pipe (an array of records)",
+                cure: "let the pipe's target be an SQS queue or a bus, with an input template that sends one record's \
+                       body alone (`<$.body>`)",
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl Record<'_> {
+    fn is_of_pipe(&self) -> bool {
+        self.event_source.as_deref().and_then(source).is_some() || self.event_source_key.is_some()
+    }
+}
+
+impl Members<'_> {
+    fn event_bridge_id(&self) -> Option<String> {
         let text = |member: Option<&RawValue>| serde_json::from_str::<String>(member?.get()).ok();
         let (_, _, _) = (text(self.version)?, text(self.source)?, text(self.detail_type)?);
         self.detail.filter(|detail| detail.get() != "null")?;
         text(self.id).filter(|id| !id.is_empty())
     }
 
-    /// Who sent the payload, if it is unmistakable and neither EventBridge nor a program of one's own.
-    pub(crate) fn fed_by(json: &'a str) -> Option<FedBy> {
-        if json.trim_start().starts_with('[') {
-            let records: Vec<Record<'_>> = serde_json::from_str(json).ok()?;
-            let is_of_pipe = |record: &Record<'_>| {
-                record.event_source.as_deref().and_then(source).is_some() || record.event_source_key.is_some()
-            };
-            return records.first().filter(|first| is_of_pipe(first)).map(|_| FedBy {
-                what: "an EventBridge pipe (an array of records)",
-                cure: "let the pipe's target be an SQS queue or a bus, with an input template that sends one record's \
-                       body alone (`<$.body>`)",
-            });
-        }
-        let payload = Self::of(json);
-        if payload.event_bridge_id().is_some() { None } else { payload.fed_by_another() }
-    }
-
-    fn fed_by_another(&self) -> Option<FedBy> {
+    fn fed_by(&self) -> Option<FedBy> {
         let fed_by = |what, cure| Some(FedBy { what, cure });
         if let Some(records) = self.records {
             let records: Vec<Record<'_>> = serde_json::from_str(records.get()).ok()?;

@@ -26,6 +26,15 @@ use tracing::warn;
 /// reported as failed, after its visibility timeout was set to the back-off; a rejected one, and one that
 /// failed on its last allowed receive, is sent to the dead-letter queue with its reason.
 ///
+/// A message is known by what its body names, see [`Raw`](throughline_core::Raw), and else by SQS's message id. When it
+/// is redriven SQS gives it another; it is known by the first one all the same, which `throughline dlq redrive` sends
+/// along as the attribute `RedrivenMessageId`, and which a dead letter of a function has with it should SQS itself move
+/// it back. Of a message that SQS has moved to the dead-letter queue because its function crashed, only the command
+/// keeps the id: moved back by SQS it is a new message.
+///
+/// An invocation by somebody else than a queue, such as the mapping of a stream, fails with `NotAnSqsEvent`, and says
+/// what the function is fed by.
+///
 /// In a FIFO queue the records of a group run in order. The first that must be delivered again takes all
 /// that follow it in its group along; a rejected one lets the group go on.
 pub fn sqs<H: Handler>(handler: H) -> Sqs<H> {
@@ -113,7 +122,7 @@ const VISIBILITY_PATIENCE: Duration = Duration::from_millis(400);
 /// If the payload is no SQS event: then the function is wired to something else.
 pub fn read(payload: &str) -> Result<SqsBatch<'_>, Unanswered> {
     SqsBatch::read(payload).map_err(|error| {
-        let message = match Payload::fed_by(payload) {
+        let message = match Payload::of(payload).fed_by() {
             Some(Sender { what, cure }) if what != AN_SQS_QUEUE => {
                 format!("this function takes the messages of an SQS queue, and is fed by {what}: {cure}")
             }
