@@ -12,6 +12,7 @@ use std::{
 };
 use throughline::{
     Version,
+    delivery::Delivery,
     observer::Unobserved,
     ports::Ports,
     prelude::*,
@@ -78,8 +79,15 @@ impl World {
     }
 
     async fn run<H: Handler>(&self, handler: &H, body: &str, attempt: u32) -> Verdict {
-        let record =
-            Record { message_id: "none", source: "none", body, attempt, is_last_attempt: false, group: None };
+        let record = Record {
+            message_id: "none",
+            source: "none",
+            body,
+            attempt,
+            is_last_attempt: false,
+            group: None,
+            delivery: Delivery::default(),
+        };
         let ports = Ports {
             ledger: &self.ledger,
             dead_letters: &self.dead_letters,

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use throughline_core::{
     BoxError,
     dead_letter::{DeadLetter, DeadLetters},
+    delivery::KEPT_ATTRIBUTES,
 };
 use tracing::warn;
 
@@ -29,9 +30,10 @@ const LONGEST_ATTRIBUTE: usize = 1024;
 /// | `FailedAt` | when it was given up: RFC 3339 |
 /// | `MessageId` | the id its source gave it |
 /// | `EventId`, `EventType`, `CorrelationId` | the event's, where they could be read |
+/// | `MessageAttributes` | the message attributes that it came with, as JSON |
 ///
 /// Attributes count towards a message's size. A message that the queue refuses with all of them is sent
-/// with `ErrorType` alone, and then with none: the body is never cut.
+/// with those alone that say who it is and who refused it, and then with none: the body is never cut.
 #[derive(Debug, Clone)]
 pub struct SqsDeadLetters {
     client: Client,
@@ -47,7 +49,7 @@ impl SqsDeadLetters {
     async fn deliver(&self, letter: &DeadLetter) -> Result<(), BoxError> {
         let all = attributes(letter)?;
         let mut few = all.clone();
-        few.retain(|name, _| name == ERROR_TYPE);
+        few.retain(|name, _| FEW.contains(&name.as_str()));
         let mut refusal = None;
         for attributes in [all, few, HashMap::new()] {
             let count = attributes.len();
@@ -92,7 +94,8 @@ impl SqsDeadLetters {
     }
 }
 
-const ERROR_TYPE: &str = "ErrorType";
+/// By these a redriven letter is known again. They are short, but for an id of somebody's own.
+const FEW: [&str; 5] = ["ErrorType", "Handler", "FailedAt", "MessageId", "EventId"];
 
 /// Whether the queue objects to the message, as it does to one that is too large.
 fn is_refusal(error: &SdkError<SendMessageError>) -> bool {
@@ -107,7 +110,7 @@ fn attributes(letter: &DeadLetter) -> Result<HashMap<String, MessageAttributeVal
     let event = letter.attributes.as_ref();
     let (attempts, failed_at) = (letter.attempts.to_string(), letter.failed_at.to_string());
     let texts = [
-        (ERROR_TYPE, "String", Some(letter.error_type.as_str())),
+        ("ErrorType", "String", Some(letter.error_type.as_str())),
         ("ErrorMessage", "String", Some(&letter.error_message)),
         ("Handler", "String", Some(&letter.handler)),
         ("Attempts", "Number", Some(&attempts)),
@@ -117,9 +120,11 @@ fn attributes(letter: &DeadLetter) -> Result<HashMap<String, MessageAttributeVal
         ("EventType", "String", event.map(|event| event.message_type.as_str())),
         ("CorrelationId", "String", event.map(|event| event.correlation_id.as_str())),
     ];
+    let kept = letter.message_attributes.as_deref().and_then(|json| sqs_text::attribute(json, usize::MAX));
     texts
         .into_iter()
         .filter_map(|(name, kind, text)| Some((name, kind, sqs_text::attribute(text?, LONGEST_ATTRIBUTE)?)))
+        .chain(kept.map(|json| (KEPT_ATTRIBUTES, "String", json)))
         .map(|(name, kind, value)| {
             let value = MessageAttributeValue::builder().data_type(kind).string_value(value).build()?;
             Ok((name.to_owned(), value))

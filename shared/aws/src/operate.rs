@@ -1,6 +1,7 @@
 //! What an operator asks for: what is in a queue, how full it is, which items a table holds.
 
 mod dead_letter_queue;
+mod first_id;
 mod invoke;
 mod letter;
 mod moving;

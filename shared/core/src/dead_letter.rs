@@ -10,6 +10,8 @@ pub struct DeadLetter {
     pub body: String,
     /// The id the source gave the message.
     pub message_id: String,
+    /// The SQS message attributes that it was sent with, if any: JSON, as Lambda gives them.
+    pub message_attributes: Option<String>,
     /// Its FIFO group, if it came from a FIFO queue.
     pub group: Option<String>,
     /// The type of the error, for grouping.

@@ -2,18 +2,31 @@
 //!
 //! A body may be a CloudEvent, an EventBridge event around one, or an SNS notification around either.
 //!
+//! * An SNS notification is an object whose `Type` is `Notification`, with a `TopicArn`, a `MessageId` and a
+//!   `Message`, all of them texts.
+//! * An EventBridge event is an object with the texts `version`, `id`, `source` and `detail-type`, and a `detail`.
+//!
+//! What lacks one of them is somebody's own JSON, and is not taken apart. A byte order mark at the beginning counts
+//! for nothing.
+//!
 //! [`decode`] is the whole way. The bodies that are sent most go it in one pass, which knows only how to
 //! succeed; for all others, and for everything that is wrong, [`open`] and [`read`] decide.
 
+mod foreign;
+mod form;
 mod one_pass;
+mod raw;
+
+pub use foreign::UnknownForm;
 
 use crate::{
-    Envelope, Message,
-    envelope::{Attributes, EncodedEnvelope},
-    json_error::without_known_values,
+    Envelope, Message, Record,
+    delivery::Delivery,
+    envelope::{Attributes, EncodedEnvelope, EnvelopeError, values::without_byte_order_mark},
     message::{DataError, WireForm},
 };
-use serde::Deserialize;
+use form::Form;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -21,17 +34,14 @@ use std::borrow::Cow;
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// The body is not JSON.
-    #[error("the body is not JSON: {0}")]
+    #[error("{}", what_is_no_json(.0))]
     NotJson(#[source] serde_json::Error),
-    /// It is JSON of a form that is not known.
-    #[error(
-        "the body is no CloudEvent (no `specversion`), no EventBridge event (no `detail`) and no SNS \
-         notification (no `Message`); a handler of other JSON takes Raw<T>"
-    )]
-    UnknownForm,
+    /// It is JSON of a form that is not read.
+    #[error(transparent)]
+    UnknownForm(#[from] UnknownForm),
     /// It says it is a CloudEvent and breaks the standard's rules.
-    #[error("not a valid CloudEvent: {}", without_known_values(.0))]
-    NotCloudEvent(serde_json::Error),
+    #[error("not a valid CloudEvent: {0}")]
+    NotCloudEvent(EnvelopeError),
     /// The envelope is right and the data is not.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -46,8 +56,13 @@ impl DecodeError {
     /// The dead letter's `ErrorType`.
     pub fn error_type(&self) -> &'static str {
         match self {
-            Self::NotJson(_) | Self::UnknownForm => "MalformedBody",
-            Self::NotCloudEvent(_) => "MalformedEnvelope",
+            Self::UnknownForm(
+                UnknownForm::PipeRecord
+                | UnknownForm::DetailIsNoObject { .. }
+                | UnknownForm::EventWithoutCloudEvent,
+            )
+            | Self::NotCloudEvent(_) => "MalformedEnvelope",
+            Self::NotJson(_) | Self::UnknownForm(_) => "MalformedBody",
             Self::Data(DataError::UnknownType { .. }) => "UnknownType",
             Self::Data(DataError::NewerVersion { .. }) => "NewerVersion",
             Self::Data(DataError::OlderVersion { .. }) => "OlderVersion",
@@ -56,37 +71,11 @@ impl DecodeError {
     }
 }
 
-/// The members by which the forms of a body are told apart.
-#[derive(Deserialize)]
-struct Form<'a> {
-    #[serde(borrow, default)]
-    specversion: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    detail: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "detail-type")]
-    detail_type: Option<Cow<'a, str>>,
-    #[serde(borrow, default, rename = "replay-name")]
-    replay_name: Option<Cow<'a, str>>,
-    #[serde(borrow, default, rename = "Message")]
-    message: Option<Cow<'a, str>>,
-    #[serde(borrow, default, rename = "Type")]
-    notification_type: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    source: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    time: Option<&'a RawValue>,
-}
-
-impl Form<'_> {
-    fn is_notification(&self) -> bool {
-        self.message.is_some() && self.notification_type.as_deref() == Some("Notification")
+fn what_is_no_json(error: &serde_json::Error) -> String {
+    if error.is_eof() && (error.line(), error.column()) == (1, 0) {
+        return "the body is empty".into();
     }
-
-    fn is_event_bridge(&self) -> bool {
-        self.detail.is_some() && self.detail_type.is_some()
-    }
+    format!("the body is not JSON: {error}")
 }
 
 /// What the source knows about a record that carries no identity of its own.
@@ -96,6 +85,12 @@ pub struct Origin<'a> {
     pub message_id: &'a str,
     /// The source, such as a queue's ARN.
     pub source: &'a str,
+}
+
+impl<'a> Origin<'a> {
+    fn of(record: &Record<'a>) -> Self {
+        Self { message_id: record.message_id, source: record.source }
+    }
 }
 
 /// A message that was read.
@@ -122,20 +117,74 @@ pub struct Undecodable {
 /// # Errors
 /// [`Undecodable`], with the envelope if that much could be read.
 pub fn decode<'a, M: Message>(body: &'a str, origin: Origin<'_>) -> Result<Decoded<'a, M>, Undecodable> {
-    if M::WIRE_FORM == WireForm::CloudEvent
-        && let Some(decoded) = one_pass::decode(body)
-    {
+    decode_delivered(body, origin, Delivery::default())
+}
+
+/// Reads a record: its envelope and its data.
+pub(crate) fn decode_record<'a, M: Message>(record: &Record<'a>) -> Result<Decoded<'a, M>, Undecodable> {
+    decode_delivered(record.body, Origin::of(record), record.delivery)
+}
+
+/// Reads the attributes of a record, as far as it has any.
+pub(crate) fn attributes_of(record: &Record<'_>, wire_form: WireForm) -> Option<Attributes> {
+    match wire_form {
+        WireForm::CloudEvent => {
+            open_cloud_event(record.body, MOST_NOTIFICATIONS).ok().map(|it| it.attributes)
+        }
+        WireForm::Plain => {
+            Some(raw::open(record.body, Origin::of(record), record.delivery, MOST_NOTIFICATIONS).attributes)
+        }
+    }
+}
+
+/// What a body says of itself: the attributes of the CloudEvent in it, or else the identity that EventBridge or SNS
+/// gave it. Nothing if nothing in it names it: then it is known by the id its source gave it.
+///
+/// ```
+/// use throughline_core::decode::named_in;
+/// let event = r#"{"version":"0","id":"e-1","source":"aws.ec2","detail-type":"EC2 Instance Launch","detail":{}}"#;
+/// assert_eq!(named_in(event).unwrap().id, "e-1");
+/// assert_eq!(named_in(r#"{"id":"nightly"}"#), None);
+/// ```
+pub fn named_in(body: &str) -> Option<Attributes> {
+    let nobody = Origin { message_id: "", source: "" };
+    let opened = raw::open(body, nobody, Delivery::default(), MOST_NOTIFICATIONS);
+    opened.is_named.then(|| Attributes { surroundings: None, ..opened.attributes })
+}
+
+/// How many SNS notifications may be around each other.
+const MOST_NOTIFICATIONS: u8 = 2;
+
+fn decode_delivered<'a, M: Message>(
+    body: &'a str,
+    origin: Origin<'_>,
+    delivery: Delivery<'_>,
+) -> Result<Decoded<'a, M>, Undecodable> {
+    if M::WIRE_FORM == WireForm::Plain {
+        return decode_plain(body, origin, delivery);
+    }
+    if let Some(decoded) = one_pass::decode(body) {
         return Ok(decoded);
     }
-    decode_step_by_step(body, origin)
+    decode_step_by_step(body, delivery)
 }
 
 fn decode_step_by_step<'a, M: Message>(
     body: &str,
-    origin: Origin<'_>,
+    delivery: Delivery<'_>,
 ) -> Result<Decoded<'a, M>, Undecodable> {
-    let Envelope { attributes, data } =
-        open(body, M::WIRE_FORM, origin).map_err(|error| Undecodable { attributes: None, error })?;
+    let opened = open_cloud_event(body, MOST_NOTIFICATIONS).map_err(|error| match error {
+        DecodeError::UnknownForm(form) => {
+            let of_delivery = foreign::binary_mode(delivery.attributes().keys());
+            DecodeError::UnknownForm(of_delivery.unwrap_or(form))
+        }
+        DecodeError::NotJson(error) => match foreign::binary_mode(delivery.attributes().keys()) {
+            Some(form) => DecodeError::UnknownForm(form),
+            None => DecodeError::NotJson(error),
+        },
+        error => error,
+    });
+    let Envelope { attributes, data } = opened.map_err(|error| Undecodable { attributes: None, error })?;
     match M::decode(&attributes.message_type, attributes.schema_version, &data) {
         Ok(message) => Ok(Decoded {
             envelope: Envelope { attributes, data: message },
@@ -145,72 +194,93 @@ fn decode_step_by_step<'a, M: Message>(
     }
 }
 
-/// Reads the envelope, leaving its data as JSON text.
+/// Reads what is taken as it comes. JSON is read as JSON; a body that is none, or that is JSON only by accident, such
+/// as a line that happens to be a number, is given to whoever takes a text.
+fn decode_plain<'a, M: Message>(
+    body: &str,
+    origin: Origin<'_>,
+    delivery: Delivery<'_>,
+) -> Result<Decoded<'a, M>, Undecodable> {
+    let raw::Opened { attributes, data, .. } = raw::open(body, origin, delivery, MOST_NOTIFICATIONS);
+    let (json, not_json, text) = match data {
+        raw::Data::Detail(json) => (json, None, None),
+        raw::Data::Whole(text) => {
+            let (json, not_json) = raw::as_json(&text);
+            (json, not_json, Some(text))
+        }
+    };
+    let read = |json: &RawValue| M::decode(&attributes.message_type, attributes.schema_version, json);
+    let message = read(&json).or_else(|error| match (not_json, text) {
+        (Some(not_json), _) => Err(DecodeError::NotJson(not_json)),
+        (None, Some(text)) if !raw::is_text(&json) => read(&raw::quoted(&text)).map_err(|_| error.into()),
+        _ => Err(error.into()),
+    });
+    match message {
+        Ok(message) => Ok(Decoded {
+            envelope: Envelope { attributes, data: message },
+            data_json: Cow::Owned(Box::<str>::from(json).into()),
+        }),
+        Err(error) => Err(Undecodable { attributes: Some(Box::new(attributes)), error }),
+    }
+}
+
+/// Reads the envelope, leaving its data as JSON text. [`WireForm::Plain`] takes any body: one that is not JSON is a
+/// JSON string then.
 ///
 /// # Errors
 /// [`DecodeError`], which says whether the body, its form or its envelope is wrong.
 pub fn open(body: &str, wire_form: WireForm, origin: Origin<'_>) -> Result<EncodedEnvelope, DecodeError> {
-    open_nested(body, wire_form, origin, 2)
+    if wire_form == WireForm::CloudEvent {
+        return open_cloud_event(body, MOST_NOTIFICATIONS);
+    }
+    let raw::Opened { attributes, data, .. } =
+        raw::open(body, origin, Delivery::default(), MOST_NOTIFICATIONS);
+    let data = match data {
+        raw::Data::Detail(json) => json,
+        raw::Data::Whole(text) => raw::as_json(&text).0,
+    };
+    Ok(Envelope { attributes, data })
 }
 
-fn open_nested(
-    body: &str,
-    wire_form: WireForm,
-    origin: Origin<'_>,
-    notifications_left: u8,
-) -> Result<EncodedEnvelope, DecodeError> {
-    if !body.trim_start().starts_with('{') {
-        return match serde_json::from_str::<serde::de::IgnoredAny>(body) {
-            Err(error) => Err(DecodeError::NotJson(error)),
-            Ok(_) if wire_form == WireForm::Plain => plain(body, origin),
-            Ok(_) => Err(DecodeError::UnknownForm),
-        };
+fn open_cloud_event(body: &str, notifications_left: u8) -> Result<EncodedEnvelope, DecodeError> {
+    let body = without_byte_order_mark(body);
+    if !form::is_object(body) {
+        serde_json::from_str::<IgnoredAny>(body).map_err(DecodeError::NotJson)?;
+        return Err(foreign::of_no_object(body).into());
     }
-    let form: Form<'_> = match serde_json::from_str(body) {
-        Ok(form) => form,
-        Err(error) if error.is_data() && wire_form == WireForm::Plain => return plain(body, origin),
-        Err(error) if error.is_data() => return Err(DecodeError::UnknownForm),
-        Err(error) => return Err(DecodeError::NotJson(error)),
-    };
-    if form.is_notification() && notifications_left > 0 {
-        let inner = form.message.as_deref().unwrap_or_default();
-        return open_nested(inner, wire_form, origin, notifications_left - 1);
+    let form: Form<'_> = serde_json::from_str(body).map_err(DecodeError::NotJson)?;
+    if form.is_notification() {
+        let left = notifications_left.checked_sub(1).ok_or(UnknownForm::TooManyNotifications)?;
+        return open_cloud_event(&form.text("Message").unwrap_or_default(), left);
     }
-    if wire_form == WireForm::Plain {
-        return if form.is_event_bridge() { event_bridge(&form, origin) } else { plain(body, origin) };
-    }
-    let mut envelope: EncodedEnvelope = if form.specversion.is_some() {
-        serde_json::from_str(body).map_err(DecodeError::NotCloudEvent)?
-    } else if let Some(detail) = form.detail {
-        serde_json::from_str(detail.get()).map_err(DecodeError::NotCloudEvent)?
+    let mut envelope: EncodedEnvelope = if form.is_cloud_event() {
+        EncodedEnvelope::from_json(body).map_err(|error| no_cloud_event(body, error))?
+    } else if let Some(detail) = form.member("detail").filter(|_| form.is_event_bridge()) {
+        EncodedEnvelope::from_json(detail.get()).map_err(|error| {
+            let is_cloud_event = Form::of(detail.get()).is_some_and(|detail| detail.is_cloud_event());
+            if is_cloud_event {
+                no_cloud_event(detail.get(), error)
+            } else {
+                foreign::of_detail(detail).into()
+            }
+        })?
     } else {
-        return Err(DecodeError::UnknownForm);
+        return Err(foreign::of_object(&form).into());
     };
-    if let Some(replay_name) = form.replay_name {
+    if let Some(replay_name) = form.text("replay-name").filter(|name| !name.is_empty()) {
         envelope.attributes.replay_name = Some(replay_name.into_owned());
+        // Another program's, if there is one: it cannot be written besides.
+        envelope.attributes.extensions.remove("replayname");
     }
     Ok(envelope)
 }
 
-fn plain(body: &str, origin: Origin<'_>) -> Result<EncodedEnvelope, DecodeError> {
-    let data = RawValue::from_string(body.to_owned()).map_err(DecodeError::NotJson)?;
-    Ok(Envelope { attributes: Attributes::new(origin.message_id, origin.source, "raw"), data })
-}
-
-fn event_bridge(form: &Form<'_>, origin: Origin<'_>) -> Result<EncodedEnvelope, DecodeError> {
-    let text = |raw: Option<&RawValue>, otherwise: &str| match raw {
-        Some(raw) => serde_json::from_str::<String>(raw.get()).map_err(DecodeError::NotJson),
-        None => Ok(otherwise.to_owned()),
-    };
-    let mut attributes = Attributes::new(
-        text(form.id, origin.message_id)?,
-        text(form.source, origin.source)?,
-        form.detail_type.as_deref().unwrap_or("raw"),
-    );
-    attributes.time = form.time.and_then(|time| serde_json::from_str(time.get()).ok());
-    attributes.replay_name = form.replay_name.as_deref().map(Into::into);
-    let data = form.detail.map_or_else(|| RawValue::NULL.to_owned(), ToOwned::to_owned);
-    Ok(Envelope { attributes, data })
+/// What is no JSON is no envelope that is wrong. The members that tell forms apart can be found in it all the same.
+fn no_cloud_event(json: &str, error: EnvelopeError) -> DecodeError {
+    match (serde_json::from_str::<IgnoredAny>(json), error) {
+        (Err(not_json), EnvelopeError::NotJson(_)) => DecodeError::NotJson(not_json),
+        (_, error) => DecodeError::NotCloudEvent(error),
+    }
 }
 
 /// Reads the data of an opened envelope.
@@ -224,59 +294,4 @@ pub fn read<M: Message>(envelope: EncodedEnvelope) -> Result<Envelope<M>, Decode
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ORIGIN: Origin<'static> = Origin { message_id: "m-1", source: "arn:aws:sqs:eu-west-1:1:q" };
-    const BARE: &str = r#"{"specversion":"1.0","id":"e-1","source":"shop","type":"t","data":{"n":1}}"#;
-
-    fn wrapped(body: &str) -> String {
-        format!(
-            r#"{{"version":"0","id":"eb-1","detail-type":"t","source":"aws.x","replay-name":"again","detail":{body}}}"#
-        )
-    }
-
-    fn notification(body: &str) -> String {
-        serde_json::json!({ "Type": "Notification", "MessageId": "n-1", "Message": body }).to_string()
-    }
-
-    #[test]
-    fn every_wrapping_of_a_cloud_event_is_opened() {
-        for body in [BARE.into(), wrapped(BARE), notification(BARE), notification(&wrapped(BARE))] {
-            let envelope =
-                open(&body, WireForm::CloudEvent, ORIGIN).unwrap_or_else(|error| panic!("{body}: {error}"));
-            assert_eq!(envelope.attributes.id, "e-1", "{body}");
-            assert_eq!(envelope.data.get(), r#"{"n":1}"#);
-        }
-        let replayed = open(&wrapped(BARE), WireForm::CloudEvent, ORIGIN).unwrap();
-        assert_eq!(replayed.attributes.replay_name.as_deref(), Some("again"));
-    }
-
-    #[test]
-    fn other_bodies_say_what_they_are_not() {
-        for (body, error_type) in [
-            ("{", "MalformedBody"),
-            ("", "MalformedBody"),
-            ("[1]", "MalformedBody"),
-            (r#"{"hello":1}"#, "MalformedBody"),
-            (r#"{"specversion":"1.0","id":"1"}"#, "MalformedEnvelope"),
-            (r#"{"detail-type":"t","detail":{}}"#, "MalformedEnvelope"),
-            (&notification("no json"), "MalformedBody"),
-        ] {
-            let error = open(body, WireForm::CloudEvent, ORIGIN).unwrap_err();
-            assert_eq!(error.error_type(), error_type, "{body}: {error}");
-            assert!(!error.is_transient());
-        }
-    }
-
-    #[test]
-    fn raw_input_has_the_identity_its_source_gave_it() {
-        let event = open(&wrapped(r#"{"a":1}"#), WireForm::Plain, ORIGIN).unwrap();
-        assert_eq!((event.attributes.id.as_str(), event.attributes.source.as_str()), ("eb-1", "aws.x"));
-        assert_eq!(event.data.get(), r#"{"a":1}"#);
-        for body in ["[1,2]", r#"{"Records":[]}"#, "7"] {
-            let message = open(body, WireForm::Plain, ORIGIN).unwrap();
-            assert_eq!((message.attributes.id.as_str(), message.data.get()), ("m-1", body));
-        }
-    }
-}
+mod tests;

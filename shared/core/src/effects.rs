@@ -272,7 +272,8 @@ pub(crate) struct Emitter<'a> {
     pub(crate) source: &'a str,
     /// Their time.
     pub(crate) now: Timestamp,
-    /// Their trace context, if it is not that of the message that caused them.
+    /// Their `traceparent`, if it is not that of the message that caused them. Within one trace its `tracestate` goes
+    /// on.
     pub(crate) trace_parent: Option<String>,
 }
 
@@ -343,8 +344,8 @@ impl Sealing<'_> {
         let id = emitted_id(parent, self.claim.handler, name, subject.as_deref(), ordinal);
         let Emitter { source, now, trace_parent } = &self.emitter;
         let mut attributes = Attributes { subject, ..parent.caused(id, *source, name, version, *now) };
-        if trace_parent.is_some() {
-            attributes.trace_parent.clone_from(trace_parent);
+        if let Some(trace_parent) = trace_parent {
+            attributes.enter_trace(trace_parent);
         }
         attributes
     }

@@ -1,21 +1,57 @@
 //! The envelope: CloudEvents 1.0 in structured JSON mode.
 //!
 //! Core attributes follow the [specification](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md)
-//! (section "Context Attributes"); extensions are lower-case letters and digits, as its section "Naming
-//! Conventions" asks.
+//! (section "Context Attributes"), and what surrounds them its
+//! [JSON format](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md). The extensions
+//! that are written are lower-case letters and digits, as the section "Naming Conventions" asks.
+//!
+//! # How what others write is read
+//!
+//! Messages come from programs of every language. What is harmless is read, even where the standard does not allow it;
+//! what would lose something, or mean two things, is refused, and the refusal names the attribute.
+//!
+//! | it comes | it is |
+//! |---|---|
+//! | `null` in any attribute | unset, as the JSON format says; a required attribute is then missing |
+//! | an empty `subject`, `dataschema` or `datacontenttype` | unset |
+//! | an empty `id`, `source` or `type`; one that is no text | refused |
+//! | an id or a source of white space or control characters, a source that is no URI reference | taken as it is: it only has to tell messages apart |
+//! | `specversion` other than the text `1.0` | refused |
+//! | an attribute of any name given twice | refused: two readers could take two different messages from it |
+//! | `time` that is RFC 3339, with any number of digits in its fraction | read, cut to nanoseconds; a leap second is the second before it |
+//! | `time` in another spelling of ISO 8601 that names one instant, such as `20260105T093001Z`, `…T09:30Z`, `…01,5Z`, `…+0530`, `…Z[UTC]` | read, and written on as RFC 3339 |
+//! | `time` without an offset, after 9999-12-30T22:00:00Z, or that is no text | refused |
+//! | an extension whose name has capitals, dashes or other characters, or is empty or long | kept as it came |
+//! | an extension that is an object, an array, or a number of any kind | kept as it came, a fraction as the nearest double |
+//! | an extension that cannot be kept so: an integer beyond 64 bits, a number beyond a double, half of a surrogate pair, more than 127 levels | refused |
+//! | a value under the name of an extension of ours that is not what we write there: `actor: 7`, `sequence: "0001"`, `schemaversion: "1.2.0"`, an empty `correlationid` | another program's extension: kept under that name as it came, and the attribute counts as not given |
+//! | `schemaversion` as text, as it comes back from one hop by HTTP or Kafka headers | an integer from 1 to 65535 in digits is the version |
+//! | a content type that ends in `/json` or `+json`, in any case, with any parameters, or none | JSON |
+//! | any other content type | refused, even without data |
+//! | `data_base64` | decoded; it must hold JSON, and the content type must allow it |
+//! | `data` that is text which holds JSON | text, as the standard has it |
+//! | both `data` and `data_base64` | refused, unless one of them is `null` |
+//! | no data | `null` |
+//! | a byte order mark, white space and line ends around the body | left out |
+//!
+//! Data is not judged here. Its text stays as it came, and whoever reads it skips what it does not need: half of a
+//! surrogate pair, `1e400` or a million levels of nesting in a member that nobody reads do no harm.
 
-use crate::{Timestamp, message::EncodeError};
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, MapAccess, Visitor},
-    ser::SerializeMap,
+mod error;
+mod reading;
+pub(crate) mod values;
+
+pub use error::{Base64Problem, EnvelopeError, ExtensionProblem};
+
+use crate::{
+    Timestamp,
+    message::EncodeError,
+    surroundings::Surroundings,
+    trace_context::{TraceContext, trace_id},
 };
+use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Value, value::RawValue};
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::collections::BTreeMap;
 
 /// The version of the specification this speaks.
 pub const SPEC_VERSION: &str = "1.0";
@@ -55,12 +91,18 @@ pub struct Attributes {
     pub causation_id: Option<String>,
     /// `traceparent` (extension "Distributed Tracing"): the W3C trace context.
     pub trace_parent: Option<String>,
+    /// `tracestate` (extension "Distributed Tracing"): what the vendors of that trace add to it.
+    pub trace_state: Option<String>,
     /// `actor` (extension): who is behind it.
     pub actor: Option<String>,
     /// `replayname` (extension): the replay that sent it again.
     pub replay_name: Option<String>,
-    /// Every other extension, as it came.
+    /// Every other extension, as it came. Under the name of one of the above it is another program's, which is not
+    /// of the form that we write.
     pub extensions: BTreeMap<String, Value>,
+    /// What surrounded a [`Raw`](crate::Raw) message on its way. Not part of the CloudEvent: a message of a catalogue
+    /// has none.
+    pub surroundings: Option<Box<Surroundings>>,
 }
 
 impl Attributes {
@@ -80,9 +122,11 @@ impl Attributes {
             data_schema: None,
             causation_id: None,
             trace_parent: None,
+            trace_state: None,
             actor: None,
             replay_name: None,
             extensions: BTreeMap::new(),
+            surroundings: None,
         }
     }
 
@@ -96,7 +140,36 @@ impl Attributes {
         self.correlation_id.clone_from(&cause.correlation_id);
         self.causation_id = Some(cause.id.clone());
         self.trace_parent.clone_from(&cause.trace_parent);
+        self.trace_state.clone_from(&cause.trace_state);
         self.actor.clone_from(&cause.actor);
+    }
+
+    /// Puts a message that names no trace itself into the one that surrounded its delivery, such as what SQS's
+    /// attributes say.
+    ///
+    /// ```
+    /// use throughline_core::{Attributes, trace_context::{TraceContext, trace_id}};
+    /// let around = TraceContext::from_x_ray("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8");
+    /// let mut attributes = Attributes::new("e-1", "shop", "order.placed");
+    /// attributes.continue_trace(around.as_ref());
+    /// assert_eq!(
+    ///     attributes.trace_parent.as_deref(),
+    ///     Some("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-00"),
+    /// );
+    /// ```
+    pub fn continue_trace(&mut self, around: Option<&TraceContext>) {
+        if let Some(around) = around.filter(|_| self.trace_parent.is_none()) {
+            self.trace_parent = Some(around.trace_parent.clone());
+            self.trace_state.clone_from(&around.trace_state);
+        }
+    }
+
+    /// Puts a message into the trace of the span that emits it. What vendors note of one trace is not said of another.
+    pub(crate) fn enter_trace(&mut self, trace_parent: &str) {
+        if self.trace_parent.as_deref().map(trace_id) != Some(trace_id(trace_parent)) {
+            self.trace_state = None;
+        }
+        self.trace_parent = Some(trace_parent.to_owned());
     }
 
     /// The attributes of a message that this one causes: the line goes on.
@@ -114,6 +187,8 @@ impl Attributes {
             correlation_id: self.correlation_id.clone(),
             causation_id: Some(self.id.clone()),
             trace_parent: self.trace_parent.clone(),
+            // Without the trace that it is about it says nothing.
+            trace_state: self.trace_parent.as_ref().and(self.trace_state.as_ref()).cloned(),
             actor: self.actor.clone(),
             replay_name: self.replay_name.clone(),
             ..Self::new(id, source, message_type)
@@ -174,23 +249,45 @@ impl<T: Serialize> Serialize for Envelope<T> {
         map.serialize_entry("id", &attributes.id)?;
         map.serialize_entry("source", &attributes.source)?;
         map.serialize_entry("type", &attributes.message_type)?;
-        let mut optional = |name, value: Option<&str>| match value {
-            Some(value) => map.serialize_entry(name, value),
-            None => Ok(()),
-        };
-        optional("subject", attributes.subject.as_deref())?;
-        optional("dataschema", attributes.data_schema.as_deref())?;
-        optional("time", attributes.time.map(|time| time.to_string()).as_deref())?;
-        optional("aggregatetype", attributes.aggregate_type.as_deref())?;
-        optional("sequence", attributes.sequence.map(|number| format!("{number:020}")).as_deref())?;
-        optional("correlationid", Some(&attributes.correlation_id))?;
-        optional("causationid", attributes.causation_id.as_deref())?;
-        optional("traceparent", attributes.trace_parent.as_deref())?;
-        optional("actor", attributes.actor.as_deref())?;
-        optional("replayname", attributes.replay_name.as_deref())?;
-        map.serialize_entry("schemaversion", &attributes.schema_version)?;
+        let time = attributes.time.map(|time| time.to_string());
+        let sequence = attributes.sequence.map(|number| format!("{number:020}"));
+        // What was read from another program's extension of that name is only what counts where none is given.
+        let is_derived = |name| attributes.extensions.contains_key(name);
+        let correlation_id = (attributes.correlation_id != attributes.id || !is_derived("correlationid"))
+            .then_some(&*attributes.correlation_id);
+        let schema_version = (attributes.schema_version != 1 || !is_derived("schemaversion"))
+            .then_some(attributes.schema_version);
+        let texts = [
+            ("subject", attributes.subject.as_deref()),
+            ("dataschema", attributes.data_schema.as_deref()),
+            ("time", time.as_deref()),
+            ("aggregatetype", attributes.aggregate_type.as_deref()),
+            ("sequence", sequence.as_deref()),
+            ("correlationid", correlation_id),
+            ("causationid", attributes.causation_id.as_deref()),
+            ("traceparent", attributes.trace_parent.as_deref()),
+            ("tracestate", attributes.trace_state.as_deref()),
+            ("actor", attributes.actor.as_deref()),
+            ("replayname", attributes.replay_name.as_deref()),
+        ];
+        for (name, text) in texts {
+            if let Some(text) = text {
+                map.serialize_entry(name, text)?;
+            }
+        }
+        if let Some(version) = schema_version {
+            map.serialize_entry("schemaversion", &version)?;
+        }
         for (name, value) in &attributes.extensions {
-            map.serialize_entry(name, value)?;
+            let is_written = match &**name {
+                "specversion" | "id" | "source" | "type" | "datacontenttype" | "data" | "data_base64" => true,
+                "schemaversion" => schema_version.is_some(),
+                name => texts.iter().any(|(other, text)| *other == name && text.is_some()),
+            };
+            // A name that is given twice is read by nobody.
+            if !is_written {
+                map.serialize_entry(name, value)?;
+            }
         }
         map.serialize_entry("datacontenttype", "application/json")?;
         map.serialize_entry("data", &self.data)?;
@@ -198,142 +295,5 @@ impl<T: Serialize> Serialize for Envelope<T> {
     }
 }
 
-/// Reads any CloudEvent 1.0 whose data is JSON. Where our extensions are missing, `correlationid` is the
-/// event's own id and `schemaversion` is 1.
-impl<'de> Deserialize<'de> for EncodedEnvelope {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EnvelopeVisitor)
-    }
-}
-
-struct EnvelopeVisitor;
-
-impl<'de> Visitor<'de> for EnvelopeVisitor {
-    type Value = EncodedEnvelope;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a CloudEvent 1.0 in structured JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EncodedEnvelope, A::Error> {
-        let (mut spec_version, mut id, mut source, mut message_type) = (None::<String>, None, None, None);
-        let (mut data, mut content_type) = (None, None::<String>);
-        let mut correlation_id: Option<String> = None;
-        let mut attributes = Attributes::new("", "", "");
-        let mut names = BTreeSet::new();
-        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-            // Two readers could take two different messages from it.
-            if !names.insert(name.to_string()) {
-                return Err(de::Error::custom(format_args!("`{name}` is given twice")));
-            }
-            match &*name {
-                "specversion" => spec_version = Some(map.next_value()?),
-                "id" => id = non_empty::<A>("id", map.next_value()?)?,
-                "source" => source = non_empty::<A>("source", map.next_value()?)?,
-                "type" => message_type = non_empty::<A>("type", map.next_value()?)?,
-                "datacontenttype" => content_type = map.next_value()?,
-                "data" => data = Some(map.next_value::<Box<RawValue>>()?),
-                "data_base64" => {
-                    return Err(de::Error::custom(
-                        "`data_base64` holds binary data; only JSON `data` is read",
-                    ));
-                }
-                "subject" => attributes.subject = map.next_value()?,
-                "time" => attributes.time = map.next_value()?,
-                "dataschema" => attributes.data_schema = map.next_value()?,
-                "aggregatetype" => attributes.aggregate_type = map.next_value()?,
-                "correlationid" => correlation_id = map.next_value()?,
-                "causationid" => attributes.causation_id = map.next_value()?,
-                "traceparent" => attributes.trace_parent = map.next_value()?,
-                "actor" => attributes.actor = map.next_value()?,
-                "replayname" => attributes.replay_name = map.next_value()?,
-                "schemaversion" => attributes.schema_version = map.next_value()?,
-                // Another program's `sequence` need not be a number: then it is an extension like others.
-                "sequence" => match map.next_value::<Value>()? {
-                    Value::String(text)
-                        if text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() == 20 =>
-                    {
-                        attributes.sequence = Some(text.parse().map_err(de::Error::custom)?);
-                    }
-                    other => _ = attributes.extensions.insert(name.into_owned(), other),
-                },
-                _ => {
-                    let value = map.next_value()?;
-                    attributes.extensions.insert(name.into_owned(), value);
-                }
-            }
-        }
-        match spec_version.as_deref() {
-            Some(SPEC_VERSION) => {}
-            Some(other) => {
-                return Err(de::Error::custom(format_args!("specversion is `{other}`; only `1.0` is read")));
-            }
-            None => return Err(de::Error::missing_field("specversion")),
-        }
-        if let Some(other) = content_type.filter(|name| !is_json(name)) {
-            return Err(de::Error::custom(format_args!("datacontenttype is `{other}`; only JSON is read")));
-        }
-        attributes.id = id.ok_or_else(|| de::Error::missing_field("id"))?;
-        attributes.source = source.ok_or_else(|| de::Error::missing_field("source"))?;
-        attributes.message_type = message_type.ok_or_else(|| de::Error::missing_field("type"))?;
-        attributes.correlation_id = correlation_id.unwrap_or_else(|| attributes.id.clone());
-        let data = data.unwrap_or_else(|| RawValue::NULL.to_owned());
-        Ok(Envelope { attributes, data })
-    }
-}
-
-fn non_empty<'de, A: MapAccess<'de>>(name: &str, value: String) -> Result<Option<String>, A::Error> {
-    if value.is_empty() {
-        return Err(de::Error::custom(format_args!("`{name}` is empty")));
-    }
-    Ok(Some(value))
-}
-
-/// `application/json`, `text/json`, `application/anything+json`, with or without parameters.
-fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence.ends_with("/json") || essence.ends_with("+json")
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> Result<EncodedEnvelope, serde_json::Error> {
-        serde_json::from_str(text)
-    }
-
-    #[test]
-    fn a_foreign_cloud_event_is_read_and_written_back_whole() {
-        let text =
-            r#"{"specversion":"1.0","id":"1","source":"/x","type":"t","sequence":"b","vendor":7,"data":[1]}"#;
-        let envelope = read(text).unwrap();
-        assert_eq!(envelope.attributes.correlation_id, "1");
-        assert_eq!(envelope.attributes.schema_version, 1);
-        let again: EncodedEnvelope = read(&serde_json::to_string(&envelope).unwrap()).unwrap();
-        assert_eq!(again.attributes, envelope.attributes);
-        assert_eq!(again.data.get(), "[1]");
-        assert_eq!(again.attributes.extensions["sequence"], "b");
-    }
-
-    #[test]
-    fn what_is_no_cloud_event_says_why() {
-        for (text, why) in [
-            (r#"{"id":"1","source":"s","type":"t"}"#, "missing field `specversion`"),
-            (r#"{"specversion":"0.3","id":"1","source":"s","type":"t"}"#, "only `1.0` is read"),
-            (r#"{"specversion":"1.0","id":"","source":"s","type":"t"}"#, "`id` is empty"),
-            (r#"{"specversion":"1.0","id":"1","source":"s"}"#, "missing field `type`"),
-            (r#"{"specversion":"1.0","id":"1","source":"s","type":"t","data_base64":"AA=="}"#, "binary"),
-            (
-                r#"{"specversion":"1.0","id":"1","source":"s","type":"t","datacontenttype":"text/xml"}"#,
-                "only JSON",
-            ),
-            (r#"{"specversion":"1.0","id":"1","source":"s","id":"2","type":"t"}"#, "`id` is given twice"),
-            (r#"{"specversion":"1.0","id":"1","source":"s","type":"t","x":1,"x":1}"#, "`x` is given twice"),
-            ("[]", "expected a CloudEvent"),
-        ] {
-            let error = read(text).unwrap_err().to_string();
-            assert!(error.contains(why), "{text}: {error}");
-        }
-    }
-}
+mod tests;

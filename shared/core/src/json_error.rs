@@ -2,6 +2,56 @@
 //! and end up in logs and dead-letter queues.
 
 use serde_json::{Error, error::Category};
+use std::fmt;
+
+/// The kind of a JSON value, which can be said of it where the value itself may be personal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JsonKind {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Boolean,
+    /// Any number.
+    Number,
+    /// A string.
+    Text,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+}
+
+impl JsonKind {
+    /// The kind of the value that JSON text begins with. Text that begins with none counts as a number.
+    ///
+    /// ```
+    /// use throughline_core::json_error::JsonKind;
+    /// assert_eq!(JsonKind::of(" [1]").to_string(), "an array");
+    /// ```
+    pub fn of(json: &str) -> Self {
+        match json.trim_ascii_start().as_bytes().first() {
+            Some(b'n') => Self::Null,
+            Some(b't' | b'f') => Self::Boolean,
+            Some(b'"') => Self::Text,
+            Some(b'[') => Self::Array,
+            Some(b'{') => Self::Object,
+            _ => Self::Number,
+        }
+    }
+}
+
+impl fmt::Display for JsonKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "null",
+            Self::Boolean => "a boolean",
+            Self::Number => "a number",
+            Self::Text => "text",
+            Self::Array => "an array",
+            Self::Object => "an object",
+        })
+    }
+}
 
 /// What is wrong and where, with the values left out. What a type's own `Deserialize` says may quote anything, and
 /// is left out whole.

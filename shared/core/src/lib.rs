@@ -11,6 +11,7 @@ pub mod catalogue;
 pub mod context;
 pub mod dead_letter;
 pub mod decode;
+pub mod delivery;
 pub mod describe;
 pub mod effects;
 pub mod entity;
@@ -32,6 +33,8 @@ pub mod replay;
 pub mod saga;
 pub mod sensitive;
 pub mod sqs_batch;
+pub mod surroundings;
+pub mod trace_context;
 
 mod scanner;
 
@@ -49,6 +52,7 @@ pub use projection::{Projection, Projector, projection};
 pub use replay::{Reprocess, Reprocessable};
 pub use saga::{CallbackId, Outcome, Saga, SagaInput, StepContext, Unwound};
 pub use sensitive::Sensitive;
+pub use surroundings::Surroundings;
 
 /// What a function's file usually needs, in one `use`.
 ///

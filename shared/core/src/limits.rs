@@ -46,6 +46,7 @@ pub(crate) fn envelope_bytes(envelope: &EncodedEnvelope) -> usize {
         &attributes.data_schema,
         &attributes.causation_id,
         &attributes.trace_parent,
+        &attributes.trace_state,
         &attributes.actor,
         &attributes.replay_name,
     ];

@@ -94,7 +94,7 @@ impl DataError {
 pub enum WireForm {
     /// A CloudEvent, bare or inside an EventBridge event or an SNS notification.
     CloudEvent,
-    /// Any JSON; see [`Raw`].
+    /// Whatever it is; see [`Raw`].
     Plain,
 }
 
@@ -244,10 +244,56 @@ impl Message for EncodedEvent {
 
 impl Event for EncodedEvent {}
 
-/// Any EventBridge or SQS JSON that is no CloudEvent, read as `T`.
+/// Whatever EventBridge, SNS or SQS brings, read as `T`: events of AWS's services, schedules, messages of programs
+/// that know no CloudEvents.
 ///
-/// Of an EventBridge event it holds the `detail`, and the event's own id and source identify it. Of any
-/// other body it holds the whole, identified by the message id the source gave it.
+/// | what comes | `T` is read from |
+/// |---|---|
+/// | an EventBridge event | its `detail` |
+/// | an SNS notification, at most two within each other | what its `Message` holds |
+/// | anything else | all of it |
+///
+/// # Who it is
+///
+/// The main path handles a message once, and knows it by what its sender named; the first of these that is there:
+///
+/// 1. a CloudEvent's `id` and `source`, bare or in an event or a notification, whatever its data is;
+/// 2. EventBridge's `id` and `source`;
+/// 3. SNS's `MessageId` and `TopicArn` (a subscription with raw message delivery brings neither);
+/// 4. SQS's message id and the queue's ARN, or Lambda's request id and the function's ARN.
+///
+/// SQS gives a message another id each time it is sent. `throughline dlq redrive` sends the first one along, so that a
+/// redriven message is still the same, and [`idempotency_key`](crate::Context::idempotency_key) with it.
+///
+/// # What surrounds it
+///
+/// [`surroundings`](crate::Envelope::surroundings) of its envelope: resources, account and region of an event, topic and
+/// subject of a notification, message attributes, when it was sent.
+///
+/// # Texts
+///
+/// `Raw<String>` takes a body that is not JSON as it is, and so does any `T` that reads itself from a text. A JSON string
+/// is the text that it means, without its quotes; any other JSON that `T` cannot be read from is given as text, too: a
+/// line that happens to be a number or an object stays a line. Whoever takes JSON has a body that is none rejected as
+/// `MalformedBody`.
+///
+/// # S3's test event
+///
+/// When notifications of a bucket to a queue are set up, S3 sends one `s3:TestEvent`, which has no `Records`. With a
+/// default for them there is nothing to do for it; without, it becomes a dead letter:
+///
+/// ```
+/// # #[derive(Debug, Clone, serde::Deserialize)] struct S3Record {}
+/// #[derive(Debug, Clone, serde::Deserialize)]
+/// struct Uploads {
+///     #[serde(rename = "Records", default)]
+///     records: Vec<S3Record>,
+/// }
+/// # let test = r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}"#;
+/// # assert!(serde_json::from_str::<Uploads>(test).unwrap().records.is_empty());
+/// ```
+///
+/// # Example
 ///
 /// ```
 /// use serde::Deserialize;

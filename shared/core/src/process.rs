@@ -24,6 +24,7 @@ use crate::{
     Attributes, Context, Envelope, Failure, Handler, Timestamp,
     backoff::Backoff,
     dead_letter::DeadLetter,
+    delivery::Delivery,
     effects::{self, Emitter},
     failure::FailureKind,
     identity::OwnerToken,
@@ -115,6 +116,8 @@ pub struct Record<'a> {
     pub is_last_attempt: bool,
     /// Its FIFO group.
     pub group: Option<&'a str>,
+    /// What else its source says of it.
+    pub delivery: Delivery<'a>,
 }
 
 /// Takes a batch through the main path: one verdict a record, in their order.
@@ -458,6 +461,7 @@ impl<H: Handler> MainPath<'_, H> {
         let letter = DeadLetter {
             body: record.body.to_owned(),
             message_id: record.message_id.to_owned(),
+            message_attributes: record.delivery.kept_attributes(),
             group: record.group.map(Into::into),
             error_type: failure.error_type.to_string(),
             error_message: failure.message(),

@@ -190,6 +190,7 @@ async fn dead_letter(
         Err(_) => entry.raw.clone(),
     };
     let letter = DeadLetter {
+        message_attributes: None,
         body,
         message_id: entry.sequence_number.clone(),
         group: None,

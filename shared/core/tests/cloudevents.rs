@@ -84,6 +84,7 @@ fn full() -> Envelope<OrderPlaced> {
         correlation_id: "c-1".into(),
         causation_id: Some("e-0".into()),
         trace_parent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        trace_state: Some("vendor=1".into()),
         actor: Some("ada".into()),
         replay_name: Some("after-the-incident".into()),
         ..envelope.attributes
@@ -155,6 +156,7 @@ async fn extensions_are_named_as_the_standard_asks() {
         "schemaversion",
         "sequence",
         "traceparent",
+        "tracestate",
     ];
     assert_eq!(extensions.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }
@@ -168,6 +170,7 @@ async fn an_emitted_message_continues_the_line_of_what_caused_it() {
         assert_eq!(attributes.correlation_id, parent.correlation_id);
         assert_eq!(attributes.causation_id.as_ref(), Some(&parent.id));
         assert_eq!(attributes.trace_parent, parent.trace_parent);
+        assert_eq!(attributes.trace_state, parent.trace_state);
         assert_eq!(attributes.actor, parent.actor);
         assert_eq!(attributes.replay_name, parent.replay_name);
     }

@@ -4,12 +4,13 @@ use crate::{
     Environment, Invocation, Trigger, Unanswered,
     backend::Backend,
     metrics::{HandlerFigures, Metrics},
+    payload::{FedBy as Sender, Payload},
     telemetry,
 };
-use serde::Deserialize;
 use serde_json::Value;
 use throughline_core::{
     Handler, Record, Verdict,
+    delivery::{Delivery, read_redriven_payload},
     describe::{FedBy, FunctionDescription},
     ports::Ports,
     process::{self, RetryCause, process},
@@ -21,6 +22,14 @@ use throughline_core::{
 /// destination apply: Lambda does not say which attempt it is, so every one counts as the first, and what it
 /// gives up lies in the destination in Lambda's own form. A rejected event is sent to the dead-letter queue,
 /// and the invocation succeeds. A queue between rule and function has none of these limits.
+///
+/// A CloudEvent is known by its own id and source, any other EventBridge event by EventBridge's. Every other payload
+/// that a [`raw`](fn@throughline_core::raw) handler is given, such as a schedule's constant input, is known by the
+/// request id of the invocation, whatever it says in `id`: it stays the same when Lambda invokes again after a
+/// failure, and is another one every night.
+///
+/// An invocation by somebody who is not EventBridge, such as the mapping of a queue or a stream, fails with
+/// `NotAnEventBridgeEvent`, and says what the function is fed by.
 pub fn eventbridge<H: Handler>(handler: H) -> EventBridge<H> {
     EventBridge { handler }
 }
@@ -66,11 +75,6 @@ impl<H: Handler> Trigger for EventBridge<H> {
     }
 }
 
-#[derive(Deserialize)]
-struct Identity {
-    id: Option<String>,
-}
-
 /// Takes one event through the main path.
 ///
 /// # Errors
@@ -81,23 +85,37 @@ pub async fn answer<H: Handler>(
     settings: &process::Settings,
     invocation: Invocation<'_>,
 ) -> Result<(), Unanswered> {
+    let given = Payload::of(invocation.payload);
+    if let Some(Sender { what, cure }) = given.fed_by() {
+        let message = format!("this function takes events of EventBridge, and is fed by {what}: {cure}");
+        return Err(Unanswered::new("NotAnEventBridgeEvent", message));
+    }
     // The id of the EventBridge event stays the same when Lambda invokes again; the request id does, too,
     // but only for the retries of one asynchronous invocation.
-    let identity: Option<Identity> = serde_json::from_str(invocation.payload).ok();
-    let id = identity.and_then(|identity| identity.id).unwrap_or_else(|| invocation.request_id.to_owned());
+    let (first_id, payload) = match read_redriven_payload(invocation.payload) {
+        Some((first_id, payload)) => (Some(first_id), payload),
+        None => (given.event_bridge_id(), invocation.payload),
+    };
+    let id = first_id.unwrap_or_else(|| invocation.request_id.to_owned());
     let record = Record {
         message_id: &id,
-        source: invocation.function_arn,
-        body: invocation.payload,
+        source: unqualified(invocation.function_arn),
+        body: payload,
         attempt: 1,
         is_last_attempt: false,
         group: None,
+        delivery: Delivery::default(),
     };
     match process(handler, ports, settings, invocation.deadline, &[record]).await.pop() {
         Some(Verdict::Retry { cause, .. }) => Err(unanswered(cause)),
         Some(_) => Ok(()),
         None => Err(Unanswered::new("Internal", "the main path gave no verdict")),
     }
+}
+
+/// A function's ARN without a version or an alias, by which it may be invoked again.
+fn unqualified(arn: &str) -> &str {
+    arn.match_indices(':').nth(6).map_or(arn, |(at, _)| &arn[..at])
 }
 
 fn unanswered(cause: RetryCause) -> Unanswered {

@@ -13,8 +13,11 @@
 //!     throughline::run(throughline::sqs(raw("archive-upload", archive))).await
 //! }
 //!
-//! async fn archive(upload: Envelope<Raw<String>>) -> Result<(), Failure> {
-//!     println!("{}", upload.data.0);
+//! #[derive(Debug, Clone, serde::Deserialize)]
+//! struct Upload { key: String }
+//!
+//! async fn archive(upload: Envelope<Raw<Upload>>) -> Result<(), Failure> {
+//!     println!("{}", upload.data.0.key);
 //!     Ok(())
 //! }
 //! ```
@@ -32,6 +35,7 @@ pub mod traces;
 
 mod backend;
 mod emf;
+mod payload;
 mod payloads;
 mod system;
 mod telemetry;

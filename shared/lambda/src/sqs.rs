@@ -4,6 +4,7 @@ use crate::{
     Environment, Invocation, Trigger, Unanswered,
     backend::Backend,
     metrics::{HandlerFigures, Metrics},
+    payload::{AN_SQS_QUEUE, FedBy as Sender, Payload},
     telemetry,
 };
 use serde_json::{Value, json};
@@ -24,6 +25,15 @@ use tracing::warn;
 /// The event source mapping must have `ReportBatchItemFailures`. A record that must be delivered again is
 /// reported as failed, after its visibility timeout was set to the back-off; a rejected one, and one that
 /// failed on its last allowed receive, is sent to the dead-letter queue with its reason.
+///
+/// A message is known by what its body names, see [`Raw`](throughline_core::Raw), and else by SQS's message id. When it
+/// is redriven SQS gives it another; it is known by the first one all the same, which `throughline dlq redrive` sends
+/// along as the attribute `RedrivenMessageId`, and which a dead letter of a function has with it should SQS itself move
+/// it back. Of a message that SQS has moved to the dead-letter queue because its function crashed, only the command
+/// keeps the id: moved back by SQS it is a new message.
+///
+/// An invocation by somebody else than a queue, such as the mapping of a stream, fails with `NotAnSqsEvent`, and says
+/// what the function is fed by.
 ///
 /// In a FIFO queue the records of a group run in order. The first that must be delivered again takes all
 /// that follow it in its group along; a rejected one lets the group go on.
@@ -112,9 +122,15 @@ const VISIBILITY_PATIENCE: Duration = Duration::from_millis(400);
 /// If the payload is no SQS event: then the function is wired to something else.
 pub fn read(payload: &str) -> Result<SqsBatch<'_>, Unanswered> {
     SqsBatch::read(payload).map_err(|error| {
-        let error = without_known_values(&error);
-        let message =
-            format!("this function is fed by an SQS queue, but the payload is no SQS event: {error}");
+        let message = match Payload::of(payload).fed_by() {
+            Some(Sender { what, cure }) if what != AN_SQS_QUEUE => {
+                format!("this function takes the messages of an SQS queue, and is fed by {what}: {cure}")
+            }
+            _ => {
+                let error = without_known_values(&error);
+                format!("this function is fed by an SQS queue, but the payload is no SQS event: {error}")
+            }
+        };
         Unanswered::new("NotAnSqsEvent", message)
     })
 }
@@ -183,6 +199,7 @@ pub async fn answer<H: Handler>(
                 attempt,
                 is_last_attempt: attempt >= most_receives,
                 group: fifo_group(message),
+                delivery: message.delivery(),
             }
         })
         .collect();

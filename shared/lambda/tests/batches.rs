@@ -86,7 +86,8 @@ impl Sent {
                     .to_string()
             }
             Wrapping::Notification => {
-                json!({ "Type": "Notification", "MessageId": "n", "Message": event.to_string() }).to_string()
+                json!({ "Type": "Notification", "MessageId": "n", "TopicArn": "arn:aws:sns:eu-west-1:1:t", "Message": event.to_string() })
+                    .to_string()
             }
         }
     }

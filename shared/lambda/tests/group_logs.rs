@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 use throughline::{
-    Record, Verdict, events,
+    Record, Verdict,
+    delivery::Delivery,
+    events,
     logs::JsonLines,
     observer::Unobserved,
     ports::Ports,
@@ -47,6 +49,7 @@ async fn a_handlers_lines_in_a_fifo_group_carry_the_events_id() {
         attempt: 1,
         is_last_attempt: false,
         group: Some("g"),
+        delivery: Delivery::default(),
     });
     let (ledger, dead_letters) = (MemoryLedger::default(), MemoryDeadLetters::default());
     let (time, random) = (TestTime::start(), SeededRandom::new(1));

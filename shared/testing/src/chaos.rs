@@ -9,6 +9,7 @@ use std::{
 };
 use throughline_core::{
     Handler, Record, Verdict,
+    delivery::Delivery,
     entity::EntityKey,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
     ports::Ports,
@@ -193,6 +194,7 @@ impl ChaoticSource {
                     attempt: *attempt,
                     is_last_attempt: false,
                     group: None,
+                    delivery: Delivery::default(),
                 })
                 .collect();
             let answers = process(handler, ports, settings, None, &records).await;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use throughline_core::{
     Command, Entity, Envelope, Handler, Message, Record, SagaInput, Timestamp, Verdict, Version,
+    delivery::Delivery,
     ledger::{Destination, Outgoing},
     observer::Unobserved,
     ports::{Ports, Time as _},
@@ -86,6 +87,7 @@ impl<H: Handler> Scenario<H> {
             attempt,
             is_last_attempt: false,
             group: None,
+            delivery: Delivery::default(),
         };
         let ports = Ports {
             ledger: &self.ledger,

@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use throughline_core::{
     Record, Verdict,
+    delivery::Delivery,
     observer::Unobserved,
     ports::Ports,
     prelude::*,
@@ -133,6 +134,7 @@ impl Bank {
             attempt: 1,
             is_last_attempt: false,
             group: None,
+            delivery: Delivery::default(),
         };
         let records: Vec<_> = bodies.iter().map(|body| record(body)).collect();
         let ports = Ports {

@@ -9,6 +9,7 @@ fn letter() -> DeadLetter {
     DeadLetter {
         body: "{ \"kept\":  \"as it came\" }".into(),
         message_id: "m-1".into(),
+        message_attributes: Some(r#"{"tenant":{"stringValue":"t-1","dataType":"String"}}"#.into()),
         group: None,
         error_type: "Rejected".into(),
         error_message: "no items".into(),
@@ -54,6 +55,7 @@ async fn the_body_is_unchanged_and_the_reason_is_in_attributes() {
         ("EventId", "e-1"),
         ("EventType", "order.place"),
         ("CorrelationId", "e-1"),
+        ("MessageAttributes", r#"{"tenant":{"stringValue":"t-1","dataType":"String"}}"#),
     ] {
         assert_eq!(text(request, name), Some(value), "{name}");
     }
@@ -84,7 +86,8 @@ async fn a_letter_too_large_with_its_attributes_is_sent_with_fewer() {
     let (result, requests) = send(QUEUE, vec![too_large(), too_large(), sent()], &letter()).await;
     result.unwrap();
     assert_eq!(text(&requests[1], "ErrorType"), Some("Rejected"));
-    assert_eq!(text(&requests[1], "ErrorMessage"), None);
+    assert_eq!((text(&requests[1], "ErrorMessage"), text(&requests[1], "MessageAttributes")), (None, None));
+    assert_eq!((text(&requests[1], "MessageId"), text(&requests[1], "EventId")), (Some("m-1"), Some("e-1")));
     assert_eq!(requests[2].get("MessageAttributes"), None);
     assert_eq!(requests[2]["MessageBody"], letter().body);
     let (result, _) = send(QUEUE, vec![too_large(), too_large(), too_large()], &letter()).await;

@@ -11,7 +11,6 @@ use throughline_core::{
     Version,
     entity::{SEQUENCE_ATTRIBUTE, VERSION_ATTRIBUTE},
     envelope::EncodedEnvelope,
-    json_error::without_known_values,
     ledger::{Claim, Outgoing, Save, Stored},
 };
 
@@ -195,10 +194,8 @@ fn outgoing(envelope: Option<&str>, destination: Option<&str>) -> Result<Outgoin
     let missing = |name: &str| format!("the log entry has no text `{name}`");
     let envelope = envelope.ok_or_else(|| missing(layout::ENVELOPE))?;
     let destination = destination.ok_or_else(|| missing(layout::DESTINATION))?;
-    let envelope: EncodedEnvelope = serde_json::from_str(envelope).map_err(|error| {
-        let error = without_known_values(&error);
-        format!("the log entry's `{}` is no CloudEvent: {error}", layout::ENVELOPE)
-    })?;
+    let envelope = EncodedEnvelope::from_json(envelope)
+        .map_err(|error| format!("the log entry's `{}` is no CloudEvent: {error}", layout::ENVELOPE))?;
     let destination = layout::destination_from(destination).ok_or_else(|| {
         let name = layout::DESTINATION;
         format!("the log entry's `{name}` is no destination of ours: `{destination}`")

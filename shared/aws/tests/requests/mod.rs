@@ -8,6 +8,7 @@ use std::sync::{
 };
 use throughline_core::{
     Record, Verdict,
+    delivery::Delivery,
     observer::Observer,
     ports::Ports,
     prelude::*,
@@ -111,6 +112,7 @@ impl Counted {
                 attempt: *attempt,
                 is_last_attempt: false,
                 group: None,
+                delivery: Delivery::default(),
             })
             .collect();
         let (dead_letters, random) = (MemoryDeadLetters::default(), SeededRandom::new(fastrand::u64(..)));

@@ -128,8 +128,8 @@ fn envelope_problems(message: &Value) -> Vec<Problem> {
             "id": text, "source": text, "type": text, "subject": text,
             "time": { "type": "string", "format": "date-time" },
             "datacontenttype": { "type": "string", "pattern": "(?i)^[^;]*[/+]json\\s*(;.*)?$" },
-            "dataschema": text, "correlationid": text, "causationid": text, "traceparent": text, "actor": text,
-            "aggregatetype": text, "replayname": text,
+            "dataschema": text, "correlationid": text, "causationid": text, "traceparent": text, "tracestate": text,
+            "actor": text, "aggregatetype": text, "replayname": text,
             "schemaversion": { "type": "integer", "minimum": 1, "maximum": 99 },
         },
     });

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use throughline_aws::operate::FoundLetter;
-use throughline_core::Timestamp;
+use throughline_core::{Timestamp, decode::named_in};
 
 /// What a claim knows a message by, and how its line is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,17 +21,21 @@ fn text(value: &Value, name: &str) -> Option<String> {
 }
 
 impl Identity {
-    /// Of the `CloudEvent` in a letter, or else of the EventBridge event that it is.
+    /// Of the `CloudEvent` in a letter, or else what EventBridge, SNS, or at last SQS or Lambda knew it by.
     pub(super) fn of(letter: &FoundLetter) -> Option<Self> {
         if let Some(event) = letter.event() {
             let id = text(&event, "id")?;
             let correlation_id = text(&event, "correlationid").unwrap_or_else(|| id.clone());
             return Some(Self { source: text(&event, "source"), correlation_id, id });
         }
-        let event: Value = serde_json::from_str(&letter.delivered()).ok()?;
-        event.get("detail-type")?;
-        let id = text(&event, "id")?;
-        Some(Self { source: text(&event, "source"), correlation_id: id.clone(), id })
+        if let Some(named) = named_in(&letter.delivered()) {
+            return Some(Self {
+                id: named.id,
+                source: Some(named.source),
+                correlation_id: named.correlation_id,
+            });
+        }
+        letter.first_message_id().map(|id| Self::of_sqs_message(&id))
     }
 
     /// Of a message that has none of its own: SQS's id stands for it.
@@ -79,12 +83,43 @@ mod tests {
 
     #[test]
     fn other_events_of_the_bus_have_its_id_and_other_bodies_themselves() {
-        let other = letter(&json!({ "id": "e-2", "source": "aws.states", "detail-type": "t", "detail": {} }));
+        let other = letter(
+            &json!({ "version": "0", "id": "e-2", "source": "aws.states", "detail-type": "t", "detail": {} }),
+        );
         assert_eq!(message_name(&other), "event aws.states e-2");
         let (one, same, another) = (letter(&json!(1)), letter(&json!(1)), letter(&json!(2)));
         assert_eq!(message_name(&one), message_name(&same));
         assert_ne!(message_name(&one), message_name(&another));
         assert_eq!(Identity::of(&one), None);
+    }
+
+    #[test]
+    fn a_plain_message_is_known_by_the_id_it_was_handled_by() {
+        let of_function = |id: &str| FoundLetter {
+            body: r#"{"cents":1}"#.into(),
+            message_id: id.into(),
+            attributes: [("EventId".to_owned(), "m-1".to_owned())].into(),
+            origin: throughline_aws::operate::Origin::Function,
+            ..FoundLetter::default()
+        };
+        let identity = Identity::of(&of_function("letter-1")).unwrap();
+        assert_eq!(
+            (identity.id.as_str(), identity.correlation_id.as_str(), identity.source),
+            ("m-1", "m-1", None)
+        );
+        assert_eq!(message_name(&of_function("letter-1")), message_name(&of_function("letter-2")));
+    }
+
+    #[test]
+    fn a_notification_is_known_by_the_id_of_sns() {
+        let notified = letter(&json!({
+            "Type": "Notification", "MessageId": "n-1", "TopicArn": "arn:aws:sns:eu-west-1:1:t", "Message": "hello",
+        }));
+        let identity = Identity::of(&notified).unwrap();
+        assert_eq!(
+            (identity.id.as_str(), identity.source.as_deref()),
+            ("n-1", Some("arn:aws:sns:eu-west-1:1:t"))
+        );
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Sample {
             message.insert(name.to_owned(), Value::String(value));
         }
         // Of the line that it was copied from.
-        for name in ["causationid", "traceparent", "replayname", RESENT] {
+        for name in ["causationid", "traceparent", "tracestate", "replayname", RESENT] {
             message.remove(name);
         }
         self.is_changed = true;

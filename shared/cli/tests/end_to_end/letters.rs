@@ -199,6 +199,7 @@ async fn fill(shop: &Shop, run: &str) {
                 "version": "0", "id": id, "source": "shop", "detail-type": "order.confirmed", "detail": event,
             });
             let letter = DeadLetter {
+                message_attributes: None,
                 body: body.to_string(),
                 message_id: id,
                 group: None,

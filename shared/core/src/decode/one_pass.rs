@@ -7,12 +7,14 @@
 use super::Decoded;
 use crate::{
     Envelope, Message,
-    envelope::{Attributes, SPEC_VERSION},
+    envelope::{Attributes, SPEC_VERSION, values},
     scanner::Scanner,
 };
+use serde_json::Value;
 use std::borrow::Cow;
 
 pub(super) fn decode<M: Message>(body: &str) -> Option<Decoded<'_, M>> {
+    let body = values::without_byte_order_mark(body);
     event_bridge(body).or_else(|| bare(body))
 }
 
@@ -22,28 +24,32 @@ fn bare<M: Message>(body: &str) -> Option<Decoded<'_, M>> {
     scanner.object(|scanner, name| envelope.member(scanner, name))?;
     scanner.end()?;
     // They tell other forms of a body.
-    let tells = ["detail", "detail-type", "replay-name", "Message", "Type"];
+    let tells =
+        ["detail", "detail-type", "replay-name", "Message", "MessageId", "Records", "TopicArn", "Type"];
     let is_sure = envelope.attributes.extensions.keys().all(|name| !tells.contains(&&**name));
     is_sure.then(|| envelope.finish())?
 }
 
+/// An EventBridge event has all of these; what lacks one is judged elsewhere.
 fn event_bridge<M: Message>(body: &str) -> Option<Decoded<'_, M>> {
     let (mut detail, mut detail_type, mut replay_name) = (None, None, None);
-    let (mut id, mut source, mut time) = (None, None, None);
+    let (mut version, mut id, mut source) = (None, None, None);
     let mut scanner = Scanner::new(body);
     scanner.object(|scanner, name| match name {
         "detail" => once(&mut detail, read_detail(scanner)?),
         "detail-type" => once(&mut detail_type, scanner.string()?),
         "replay-name" => once(&mut replay_name, scanner.string()?),
-        "id" => once(&mut id, scanner.skip()?),
-        "source" => once(&mut source, scanner.skip()?),
-        "time" => once(&mut time, scanner.skip()?),
-        "specversion" | "Message" | "Type" => None,
+        "version" => once(&mut version, scanner.string()?),
+        "id" => once(&mut id, scanner.string()?),
+        "source" => once(&mut source, scanner.string()?),
+        "specversion" | "Message" | "MessageId" | "Records" | "TopicArn" | "Type" => None,
         _ => scanner.skip(),
     })?;
     scanner.end()?;
+    // An object that lacks one of them is somebody's own.
+    _ = (version?, id?, source?, detail_type?);
     let mut decoded: Decoded<'_, M> = detail?;
-    if let Some(name) = replay_name {
+    if let Some(name) = replay_name.filter(|name| !name.is_empty()) {
         decoded.envelope.attributes.replay_name = Some(name.into_owned());
     }
     Some(decoded)
@@ -88,26 +94,27 @@ impl<'a, M: Message> Reader<'a, M> {
             "id" => fill(&mut attributes.id, scanner),
             "source" => fill(&mut attributes.source, scanner),
             "type" => fill(&mut attributes.message_type, scanner),
-            "subject" => text(&mut attributes.subject, scanner),
-            "dataschema" => text(&mut attributes.data_schema, scanner),
-            "aggregatetype" => text(&mut attributes.aggregate_type, scanner),
-            "correlationid" => text(&mut self.correlation_id, scanner),
-            "causationid" => text(&mut attributes.causation_id, scanner),
-            "traceparent" => text(&mut attributes.trace_parent, scanner),
-            "actor" => text(&mut attributes.actor, scanner),
-            "replayname" => text(&mut attributes.replay_name, scanner),
-            "time" => once(&mut attributes.time, scanner.string()?.parse().ok()?),
-            "sequence" => once(&mut attributes.sequence, sequence(&scanner.string()?)?),
+            "subject" => text(&mut attributes.subject, name, scanner),
+            "dataschema" => text(&mut attributes.data_schema, name, scanner),
+            "aggregatetype" => text(&mut attributes.aggregate_type, name, scanner),
+            "correlationid" => text(&mut self.correlation_id, name, scanner),
+            "causationid" => text(&mut attributes.causation_id, name, scanner),
+            "traceparent" => text(&mut attributes.trace_parent, name, scanner),
+            "tracestate" => text(&mut attributes.trace_state, name, scanner),
+            "actor" => text(&mut attributes.actor, name, scanner),
+            "replayname" => text(&mut attributes.replay_name, name, scanner),
+            "time" => once(&mut attributes.time, values::time(&scanner.string()?)?),
+            "sequence" => once(&mut attributes.sequence, values::sequence(&scanner.string()?)?),
             // It comes too late if the data was read as another version.
             "schemaversion" if self.data.is_some() => None,
-            "schemaversion" => once(&mut self.schema_version, scanner.value()?),
+            "schemaversion" => once(&mut self.schema_version, version(scanner)?),
             "data" if self.data.is_some() || attributes.message_type.is_empty() => None,
             "data" => {
                 let (name, version) = (&attributes.message_type, self.schema_version.unwrap_or(1));
                 once(&mut self.data, scanner.first(|text| M::decode_first(name, version, text))?)
             }
             "data_base64" => None,
-            _ => attributes.extensions.insert(name.to_owned(), scanner.value()?).is_none().then_some(()),
+            _ => attributes.extensions.insert(name.to_owned(), extension(scanner)?).is_none().then_some(()),
         }
     }
 
@@ -132,8 +139,11 @@ fn first(was_there: &mut bool, is_right: bool) -> Option<()> {
     (!std::mem::replace(was_there, true) && is_right).then_some(())
 }
 
-fn text(slot: &mut Option<String>, scanner: &mut Scanner<'_>) -> Option<()> {
-    once(slot, scanner.string()?.into_owned())
+/// Reads an attribute that, if it is there, says something.
+fn text(slot: &mut Option<String>, name: &str, scanner: &mut Scanner<'_>) -> Option<()> {
+    let text = scanner.string()?;
+    values::is_ours(name, &text).then_some(())?;
+    once(slot, text.into_owned())
 }
 
 /// Fills an attribute that must not be empty.
@@ -143,9 +153,24 @@ fn fill(slot: &mut String, scanner: &mut Scanner<'_>) -> Option<()> {
     (is_first && !slot.is_empty()).then_some(())
 }
 
-fn sequence(digits: &str) -> Option<u64> {
-    let is_ours = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_ours.then(|| digits.parse().ok())?
+/// Reads a version: a number, or its digits as text.
+fn version(scanner: &mut Scanner<'_>) -> Option<u16> {
+    match scanner.value()? {
+        Value::Number(number) => number.as_u64()?.try_into().ok().filter(|number| *number > 0),
+        Value::String(digits) => values::version(&digits),
+        _ => None,
+    }
+}
+
+/// Reads an extension of the standard's types; others are looked at more closely than one pass does.
+fn extension(scanner: &mut Scanner<'_>) -> Option<Value> {
+    let value = scanner.value()?;
+    let is_plain = match &value {
+        Value::String(_) | Value::Bool(_) => true,
+        Value::Number(number) => !number.is_f64(),
+        _ => false,
+    };
+    is_plain.then_some(value)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::{MainPath, Record, panicked, stopwatch::Stopwatch};
 use crate::{
     Attributes, Envelope, Failure, Handler, Message,
-    decode::{self, DecodeError, Decoded, Origin},
+    decode::{self, DecodeError, Decoded},
     identity::{ClaimKey, PayloadHash},
     metrics,
     replay::ReplayPolicy,
@@ -52,10 +52,8 @@ impl<H: Handler> MainPath<'_, H> {
         let mut attributes = None;
         let opened = catch_unwind(AssertUnwindSafe(|| self.read(&record, &mut attributes)));
         let opened = opened.unwrap_or_else(|panic| {
-            let origin = Origin { message_id: record.message_id, source: record.source };
-            let envelope = || decode::open(record.body, H::Message::WIRE_FORM, origin).ok();
-            attributes =
-                attributes.take().or_else(|| envelope().map(|envelope| Arc::new(envelope.attributes)));
+            let of_envelope = || decode::attributes_of(&record, H::Message::WIRE_FORM).map(Arc::new);
+            attributes = attributes.take().or_else(of_envelope);
             Err(panicked(&*panic))
         });
         Prepared { position, record, attributes, opened, span: OnceLock::new() }
@@ -66,13 +64,15 @@ impl<H: Handler> MainPath<'_, H> {
         record: &Record<'_>,
         kept: &mut Option<Arc<Attributes>>,
     ) -> Result<Opened<H::Message>, Failure> {
-        let origin = Origin { message_id: record.message_id, source: record.source };
         let Decoded { envelope, data_json } =
-            decode::decode::<H::Message>(record.body, origin).map_err(|undecoded| {
+            decode::decode_record::<H::Message>(record).map_err(|undecoded| {
                 *kept = undecoded.attributes.map(|attributes| Arc::new(*attributes));
                 undecodable(undecoded.error)
             })?;
         let Envelope { mut attributes, data } = envelope;
+        if attributes.trace_parent.is_none() {
+            attributes.continue_trace(record.delivery.trace_context().as_ref());
+        }
         if let Some(before) = data.continues() {
             attributes.go_on_from(before);
         }

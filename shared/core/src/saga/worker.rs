@@ -16,6 +16,7 @@ use super::{
 use crate::{
     BoxError, Failure, Timestamp,
     dead_letter::{DeadLetter, DeadLetters},
+    delivery::Delivery,
     entity::EntityKey,
     json_error::without_values,
     ledger::Stored,
@@ -280,6 +281,7 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
             attempt: self.task.retries.saturating_add(1),
             is_last_attempt: false,
             group: None,
+            delivery: Delivery::default(),
         };
         let ends = self.must_end(time_limit, deadline);
         let ports = Ports { dead_letters: &ToldToTheStateMachine, ..self.ports };

@@ -12,7 +12,10 @@ fn payload(body: &str, group: Option<&str>) -> String {
         "receiptHandle": "r-1",
         "body": body,
         "attributes": attributes,
-        "messageAttributes": { "n": { "stringValue": "\u{1}", "dataType": "String", "binaryListValues": [] } },
+        "messageAttributes": {
+            "n": { "stringValue": "\u{1}", "dataType": "String", "binaryListValues": [] },
+            "b": { "binaryValue": "AAEC", "dataType": "Binary", "stringListValues": [] },
+        },
         "md5OfBody": "0",
         "eventSource": "aws:sqs",
         "eventSourceARN": "arn:aws:sqs:eu-west-1:1:q",
@@ -59,6 +62,21 @@ fn what_is_no_batch_says_why() {
         let error = SqsBatch::read(&payload).unwrap_err().to_string();
         assert!(error.contains(why), "{payload}: {error}");
     }
+    // LocalStack and older samples leave some of it out.
+    let sparse = r#"{"Records":[{"messageId":"m","receiptHandle":"r","body":"b","eventSourceARN":"q",
+        "attributes":{"ApproximateReceiveCount":"1","AWSTraceHeader":"Root=1","Unheard-of":"x"},"messageAttributes":null}]}"#;
+    let batch = SqsBatch::read(sparse).unwrap();
+    let delivery = batch.records[0].delivery();
+    assert_eq!((delivery.message_attributes, delivery.trace_header), (None, Some("Root=1")));
+    assert_eq!(delivery.attributes().len(), 0);
+    let with_attributes = payload("b", None);
+    let batch = SqsBatch::read(&with_attributes).unwrap();
+    let delivery = batch.records[1].delivery();
+    assert_eq!(
+        (delivery.attribute("n").as_deref(), delivery.attribute("b").as_deref()),
+        (Some("\u{1}"), Some("AAEC"))
+    );
+    assert_eq!(delivery.sent_timestamp, Some("1545082649183"));
     let without_group = payload("b", Some("g")).replace(r#""g""#, "null");
     assert_eq!(SqsBatch::read(&without_group).unwrap().records[0].attributes.message_group_id, None);
 }

@@ -19,6 +19,7 @@ use std::{
 use throughline_aws::{DynamoLedger, ledger::TimeRange};
 use throughline_core::{
     Record, Verdict,
+    delivery::Delivery,
     envelope::EncodedEnvelope,
     ledger::Outgoing,
     observer::Unobserved,
@@ -159,6 +160,7 @@ impl Shop {
                     attempt,
                     is_last_attempt: false,
                     group: None,
+                    delivery: Delivery::default(),
                 };
                 let records: Vec<_> = batch.iter().map(|body| record(body.as_str())).collect();
                 let verdicts = process(handler, ports, &settings, None, &records).await;

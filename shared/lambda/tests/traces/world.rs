@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use throughline::{
     Environment, Record, Verdict,
+    delivery::Delivery,
     observer::Unobserved,
     ports::{Ports, Time as _},
     prelude::*,
@@ -129,6 +130,7 @@ impl World {
                 attempt: 1,
                 is_last_attempt: false,
                 group,
+                delivery: Delivery::default(),
             })
             .collect();
         let ports = Ports {

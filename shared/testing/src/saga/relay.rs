@@ -17,6 +17,7 @@ use std::{
 };
 use throughline_core::{
     Envelope, Handler, Record, Verdict,
+    delivery::Delivery,
     entity::EntityKey,
     ledger::{
         Claim, ClaimOutcome, Commit, CommitOutcome, Destination, Ledger, LedgerError, Obstacle, Outgoing,
@@ -172,6 +173,7 @@ impl Relay {
                 attempt,
                 is_last_attempt: attempt == MOST_DELIVERIES,
                 group: None,
+                delivery: Delivery::default(),
             };
             let ports = Ports {
                 ledger: &Answers(Arc::clone(self)),

@@ -10,6 +10,7 @@ use std::{
 };
 use throughline_core::{
     Record, Verdict,
+    delivery::Delivery,
     observer::Unobserved,
     ports::Ports,
     prelude::*,
@@ -145,6 +146,7 @@ impl World {
                 attempt: 1,
                 is_last_attempt: false,
                 group: None,
+                delivery: Delivery::default(),
             })
             .collect();
         process(handler, self.ports(), &Settings::new("bank"), deadline, &records).await

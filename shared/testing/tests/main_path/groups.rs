@@ -4,6 +4,7 @@ use crate::bank::{Account, Behaviour, Book, Deposited, World, body, deposit};
 use std::sync::atomic::Ordering;
 use throughline_core::{
     Record, Verdict,
+    delivery::Delivery,
     ports::Ports,
     prelude::*,
     process::{RetryCause, Settings, process},
@@ -39,6 +40,7 @@ impl Queue {
                 attempt,
                 is_last_attempt: false,
                 group: Some("g"),
+                delivery: Delivery::default(),
             })
             .collect();
         let ports = Ports { ledger: &self.ledger, ..self.world.ports() };

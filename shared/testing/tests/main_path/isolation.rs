@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::{future::Future, time::Duration};
 use throughline_core::{
     Record, Verdict,
+    delivery::Delivery,
     ports::{Ports, Time as _},
     prelude::*,
     process::{RetryCause, Settings, process},
@@ -96,6 +97,7 @@ async fn a_commit_that_is_never_answered_does_not_outlast_the_invocation() {
         attempt: 1,
         is_last_attempt: false,
         group: None,
+        delivery: Delivery::default(),
     };
     let deadline = world.time.now() + Duration::from_secs(10);
     let verdicts = process(&Book::default(), ports, &Settings::new("bank"), Some(deadline), &[record]).await;

@@ -13,6 +13,7 @@ use bank::{Account, AccountEvent, BalanceChanged, Behaviour, Book, Deposited, Wo
 use std::{sync::atomic::Ordering, time::Duration};
 use throughline_core::{
     Record, Verdict,
+    delivery::Delivery,
     observer::Unobserved,
     ports::{Ports, Time as _},
     prelude::*,
@@ -85,6 +86,7 @@ async fn a_delivery_that_used_up_its_attempts_gives_up_for_itself_alone() {
         attempt: 1,
         is_last_attempt,
         group: None,
+        delivery: Delivery::default(),
     };
     let records = [record(true), record(false)];
     let verdicts = process(&Book::default(), world.ports(), &Settings::new("bank"), None, &records).await;

@@ -9,6 +9,7 @@ use std::{
 };
 use throughline_core::{
     Record, Verdict,
+    delivery::Delivery,
     entity::EntityKey,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
     ports::{Ports, Time as _},
@@ -89,6 +90,7 @@ impl Stage {
             attempt: 1,
             is_last_attempt,
             group: None,
+            delivery: Delivery::default(),
         };
         let ports = Ports { ledger: &self.ledger, ..self.world.ports() };
         process(handler, ports, &Settings::new("bank"), None, &[record]).await.remove(0)

@@ -7,6 +7,7 @@ use crate::{
 use std::{sync::atomic::Ordering, time::Duration};
 use throughline_core::{
     Record, Verdict,
+    delivery::Delivery,
     ports::{Ports, Time as _},
     prelude::*,
     process::{RetryCause, Settings, process},
@@ -14,7 +15,15 @@ use throughline_core::{
 use throughline_testing::{CountingLedger, MemoryLedger, counting::Call};
 
 fn record<'a>(body: &'a str, group: Option<&'a str>) -> Record<'a> {
-    Record { message_id: "m", source: "queue", body, attempt: 1, is_last_attempt: false, group }
+    Record {
+        message_id: "m",
+        source: "queue",
+        body,
+        attempt: 1,
+        is_last_attempt: false,
+        group,
+        delivery: Delivery::default(),
+    }
 }
 
 /// Saves an account it has not looked at, after as many milliseconds as are deposited. One that is "stuck" it

@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use std::time::Duration;
 use throughline_core::{
     Record, Verdict,
+    delivery::Delivery,
     ports::Ports,
     prelude::*,
     process::{Settings, process},
@@ -38,6 +39,7 @@ impl Counted {
                 attempt: *attempt,
                 is_last_attempt: false,
                 group: None,
+                delivery: Delivery::default(),
             })
             .collect();
         let ports = Ports { ledger: &self.ledger, ..self.world.ports() };

@@ -4,6 +4,7 @@ use crate::journey::{Approval, Decide, Journey, Train, Travel, journey};
 use serde_json::Value;
 use throughline_core::{
     Attributes, CallbackId, Envelope, Record, Saga, SagaInput, Timestamp, Verdict, Version,
+    delivery::Delivery,
     ledger::{Destination, Outgoing},
     observer::Unobserved,
     ports::{Ports, Time as _},
@@ -100,6 +101,7 @@ impl World {
             attempt: 1,
             is_last_attempt: false,
             group: None,
+            delivery: Delivery::default(),
         };
         process(&Approval, self.ports(), &Settings::new("test"), None, &[record]).await.remove(0)
     }

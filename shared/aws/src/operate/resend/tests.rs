@@ -32,13 +32,13 @@ async fn a_letter_keeps_its_own_attributes_and_says_that_it_was_redriven() {
     let answer =
         json!({ "Successful": [{ "Id": "0", "MessageId": "new", "MD5OfMessageBody": "" }], "Failed": [] });
     let fake = Fake::new([(200, answer)]);
-    let letter = received("m-1", &["tenant", "ErrorType", "TARGET_ARN", "RedriveCount"]);
+    let letter = received("m-1", &["tenant", "ErrorType", "TARGET_ARN", "RedriveCount", "MessageAttributes"]);
     let answers = send_letters(&sqs(&fake), QUEUE, &[resent(&letter, "{}")]).await.unwrap();
     assert_eq!(answers, [Ok("new".to_owned())]);
     let sent = &fake.requests()[0]["Entries"][0];
     let attributes = sent["MessageAttributes"].as_object().unwrap();
     let names: BTreeSet<&str> = attributes.keys().map(String::as_str).collect();
-    assert_eq!(names, BTreeSet::from(["RedriveCount", "tenant"]));
+    assert_eq!(names, BTreeSet::from(["MessageAttributes", "RedriveCount", "tenant"]));
     assert_eq!(attributes["RedriveCount"]["StringValue"], "2");
     assert_eq!(sent["MessageGroupId"], Value::Null, "the queue is no FIFO queue");
 }

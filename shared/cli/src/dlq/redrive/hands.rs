@@ -9,10 +9,11 @@ use crate::{
     stack::{Stack, StackError},
 };
 use futures_util::future::join_all;
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 use throughline_aws::operate::{
     Answers, DeadLetterQueue, Functions, OperateError, ReceivedLetter, Resent, put_letters, send_letters,
 };
+use throughline_core::delivery::{REDRIVEN_MESSAGE_ID, redriven_payload};
 
 /// Why a redrive stopped. Nothing is lost by it.
 #[derive(Debug, thiserror::Error)]
@@ -65,11 +66,21 @@ impl StackHands<'_> {
             Destination::Bus { name } => put_letters(clients.eventbridge().await, name, letters).await?,
             Destination::Function { name } => {
                 let functions = Functions::new(clients.config().await);
-                let invoked = letters.iter().map(|letter| functions.invoke_later(name, letter.body));
+                let payloads: Vec<Cow<'_, str>> = letters.iter().map(payload).collect();
+                let invoked = payloads.iter().map(|payload| functions.invoke_later(name, payload));
                 join_all(invoked).await.into_iter().collect::<Result<_, _>>()?
             }
             Destination::Nowhere { why } => vec![Err(why.clone()); letters.len()],
         })
+    }
+}
+
+/// What a function is invoked with. An invocation has no attributes: the id of what nothing else names goes around it.
+fn payload<'a>(letter: &Resent<'a>) -> Cow<'a, str> {
+    let first_id = letter.notes.iter().find(|(name, _)| *name == REDRIVEN_MESSAGE_ID);
+    match first_id {
+        Some((_, id)) => redriven_payload(letter.body, id).map_or(Cow::Borrowed(letter.body), Cow::Owned),
+        None => Cow::Borrowed(letter.body),
     }
 }
 
@@ -111,5 +122,21 @@ impl Hands for StackHands<'_> {
         let handle = |id: &String| self.in_hand.get(id).map_or("", |it| it.received.receipt_handle.as_str());
         let handles: Vec<&str> = ids.iter().map(handle).collect();
         Ok(self.queue.delete(&handles).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use throughline_aws::operate::FoundLetter;
+    use throughline_core::delivery::read_redriven_payload;
+
+    #[test]
+    fn a_function_is_told_the_first_id_of_what_nothing_else_names() {
+        let letter = ReceivedLetter::new(FoundLetter::default(), "");
+        let resent = |notes| Resent { letter: &letter, body: r#"{"id":"nightly"}"#, notes };
+        assert_eq!(payload(&resent(vec![("RedriveCount", "1".into())])), r#"{"id":"nightly"}"#);
+        let told = payload(&resent(vec![(REDRIVEN_MESSAGE_ID, "request-1".into())]));
+        assert_eq!(read_redriven_payload(&told), Some(("request-1".into(), r#"{"id":"nightly"}"#)));
     }
 }

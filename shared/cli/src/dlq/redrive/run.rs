@@ -25,7 +25,7 @@ use crate::{
 };
 use std::{collections::BTreeMap, env, mem, time::Duration};
 use throughline_aws::{ledger::ClaimState, operate::ReceivedLetter};
-use throughline_core::Timestamp;
+use throughline_core::{Timestamp, delivery::REDRIVEN_MESSAGE_ID};
 use tokio::time::Instant;
 
 /// How far the clock here and SQS's may differ.
@@ -197,6 +197,9 @@ impl<'a> Run<'a> {
             ("RedrivenFrom", self.queue.name.clone()),
             ("RedriveCount", times.to_string()),
         ];
+        if let Some(id) = letter.first_message_id() {
+            notes.push((REDRIVEN_MESSAGE_ID, id));
+        }
         let mut body = letter.delivered().into_owned();
         if !self.asked.edits.is_none() {
             let note = format!("{} at {now}: {}", who(), self.asked.edits.summary());

@@ -1,5 +1,5 @@
-use super::super::{Decoded, Origin, decode_step_by_step};
-use crate::events;
+use super::super::{Decoded, decode_step_by_step};
+use crate::{delivery::Delivery, events};
 use proptest::{prelude::*, sample::Index};
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ fn one_pass(body: &str) -> Option<Decoded<'_, OrderEvent>> {
 }
 
 fn step_by_step(body: &str) -> Option<Decoded<'_, OrderEvent>> {
-    decode_step_by_step(body, Origin { message_id: "m-1", source: "queue" }).ok()
+    decode_step_by_step(body, Delivery::default()).ok()
 }
 
 /// Members as they should be, and each as it should not.
@@ -40,11 +40,19 @@ const MEMBERS: &[&str] = &[
     r#""causationid":"e-0""#,
     r#""aggregatetype":"order""#,
     r#""dataschema":"urn:x""#,
-    r#""traceparent":"00-0a-b7-01""#,
+    r#""traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01""#,
+    r#""tracestate":"vendor=1""#,
     r#""actor":"a\u00c4\n""#,
     r#""replayname":"r""#,
-    r#""vendor":{"a":[1,2.5,"x"]}"#,
     r#""vendor":7"#,
+    // What is not sent most.
+    r#""vendor":{"a":[1,2.5,"x"]}"#,
+    r#""vendor":null"#,
+    r#""vendor":-0"#,
+    r#""vendor":18446744073709551616"#,
+    r#""traceparent":"00-0a-b7-01""#,
+    r#""correlationid":"""#,
+    r#""actor":7"#,
     r#""sequence":"b""#,
     r#""sequence":7"#,
     r#""specversion":"0.3""#,
@@ -74,6 +82,9 @@ const MEMBERS: &[&str] = &[
     r#""\u0069d":"e-2""#,
 ];
 
+/// What an EventBridge event has around its detail.
+const AROUND: [&str; 4] = [r#""version":"0""#, r#""id":"d-1""#, r#""source":"shop""#, r#""detail-type":"t""#];
+
 /// The needed members in any order, and up to four others somewhere among them.
 fn object() -> impl Strategy<Value = String> {
     let needed = Just(MEMBERS[..7].to_vec());
@@ -94,7 +105,7 @@ fn object() -> impl Strategy<Value = String> {
 fn body() -> impl Strategy<Value = String> {
     let wrapped = (object(), prop::collection::vec(prop::sample::select(MEMBERS), 0..2), any::<bool>())
         .prop_map(|(detail, others, is_last)| {
-            let mut members = vec![r#""version":"0""#.to_owned(), r#""detail-type":"t""#.to_owned()];
+            let mut members: Vec<_> = AROUND.iter().map(ToString::to_string).collect();
             members.extend(others.into_iter().map(Into::into));
             let at = if is_last { members.len() } else { 0 };
             members.insert(at, format!(r#""detail":{detail}"#));
@@ -130,16 +141,37 @@ proptest! {
 
 #[test]
 fn what_is_sent_most_takes_one_pass() {
-    let optional = &MEMBERS[7..18];
+    let optional = &MEMBERS[7..19];
     let sent = [&MEMBERS[..6], optional, &MEMBERS[6..7]].concat();
     let bare = format!("{{{}}}", sent.join(","));
-    let wrapped = format!(
-        r#"{{"version":"0","detail-type":"placed","resources":[],"replay-name":"again","detail":{bare}}}"#
-    );
-    for body in [bare, wrapped] {
+    let wrapped = format!(r#"{{{},"resources":[],"replay-name":"again","detail":{bare}}}"#, AROUND.join(","));
+    let marked = format!("\u{feff} {bare}\r\n");
+    for body in [bare, wrapped, marked] {
         let decoded = one_pass(&body).unwrap_or_else(|| panic!("{body}"));
         assert_eq!(Some(&decoded), step_by_step(&body).as_ref());
         assert_eq!(decoded.data_json, r#"{"id":"o-1","lines":[1,2]}"#);
         assert_eq!(decoded.envelope.attributes.sequence, Some(7));
+    }
+}
+
+#[test]
+fn what_came_back_from_headers_takes_one_pass() {
+    let body = format!("{{{},{}}}", MEMBERS[..5].join(","), [r#""schemaversion":"1""#, MEMBERS[6]].join(","));
+    assert_eq!(one_pass(&body).as_ref(), step_by_step(&body).as_ref());
+    assert!(one_pass(&body).is_some());
+}
+
+#[test]
+fn what_lacks_a_member_of_an_eventbridge_event_is_judged_elsewhere() {
+    let detail = format!("{{{}}}", MEMBERS[..7].join(","));
+    for at in 0..AROUND.len() {
+        for other in [None, Some("null"), Some("7"), Some("{}")] {
+            let mut members = AROUND.to_vec();
+            let name = members.remove(at).split(':').next().unwrap();
+            let changed = other.map(|value| format!("{name}:{value}"));
+            members.extend(changed.as_deref());
+            let body = format!(r#"{{{},"detail":{detail}}}"#, members.join(","));
+            assert_eq!(one_pass(&body), None, "{body}");
+        }
     }
 }
