@@ -31,6 +31,7 @@ use crate::{
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, LedgerError, Obstacle},
     metrics,
     observer::SettledRecord,
+    panics,
     ports::Ports,
 };
 use futures_util::{
@@ -538,7 +539,5 @@ fn mismatch() -> Failure {
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Failure {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    Failure::retry(format!("the handler panicked: {text}")).named("Panic")
+    Failure::retry(panics::describe(panic)).named("Panic")
 }
