@@ -8,7 +8,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::time::Duration;
-use throughline_aws::visibility::VisibilityChange;
+use throughline_aws::visibility::{LONGEST_WAIT, VisibilityChange};
 use throughline_core::{
     Handler, Record, Timestamp, Verdict,
     describe::{FedBy, FunctionDescription},
@@ -76,6 +76,10 @@ impl<H: Handler> Trigger for Sqs<H> {
             answer(&ready.handler, ports, &ready.settings, ready.most_receives, invocation.deadline, &batch)
                 .await;
         let changes = answer.visibility_changes();
+        for cut in answer.failures.iter().filter(|failure| failure.after > LONGEST_WAIT) {
+            let (after, longest, messageid) = (cut.after, LONGEST_WAIT, &cut.message_id);
+            warn!(?after, ?longest, messageid, "a queue cannot wait so long: the message comes back earlier");
+        }
         if !changes.is_empty() {
             // The answer matters more than the back-off: it must not come too late because of it.
             let changing = ready.backend.change_visibility(&ready.queue_url, &changes);
