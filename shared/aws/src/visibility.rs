@@ -129,8 +129,8 @@ impl Refused {
     }
 }
 
-/// Whether a change failed because it would hide its message for more than twelve hours since it was received: "Total
-/// VisibilityTimeout for the message is beyond the limit [43200 seconds]".
+/// Whether a change failed because it would hide its message for more than twelve hours since it was received. SQS says
+/// then that the total `VisibilityTimeout` for the message is beyond the limit of 43200 seconds.
 fn is_too_long(change: &VisibilityChange, refused: &Refused) -> bool {
     let reason = refused.reason.to_ascii_lowercase();
     let is_about_the_wait = reason.contains("visibilitytimeout") || reason.contains("beyond the limit");

@@ -179,10 +179,11 @@ impl<H: Handler> MainPath<'_, H> {
     async fn run_one(&self, prepared: Prepared<'_, H::Message>, twin: Option<Twin>) -> Finished {
         let share = self.share(&prepared, false);
         let verdict = self.answer(prepared.position, &prepared, twin.as_ref(), share).await;
-        let twin = prepared.identity().map(|Identity { key, hash, .. }| {
-            (key.clone(), Twin::after(twin, hash.clone(), &prepared.record, &verdict))
-        });
-        Finished { verdicts: vec![(prepared.position, verdict)], twin }
+        let (position, record) = (prepared.position, prepared.record);
+        let settled =
+            |Identity { key, hash, .. }: Identity| (key, Twin::after(twin, hash, &record, &verdict));
+        let twin = prepared.into_identity().map(settled);
+        Finished { verdicts: vec![(position, verdict)], twin }
     }
 
     /// Settles a record, and says so.

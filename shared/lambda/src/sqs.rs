@@ -26,7 +26,9 @@ use tracing::warn;
 /// failed on its last allowed receive, is sent to the dead-letter queue with its reason.
 ///
 /// In a FIFO queue the records of a group run in order. The first that must be delivered again takes all
-/// that follow it in its group along; a rejected one lets the group go on.
+/// that follow it in its group along; a rejected one lets the group go on. Every receive counts, also one in which a
+/// record waited behind another. On its last one it is tried if it can be in order: those before it in its group leave
+/// it time then. If it cannot, or is not done in time, it is sent to the dead-letter queue, and its reason says so.
 pub fn sqs<H: Handler>(handler: H) -> Sqs<H> {
     Sqs { handler }
 }

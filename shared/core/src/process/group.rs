@@ -23,19 +23,20 @@ struct Progress {
 }
 
 impl Progress {
-    fn note<M>(&mut self, prepared: &Prepared<'_, M>, verdict: Verdict) {
+    fn note<M>(&mut self, prepared: Prepared<'_, M>, verdict: Verdict) {
         if let Verdict::Retry { after, .. } = &verdict {
             self.blocked.get_or_insert(*after);
         }
         if verdict != Verdict::Duplicate {
             self.unfinished_deliveries = self.unfinished_deliveries.max(prepared.record.attempt);
         }
-        if let Some(Identity { key, hash, .. }) = prepared.identity() {
-            let earlier = self.settled.remove(key);
-            let twin = Twin::after(earlier, hash.clone(), &prepared.record, &verdict);
-            self.settled.insert(key.clone(), twin);
+        let (position, record) = (prepared.position, prepared.record);
+        if let Some(Identity { key, hash, .. }) = prepared.into_identity() {
+            let earlier = self.settled.remove(&key);
+            let twin = Twin::after(earlier, hash, &record, &verdict);
+            self.settled.insert(key, twin);
         }
-        self.verdicts.push((prepared.position, verdict));
+        self.verdicts.push((position, verdict));
     }
 }
 
@@ -55,7 +56,7 @@ impl<H: Handler> MainPath<'_, H> {
                 if folding.is_committed {
                     for prepared in group.drain(..folding.tried) {
                         self.conclude(&prepared, &Verdict::Done);
-                        progress.note(&prepared, Verdict::Done);
+                        progress.note(prepared, Verdict::Done);
                     }
                     continue;
                 }
@@ -90,7 +91,7 @@ impl<H: Handler> MainPath<'_, H> {
                 self.answer(lane, &prepared, twin, share).await
             }
         };
-        progress.note(&prepared, verdict);
+        progress.note(prepared, verdict);
     }
 
     async fn hold_back(&self, lane: LaneId, prepared: &Prepared<'_, H::Message>, after: Duration) -> Verdict {

@@ -46,7 +46,8 @@ impl<H: Handler> MainPath<'_, H> {
             RetryCause::Deadline => not_tried("the time of the invocation was over"),
             _ => return verdict,
         };
-        let parting = self.part(lane, prepared, cause == &RetryCause::Deadline, &failure);
+        // Rare, so it takes no room in every record's future.
+        let parting = Box::pin(self.part(lane, prepared, &failure));
         self.in_time(parting).await.flatten().unwrap_or(verdict)
     }
 
@@ -55,7 +56,6 @@ impl<H: Handler> MainPath<'_, H> {
         &self,
         lane: LaneId,
         prepared: &Prepared<'_, H::Message>,
-        has_begun: bool,
         failure: &Failure,
     ) -> Option<Verdict> {
         let recalled = match prepared.identity() {
@@ -64,7 +64,7 @@ impl<H: Handler> MainPath<'_, H> {
         };
         match recalled {
             // A commit whose answer was not waited for has happened.
-            Some(Outcome::Duplicate) if has_begun && prepared.handler_ran().is_some() => Some(Verdict::Done),
+            Some(Outcome::Duplicate) if prepared.handler_ran().is_some() => Some(Verdict::Done),
             Some(Outcome::Duplicate) => Some(Verdict::Duplicate),
             // The lease of a leased handler that has run is its own, and nobody works under it any more.
             Some(Outcome::HandedBack { .. })

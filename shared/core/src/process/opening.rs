@@ -47,6 +47,14 @@ impl<M> Prepared<'_, M> {
         }
     }
 
+    /// Who its message was, once it is settled.
+    pub(super) fn into_identity(self) -> Option<Identity> {
+        match self.opened {
+            Ok(opened) => Some(opened.identity),
+            Err(unopened) => unopened.identity,
+        }
+    }
+
     /// How long the handler ran for it; nothing if it never did.
     pub(super) fn handler_ran(&self) -> Option<Duration> {
         self.opened.as_ref().ok().and_then(|opened| opened.handler_ran.elapsed())

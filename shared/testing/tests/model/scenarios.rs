@@ -22,6 +22,8 @@ pub(crate) struct Scenario {
     pub(crate) end: Time,
     /// How long a claim is kept, if the rule about it holds.
     pub(crate) claim_lifetime: Time,
+    /// Whether the code may come to a version that cannot read its events any more.
+    pub(crate) changes_type: bool,
     /// Whether there is a reason to reject each of its events, in some run.
     pub(crate) may_reject: bool,
 }
@@ -67,6 +69,7 @@ fn small(name: &'static str, events: &[Event], records: &[Index]) -> Scenario {
         has_zombies: false,
         end: 0,
         claim_lifetime: 3,
+        changes_type: false,
         may_reject: false,
     }
 }
@@ -78,6 +81,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         two_events_change_one_entity(),
         two_doctors_go_off_call(),
         work_that_cannot_be_done_twice(),
+        work_whose_type_changes(),
         two_payloads_under_one_identity(),
         a_poisoned_event_is_fixed_and_redriven(),
         an_event_that_is_run_again_after_its_claim_expired(),
@@ -117,6 +121,10 @@ pub(crate) fn two_doctors_go_off_call() -> Scenario {
 
 pub(crate) fn work_that_cannot_be_done_twice() -> Scenario {
     Scenario { handler: Handler::Settles, ..small("work that cannot be done twice", &[EVENT], &[0, 0]) }
+}
+
+pub(crate) fn work_whose_type_changes() -> Scenario {
+    Scenario { changes_type: true, may_reject: true, ..small("work whose type changes", &[EVENT], &[0]) }
 }
 
 pub(crate) fn two_payloads_under_one_identity() -> Scenario {
