@@ -171,7 +171,7 @@ async fn a_record_that_was_never_tried_behind_one_that_somebody_else_holds_says_
     let world = World::new();
     let bodies = bodies(&[Behaviour::TakesAnHour, Behaviour::Works]);
     let handler = leased(Book::default());
-    let deadline = world.time.now() + Duration::from_secs(60);
+    let deadline = world.time.now() + Duration::from_mins(1);
     let working = world.deliver(&handler, Some(deadline), &bodies[..1]);
     let meanwhile = async {
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -123,7 +123,7 @@ struct Reserved {
     sku: String,
 }
 
-async fn reserve(_: &(), order: Order, step: &StepContext<'_>) -> Result<Outcome<Reserved>, Failure> {
+async fn reserve((): &(), order: Order, step: &StepContext<'_>) -> Result<Outcome<Reserved>, Failure> {
     let stock = step.load::<Stock>(&order.sku).await?.or_reject("no such stock")?;
     let effects: Effects =
         Effects::none().save(stock.map(|stock| Stock { pieces: stock.pieces - 1, ..stock }));
@@ -141,7 +141,7 @@ fn ordering() -> Saga<()> {
 
 #[test]
 fn a_sagas_table_that_is_not_declared_fails_its_test_with_the_cure() {
-    let panic = std::panic::catch_unwind(|| run(ordering())).err().expect("the test was to fail");
+    let panic = std::panic::catch_unwind(|| run(ordering())).expect_err("the test was to fail");
     let reason = *panic.downcast::<String>().expect("a text");
     assert!(reason.starts_with("saga `ordering` uses the table `stock`"), "{reason}");
     assert!(reason.ends_with(r#"Declare it in the saga's definition: .tables(&["stock"])"#), "{reason}");

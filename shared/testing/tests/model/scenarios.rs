@@ -22,8 +22,6 @@ pub(crate) struct Scenario {
     pub(crate) end: Time,
     /// How long a claim is kept, if the rule about it holds.
     pub(crate) claim_lifetime: Time,
-    /// Whether the code may come to a version that cannot read its events any more.
-    pub(crate) changes_type: bool,
     /// Whether there is a reason to reject each of its events, in some run.
     pub(crate) may_reject: bool,
 }
@@ -49,11 +47,14 @@ pub(crate) struct Event {
     pub(crate) entity: Index,
     /// Whether its handler refuses it until somebody fixes something.
     pub(crate) is_poisoned: bool,
+    /// Whether a later version of the code cannot read it.
+    pub(crate) is_outgrown: bool,
     /// While it may be delivered.
     pub(crate) delivered: RangeInclusive<Time>,
 }
 
-const EVENT: Event = Event { identity: 0, payload: 0, entity: 0, is_poisoned: false, delivered: 0..=0 };
+const EVENT: Event =
+    Event { identity: 0, payload: 0, entity: 0, is_poisoned: false, is_outgrown: false, delivered: 0..=0 };
 const SECOND: Event = Event { identity: 1, ..EVENT };
 
 /// One moment, one handler that adds, one record at a time, each delivered twice at most.
@@ -69,7 +70,6 @@ fn small(name: &'static str, events: &[Event], records: &[Index]) -> Scenario {
         has_zombies: false,
         end: 0,
         claim_lifetime: 3,
-        changes_type: false,
         may_reject: false,
     }
 }
@@ -124,7 +124,8 @@ pub(crate) fn work_that_cannot_be_done_twice() -> Scenario {
 }
 
 pub(crate) fn work_whose_type_changes() -> Scenario {
-    Scenario { changes_type: true, may_reject: true, ..small("work whose type changes", &[EVENT], &[0]) }
+    let outgrown = Event { is_outgrown: true, ..EVENT };
+    Scenario { may_reject: true, ..small("work whose type changes", &[outgrown], &[0]) }
 }
 
 pub(crate) fn two_payloads_under_one_identity() -> Scenario {

@@ -20,7 +20,7 @@ pub(crate) struct State {
     pub(crate) orphans: Vec<Orphan>,
     /// Whether what made handlers refuse the poisoned events has been fixed.
     pub(crate) is_fixed: bool,
-    /// Whether the code cannot read its events any more.
+    /// Whether the code is of the version that cannot read outgrown events.
     pub(crate) is_type_changed: bool,
     /// A property that a step broke without leaving a trace in the rest of the state.
     pub(crate) breach: Option<Property>,

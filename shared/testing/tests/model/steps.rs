@@ -86,7 +86,7 @@ impl Model {
         state.records[record].deliveries += 1;
         state.attempts += 1;
         let was_finished = attempt.number > 1 && state.has_effects(event);
-        let stage = match state.is_type_changed {
+        let stage = match state.is_type_changed && described.is_outgrown {
             true if self.rules.hold(Rule::UnreadIsRecalled) => Stage::Judging(Cause::Unread),
             true => Stage::Rejecting(Cause::Unread),
             false => self.first_stage(&attempt),
@@ -126,7 +126,7 @@ impl Model {
         if state.now < self.scenario.end {
             moves.push((Step { action: Action::Tick, of: usize::from(state.now) }, self.tick(state)));
         }
-        if self.scenario.changes_type && !state.is_type_changed {
+        if !state.is_type_changed && self.scenario.events.iter().any(|event| event.is_outgrown) {
             let next = State { is_type_changed: true, ..state.clone() };
             moves.push((Step { action: Action::ChangeType, of: 0 }, next));
         }
