@@ -140,7 +140,7 @@ impl AwsPublisher {
         let mut deliveries = Vec::with_capacity(requests.len());
         for (position, request) in requests {
             let delivery = match request {
-                Request::Schedule { schedules, schedule } => schedules.keep(schedule).await,
+                Request::Schedule { schedules, schedule } => self.schedule(schedules, schedule).await,
                 Request::Unschedule { schedules, name } => schedules.take_back(&name).await,
                 Request::Start { step_functions, saga, message } => step_functions.start(saga, message).await,
                 Request::Answer { step_functions, token, answer } => {

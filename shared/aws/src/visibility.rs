@@ -10,15 +10,20 @@ use std::time::Duration;
 
 /// The most entries one `ChangeMessageVisibilityBatch` may hold.
 const MOST_CHANGES: usize = 10;
-/// The longest a message can stay hidden.
-const LONGEST: Duration = Duration::from_hours(12);
+/// The longest a message is asked to stay hidden. SQS hides one for twelve hours at most, counted from when it was
+/// received: a batch is collected for up to five minutes and worked on for up to fifteen before this is asked.
+pub const LONGEST_WAIT: Duration = Duration::from_mins(11 * 60 + 30);
+
+/// What is asked for where that is still too long, as for a batch that Lambda could not take at once: better than the
+/// queue's own time-out.
+const SECOND_LONGEST_WAIT: Duration = Duration::from_hours(9);
 
 /// When a message is to be delivered again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VisibilityChange {
     /// The receipt handle of this delivery.
     pub receipt_handle: String,
-    /// How long it stays hidden from now: rounded up to whole seconds, at most twelve hours.
+    /// How long it stays hidden from now: rounded up to whole seconds, at most [`LONGEST_WAIT`].
     pub after: Duration,
 }
 
@@ -63,27 +68,73 @@ impl Visibility {
         }
     }
 
-    /// The reasons of those that could not be changed.
+    /// The reasons of those that could not be changed. One that was to wait longer than its message may still be
+    /// hidden is asked once more for a shorter wait.
     async fn change_some(&self, changes: &[VisibilityChange]) -> Vec<String> {
+        let refused = self.ask_for(changes).await;
+        let (too_long, others): (Vec<_>, Vec<_>) = refused
+            .into_iter()
+            .partition(|refused| refused.change.is_some_and(|at| is_too_long(&changes[at], refused)));
+        let mut reasons: Vec<String> = others.into_iter().map(|refused| refused.reason).collect();
+        let shorter = too_long.iter().filter_map(|refused| changes.get(refused.change?)).map(|change| {
+            VisibilityChange { receipt_handle: change.receipt_handle.clone(), after: SECOND_LONGEST_WAIT }
+        });
+        let shorter: Vec<VisibilityChange> = shorter.collect();
+        if !shorter.is_empty() {
+            reasons.extend(self.ask_for(&shorter).await.into_iter().map(|refused| refused.reason));
+        }
+        reasons
+    }
+
+    /// One request.
+    async fn ask_for(&self, changes: &[VisibilityChange]) -> Vec<Refused> {
+        let all = |reason: String| {
+            let refused =
+                |change| Refused { change: Some(change), code: String::new(), reason: reason.clone() };
+            (0..changes.len()).map(refused).collect()
+        };
         let entries: Result<Vec<_>, _> =
             changes.iter().enumerate().map(|(at, change)| entry(at, change)).collect();
         let entries = match entries {
             Ok(entries) => entries,
-            Err(error) => return vec![error.to_string(); changes.len()],
+            Err(error) => return all(error.to_string()),
         };
         let call = self.client.change_message_visibility_batch().queue_url(&self.queue_url);
         match call.set_entries(Some(entries)).send().await {
             Ok(answer) => {
-                let reason = |message: Option<&str>, code: &str| match message {
-                    Some(message) => format!("{code}: {message}"),
-                    None => code.to_owned(),
-                };
                 let failed = answer.failed().iter().filter(|failed| !is_so_already(changes, failed));
-                failed.map(|failed| reason(failed.message(), failed.code())).collect()
+                failed.map(|failed| Refused::of(failed, changes.len())).collect()
             }
-            Err(error) => vec![describe(&error); changes.len()],
+            Err(error) => all(describe(&error)),
         }
     }
+}
+
+/// A change that was not made.
+struct Refused {
+    /// Which it is of those that were asked for.
+    change: Option<usize>,
+    code: String,
+    reason: String,
+}
+
+impl Refused {
+    fn of(failed: &BatchResultErrorEntry, asked: usize) -> Self {
+        let code = sqs_text::bare_code(failed.code()).to_owned();
+        let reason = match failed.message() {
+            Some(message) => format!("{}: {message}", failed.code()),
+            None => failed.code().to_owned(),
+        };
+        Self { change: failed.id().parse().ok().filter(|at| *at < asked), code, reason }
+    }
+}
+
+/// Whether a change failed because it would hide its message for more than twelve hours since it was received. SQS says
+/// then that the total `VisibilityTimeout` for the message is beyond the limit of 43200 seconds.
+fn is_too_long(change: &VisibilityChange, refused: &Refused) -> bool {
+    let reason = refused.reason.to_ascii_lowercase();
+    let is_about_the_wait = reason.contains("visibilitytimeout") || reason.contains("beyond the limit");
+    change.after > SECOND_LONGEST_WAIT && refused.code == "InvalidParameterValue" && is_about_the_wait
 }
 
 /// Whether a change failed only because the message was not in hand any more, and was to be visible anyway.
@@ -114,7 +165,7 @@ fn entry(
 }
 
 fn whole_seconds(duration: Duration) -> i32 {
-    let capped = duration.min(LONGEST);
+    let capped = duration.min(LONGEST_WAIT);
     let seconds = capped.as_secs() + u64::from(capped.subsec_nanos() > 0);
     i32::try_from(seconds).unwrap_or(i32::MAX)
 }
@@ -186,9 +237,43 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_whole_seconds_rounded_up_and_at_most_twelve_hours() {
+    fn waits_are_whole_seconds_rounded_up_and_fit_into_twelve_hours_since_the_receive() {
         let millis = |millis| whole_seconds(Duration::from_millis(millis));
         assert_eq!((millis(0), millis(1), millis(1000), millis(1001)), (0, 1, 1, 2));
-        assert_eq!(whole_seconds(Duration::MAX), 43_200);
+        let longest = [Duration::from_hours(12), Duration::from_hours(13), Duration::MAX].map(whole_seconds);
+        assert_eq!(longest, [41_400; 3], "twelve hours count from the receive, which was a while ago");
+        assert_eq!(whole_seconds(Duration::from_hours(11)), 39_600);
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_is_still_too_long_is_asked_for_once_more_and_shorter() {
+        let beyond = "Value 41400 for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the \
+                      message is beyond the limit [43200 seconds]";
+        let failed = |id: &str| json!({ "Id": id, "SenderFault": true, "Code": "InvalidParameterValue", "Message": beyond });
+        let mut waits = changes(3);
+        waits[1].after = Duration::from_hours(12);
+        let first = (200, json!({ "Successful": [{ "Id": "0" }, { "Id": "2" }], "Failed": [failed("1")] }));
+        let fake = Fake::new([first.clone(), (200, changed(1))]);
+        visibility(&fake).change(&waits).await.unwrap();
+        let [_, again] = &fake.requests()[..] else { panic!("two requests") };
+        let entry = json!({ "Id": "0", "ReceiptHandle": "receipt-1", "VisibilityTimeout": 32_400 });
+        assert_eq!(again["Entries"], json!([entry]), "only the one that was refused");
+
+        let fake = Fake::new([first, (200, json!({ "Successful": [], "Failed": [failed("0")] }))]);
+        let error = visibility(&fake).change(&waits).await.unwrap_err();
+        assert_eq!(
+            (error.failed, error.asked, fake.requests().len()),
+            (1, 3, 2),
+            "once more, and not for ever"
+        );
+        assert!(error.reason.contains("beyond the limit"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_short_wait_that_is_refused_is_not_asked_for_again() {
+        let failed = json!({ "Id": "0", "SenderFault": true, "Code": "InvalidParameterValue", "Message": "Value 2 for parameter VisibilityTimeout is invalid." });
+        let fake = Fake::new([(200, json!({ "Successful": [], "Failed": [failed] }))]);
+        visibility(&fake).change(&changes(1)).await.unwrap_err();
+        assert_eq!(fake.requests().len(), 1);
     }
 }

@@ -125,16 +125,12 @@ pub(crate) fn decode_record<'a, M: Message>(record: &Record<'a>) -> Result<Decod
     decode_delivered(record.body, Origin::of(record), record.delivery)
 }
 
-/// Reads the attributes of a record, as far as it has any.
-pub(crate) fn attributes_of(record: &Record<'_>, wire_form: WireForm) -> Option<Attributes> {
-    match wire_form {
-        WireForm::CloudEvent => {
-            open_cloud_event(record.body, MOST_NOTIFICATIONS).ok().map(|it| it.attributes)
-        }
-        WireForm::Plain => {
-            Some(raw::open(record.body, Origin::of(record), record.delivery, MOST_NOTIFICATIONS).attributes)
-        }
-    }
+/// Reads the envelope of a record, leaving its data as JSON text.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_record(record: &Record<'_>, wire_form: WireForm) -> Result<EncodedEnvelope, DecodeError> {
+    open_delivered(record.body, wire_form, Origin::of(record), record.delivery)
 }
 
 /// What a body says of itself: the attributes of the CloudEvent in it, or else the identity that EventBridge or SNS
@@ -230,11 +226,19 @@ fn decode_plain<'a, M: Message>(
 /// # Errors
 /// [`DecodeError`], which says whether the body, its form or its envelope is wrong.
 pub fn open(body: &str, wire_form: WireForm, origin: Origin<'_>) -> Result<EncodedEnvelope, DecodeError> {
+    open_delivered(body, wire_form, origin, Delivery::default())
+}
+
+fn open_delivered(
+    body: &str,
+    wire_form: WireForm,
+    origin: Origin<'_>,
+    delivery: Delivery<'_>,
+) -> Result<EncodedEnvelope, DecodeError> {
     if wire_form == WireForm::CloudEvent {
         return open_cloud_event(body, MOST_NOTIFICATIONS);
     }
-    let raw::Opened { attributes, data, .. } =
-        raw::open(body, origin, Delivery::default(), MOST_NOTIFICATIONS);
+    let raw::Opened { attributes, data, .. } = raw::open(body, origin, delivery, MOST_NOTIFICATIONS);
     let data = match data {
         raw::Data::Detail(json) => json,
         raw::Data::Whole(text) => raw::as_json(&text).0,

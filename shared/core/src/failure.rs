@@ -36,7 +36,7 @@ pub struct Failure {
     pub error_type: Cow<'static, str>,
     /// The error.
     pub error: BoxError,
-    /// When to try again, if the handler knows better than exponential back-off.
+    /// When to try again, if the handler knows better than exponential back-off; see [`Failure::after`].
     pub after: Option<Duration>,
 }
 
@@ -52,6 +52,19 @@ impl Failure {
     }
 
     /// Asks for the next attempt after this long instead of the usual back-off.
+    ///
+    /// An SQS queue hides a message for twelve hours at most, counted from when it was received. What is asked for
+    /// beyond eleven and a half hours is cut to that, with a warning in the log; what is to happen later than that is
+    /// a command for later. A rule's direct invocations and sagas have waits of their own, and heed none of this.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use throughline_core::prelude::*;
+    /// fn not_before_morning() -> Failure {
+    ///     Failure::retry("the shop is closed").after(Duration::from_hours(9))
+    /// }
+    /// assert_eq!(not_before_morning().after, Some(Duration::from_hours(9)));
+    /// ```
     pub fn after(self, delay: Duration) -> Self {
         Self { after: Some(delay), ..self }
     }

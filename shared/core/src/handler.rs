@@ -62,7 +62,7 @@ pub trait Handler: Clone + Send + Sync + 'static {
     type Emits: Event;
 
     /// The tables of its own that it loads from or saves to, by logical name: their settings are checked when
-    /// the function starts.
+    /// the function starts. A test of the test kit's fails if the handler uses one that is not among them.
     const TABLES: &'static [&'static str] = &[];
 
     /// Decides. `?` on any error means *retry*; see [`Failure`].
@@ -79,6 +79,9 @@ pub trait Handler: Clone + Send + Sync + 'static {
 
     /// A business key that identifies the work better than the event's source and id: two messages with
     /// the same key are the same work. Their payloads must then be the same, too.
+    ///
+    /// It is made of the data. A message whose data can no longer be read, such as after a field was added to its
+    /// type, is therefore not recognised as done where its handler has a key of its own.
     fn key(&self, message: &Self::Message) -> Option<String> {
         let _ = message;
         None

@@ -25,6 +25,7 @@ pub mod limits;
 pub mod message;
 pub mod metrics;
 pub mod observer;
+pub mod panics;
 pub mod ports;
 pub mod process;
 pub mod projection;

@@ -9,6 +9,7 @@ mod driver;
 mod fold;
 mod group;
 mod intake;
+mod last_delivery;
 mod opening;
 mod requests;
 mod spans;
@@ -21,7 +22,7 @@ pub(crate) use requests::{LaneId, Requests};
 pub use verdict::{RetryCause, Verdict};
 
 use crate::{
-    Attributes, Context, Envelope, Failure, Handler, Timestamp,
+    Context, Envelope, Failure, Handler, Timestamp,
     backoff::Backoff,
     dead_letter::DeadLetter,
     delivery::Delivery,
@@ -31,6 +32,7 @@ use crate::{
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, LedgerError, Obstacle},
     metrics,
     observer::SettledRecord,
+    panics,
     ports::Ports,
 };
 use futures_util::{
@@ -39,7 +41,7 @@ use futures_util::{
     pin_mut,
 };
 use intake::{Finished, Intake, Lane};
-use opening::{Opened, Prepared};
+use opening::{Identity, Opened, Prepared, Unopened};
 use requests::Settled;
 use std::{
     any::Any,
@@ -178,10 +180,12 @@ impl<H: Handler> MainPath<'_, H> {
 
     /// Runs a record; a second delivery of a message inherits the first one's verdict.
     async fn run_one(&self, prepared: Prepared<'_, H::Message>, twin: Option<Twin>) -> Finished {
-        let verdict = self.answer(prepared.position, &prepared, twin.as_ref()).await;
-        let Prepared { position, record, opened, .. } = prepared;
-        let settled = |opened: Opened<_>| (opened.key, Twin::after(twin, opened.hash, &record, &verdict));
-        let twin = opened.ok().map(settled);
+        let share = self.share(&prepared, false);
+        let verdict = self.answer(prepared.position, &prepared, twin.as_ref(), share).await;
+        let (position, record) = (prepared.position, prepared.record);
+        let settled =
+            |Identity { key, hash, .. }: Identity| (key, Twin::after(twin, hash, &record, &verdict));
+        let twin = prepared.into_identity().map(settled);
         Finished { verdicts: vec![(position, verdict)], twin }
     }
 
@@ -191,9 +195,13 @@ impl<H: Handler> MainPath<'_, H> {
         lane: LaneId,
         prepared: &Prepared<'_, H::Message>,
         twin: Option<&Twin>,
+        share: Option<Duration>,
     ) -> Verdict {
-        let span = self.span(prepared);
-        let verdict = self.settle_in_time(lane, prepared, twin).instrument(span.clone()).await;
+        let answering = async {
+            let verdict = self.settle_in_time(lane, prepared, twin, share).await;
+            self.last_word(lane, prepared, verdict).await
+        };
+        let verdict = answering.instrument(self.span(prepared).clone()).await;
         self.conclude(prepared, &verdict);
         verdict
     }
@@ -209,12 +217,12 @@ impl<H: Handler> MainPath<'_, H> {
             span,
             event_type: prepared.event_type(),
             verdict,
-            handler_ran: prepared.opened.as_ref().ok().and_then(|opened| opened.handler_ran.elapsed()),
+            handler_ran: prepared.handler_ran(),
             age: happened.map(|happened| between(happened, self.ports.time.now())),
         });
     }
 
-    /// Settles one record, or hands it back when the invocation is about to end. Whatever was going on is
+    /// Settles one record, or hands it back when its share of the invocation is over. Whatever was going on is
     /// dropped then: what was not committed did not happen, and a commit whose answer is not known is found
     /// out about by the next delivery.
     async fn settle_in_time(
@@ -222,12 +230,13 @@ impl<H: Handler> MainPath<'_, H> {
         lane: LaneId,
         prepared: &Prepared<'_, H::Message>,
         twin: Option<&Twin>,
+        share: Option<Duration>,
     ) -> Verdict {
-        match self.in_time(self.settle(lane, prepared, twin)).await {
+        match self.within(share, self.settle(lane, prepared, twin)).await {
             Some(verdict) => verdict,
             // What a leased handler asked of the outside world may still be going on there. Its lease ends
             // with the invocation; until then nobody else may ask.
-            None if self.handler.holds_claim_while_running() => {
+            None if self.handler.holds_claim_while_running() && prepared.opened.is_ok() => {
                 Verdict::Retry { after: self.lease(), cause: RetryCause::Deadline }
             }
             None => Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline },
@@ -261,27 +270,32 @@ impl<H: Handler> MainPath<'_, H> {
         prepared: &Prepared<'_, H::Message>,
         twin: Option<&Twin>,
     ) -> Verdict {
-        let Prepared { record, attributes, opened, .. } = prepared;
-        let outcome = match opened {
-            Err(failure) => return self.fail(record, attributes.as_deref(), failure).await,
-            Ok(opened) => match twin.map(|twin| twin.answer(record, &opened.hash)) {
-                Some(TwinAnswer::Verdict(verdict)) => return verdict,
-                Some(TwinAnswer::Mismatch) => Outcome::Failed(mismatch()),
-                Some(TwinAnswer::Run) | None => self.attempt(lane, record, opened).await,
-            },
+        let inherited = twin.zip(prepared.identity());
+        let inherited = inherited.map(|(twin, identity)| twin.answer(&prepared.record, &identity.hash));
+        let outcome = match (inherited, &prepared.opened) {
+            (Some(TwinAnswer::Verdict(verdict)), _) => return verdict,
+            (Some(TwinAnswer::Mismatch), _) => Outcome::Failed(mismatch()),
+            (Some(TwinAnswer::Run) | None, Ok(opened)) => self.attempt(lane, &prepared.record, opened).await,
+            (Some(TwinAnswer::Run) | None, Err(unopened)) => {
+                match self.known_unread(lane, &prepared.record, unopened).await {
+                    Some(outcome) => outcome,
+                    None => return self.fail(prepared, &unopened.failure).await,
+                }
+            }
         };
         match outcome {
             Outcome::Done => Verdict::Done,
             Outcome::Duplicate => Verdict::Duplicate,
             Outcome::HandedBack { after, cause } => Verdict::Retry { after, cause },
-            Outcome::Failed(failure) => self.fail(record, attributes.as_deref(), &failure).await,
+            Outcome::Failed(failure) => self.fail(prepared, &failure).await,
         }
     }
 
     /// Dead-letters a record or has it delivered again.
-    async fn fail(&self, record: &Record<'_>, attributes: Option<&Attributes>, failure: &Failure) -> Verdict {
+    async fn fail(&self, prepared: &Prepared<'_, H::Message>, failure: &Failure) -> Verdict {
+        let record = &prepared.record;
         if failure.kind == FailureKind::Reject || record.is_last_attempt {
-            return self.dead_letter(record, attributes, failure).await;
+            return self.dead_letter(prepared, failure).await;
         }
         let after =
             failure.after.unwrap_or_else(|| self.settings.redelivery.wait(record.attempt, self.ports.random));
@@ -290,12 +304,23 @@ impl<H: Handler> MainPath<'_, H> {
         Verdict::Retry { after, cause }
     }
 
+    /// What the claim says of a record whose message this code cannot read; nothing if it was not handled before.
+    /// Work that is done stays done, whatever its message looks like by now.
+    async fn known_unread(&self, lane: LaneId, record: &Record<'_>, unopened: &Unopened) -> Option<Outcome> {
+        let claim = self.claim(record, unopened.identity.as_ref()?);
+        match self.recall(lane, &claim).await? {
+            // Nobody will ask again: what is wrong with the message says more than that the ledger did not answer.
+            Outcome::Failed(failure) if failure.kind == FailureKind::Retry && record.is_last_attempt => None,
+            outcome => Some(outcome),
+        }
+    }
+
     /// Claims (if the handler asks for it), runs and commits; runs again if an entity changed meanwhile.
     async fn attempt(&self, lane: LaneId, record: &Record<'_>, opened: &Opened<H::Message>) -> Outcome {
         if self.is_ending() {
             return Outcome::HandedBack { after: Duration::ZERO, cause: RetryCause::Deadline };
         }
-        let claim = self.claim(record, opened);
+        let claim = self.claim(record, &opened.identity);
         let is_leased = self.handler.holds_claim_while_running();
         if is_leased {
             if let Some(outcome) = self.take(lane, &claim).await {
@@ -333,6 +358,11 @@ impl<H: Handler> MainPath<'_, H> {
                         _ => self.committed(CommitOutcome::Failed(error)),
                     };
                 }
+                // Its work may be done, and then it need not be possible once more.
+                CommitOutcome::Invalid(error) if !is_leased => {
+                    let invalid = || self.committed(CommitOutcome::Invalid(error));
+                    break self.recall(lane, &claim).await.unwrap_or_else(invalid);
+                }
                 outcome => break self.committed(outcome),
             }
         };
@@ -342,18 +372,21 @@ impl<H: Handler> MainPath<'_, H> {
         outcome
     }
 
-    fn claim(&self, record: &Record<'_>, opened: &Opened<H::Message>) -> Claim {
+    fn claim(&self, record: &Record<'_>, identity: &Identity) -> Claim {
         let now = self.ports.time.now();
         let is_leased = self.handler.holds_claim_while_running();
         let lifetime = self.settings.claim_lifetime;
-        let lifetime =
-            if opened.is_reprocessed { lifetime.min(self.settings.replay_claim_lifetime) } else { lifetime };
+        let lifetime = if identity.is_reprocessed {
+            lifetime.min(self.settings.replay_claim_lifetime)
+        } else {
+            lifetime
+        };
         Claim {
-            key: opened.key.clone(),
-            hash: opened.hash.clone(),
+            key: identity.key.clone(),
+            hash: identity.hash.clone(),
             owner: OwnerToken::from_random(self.ports.random.next()),
             handler: self.handler.name(),
-            message: Arc::clone(&opened.attributes),
+            message: Arc::clone(&identity.attributes),
             attempt: record.attempt,
             now,
             leased_until: is_leased.then(|| later(now, self.lease())),
@@ -396,14 +429,15 @@ impl<H: Handler> MainPath<'_, H> {
             requests: &self.requests,
             lane,
             staged,
-            attributes: &opened.attributes,
+            attributes: &opened.identity.attributes,
             claim_key: &claim.key,
             now: claim.now,
             deadline: self.deadline,
             attempt: claim.attempt,
             reads: Mutex::new(Vec::new()),
         };
-        let envelope = Envelope { attributes: (*opened.attributes).clone(), data: opened.data.clone() };
+        let envelope =
+            Envelope { attributes: (*opened.identity.attributes).clone(), data: opened.data.clone() };
         let span = debug_span!("handler");
         let trace_parent = self.ports.observer.trace_parent(&span);
         let deciding = async {
@@ -452,23 +486,19 @@ impl<H: Handler> MainPath<'_, H> {
     }
 
     /// Sends a rejected record to the dead-letter queue. Only what is safely there is acknowledged.
-    async fn dead_letter(
-        &self,
-        record: &Record<'_>,
-        attributes: Option<&Attributes>,
-        failure: &Failure,
-    ) -> Verdict {
+    async fn dead_letter(&self, prepared: &Prepared<'_, H::Message>, failure: &Failure) -> Verdict {
+        let record = &prepared.record;
         let letter = DeadLetter {
             body: record.body.to_owned(),
             message_id: record.message_id.to_owned(),
             message_attributes: record.delivery.kept_attributes(),
             group: record.group.map(Into::into),
             error_type: failure.error_type.to_string(),
-            error_message: failure.message(),
+            error_message: last_delivery::reason(prepared, failure),
             handler: self.handler.name().to_owned(),
             attempts: record.attempt,
             failed_at: self.ports.time.now(),
-            attributes: attributes.cloned(),
+            attributes: prepared.attributes.as_deref().cloned(),
         };
         match self.ports.dead_letters.send(&letter).await {
             Ok(()) => Verdict::Rejected { error_type: letter.error_type, reason: letter.error_message },
@@ -514,7 +544,5 @@ fn mismatch() -> Failure {
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Failure {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    Failure::retry(format!("the handler panicked: {text}")).named("Panic")
+    Failure::retry(panics::describe(panic)).named("Panic")
 }

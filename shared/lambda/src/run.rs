@@ -10,6 +10,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use throughline_core::{
     Timestamp,
     describe::{DESCRIBE, FunctionDescription},
+    panics,
 };
 use tracing::error;
 
@@ -167,6 +168,7 @@ pub async fn run_with<T: Trigger>(build: impl FnOnce(&mut Environment) -> T) -> 
         println!("{}", serde_json::json!(build(&mut environment).describe()));
         return Ok(());
     }
+    panics::tell_places();
     logs::start(&mut environment);
     let ready = build(&mut environment).configure(&mut environment);
     if let Err(error) = environment.finish() {

@@ -9,7 +9,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::time::Duration;
-use throughline_aws::visibility::VisibilityChange;
+use throughline_aws::visibility::{LONGEST_WAIT, VisibilityChange};
 use throughline_core::{
     Handler, Record, Timestamp, Verdict,
     describe::{FedBy, FunctionDescription},
@@ -36,7 +36,9 @@ use tracing::warn;
 /// what the function is fed by.
 ///
 /// In a FIFO queue the records of a group run in order. The first that must be delivered again takes all
-/// that follow it in its group along; a rejected one lets the group go on.
+/// that follow it in its group along; a rejected one lets the group go on. Every receive counts, also one in which a
+/// record waited behind another. On its last one it is tried if it can be in order: those before it in its group leave
+/// it time then. If it cannot, or is not done in time, it is sent to the dead-letter queue, and its reason says so.
 pub fn sqs<H: Handler>(handler: H) -> Sqs<H> {
     Sqs { handler }
 }
@@ -86,6 +88,10 @@ impl<H: Handler> Trigger for Sqs<H> {
             answer(&ready.handler, ports, &ready.settings, ready.most_receives, invocation.deadline, &batch)
                 .await;
         let changes = answer.visibility_changes();
+        for cut in answer.failures.iter().filter(|failure| failure.after > LONGEST_WAIT) {
+            let (after, longest, messageid) = (cut.after, LONGEST_WAIT, &cut.message_id);
+            warn!(?after, ?longest, messageid, "a queue cannot wait so long: the message comes back earlier");
+        }
         if !changes.is_empty() {
             // The answer matters more than the back-off: it must not come too late because of it.
             let changing = ready.backend.change_visibility(&ready.queue_url, &changes);

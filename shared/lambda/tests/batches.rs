@@ -239,20 +239,33 @@ fn any_sent(fifo: bool) -> impl Strategy<Value = Sent> {
     )
 }
 
-/// What must come back, said again without looking at the main path.
-fn expected_failures(batch: &[Sent]) -> Vec<usize> {
+/// What becomes of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Done,
+    ComesBack,
+    DeadLettered,
+}
+
+/// What must become of each, said again without looking at the main path.
+fn expected(batch: &[Sent]) -> Vec<Fate> {
     let mut blocked = HashSet::new();
-    let mut failed = Vec::new();
-    for (position, sent) in batch.iter().enumerate() {
-        let fails = matches!(sent.content, Content::Event(Panics | Fails)) && sent.receives < MOST_RECEIVES;
-        if fails || blocked.contains(&sent.group) {
-            failed.push(position);
-            if sent.group.is_some() {
-                blocked.insert(sent.group.clone());
-            }
+    let fate = |sent: &Sent| {
+        let is_last = sent.receives >= MOST_RECEIVES;
+        let fate = match sent.content {
+            // Its queue would move it to the dead-letter queue without a word.
+            _ if blocked.contains(&sent.group) && is_last => Fate::DeadLettered,
+            _ if blocked.contains(&sent.group) => Fate::ComesBack,
+            Content::Event(Works) => Fate::Done,
+            Content::Event(Panics | Fails) if !is_last => Fate::ComesBack,
+            _ => Fate::DeadLettered,
+        };
+        if fate == Fate::ComesBack && sent.group.is_some() {
+            blocked.insert(sent.group.clone());
         }
-    }
-    failed
+        fate
+    };
+    batch.iter().map(fate).collect()
 }
 
 fn paused() -> tokio::runtime::Runtime {
@@ -277,10 +290,58 @@ proptest! {
 
 fn check(batch: &[Sent]) {
     let outcome = paused().block_on(deliver(batch));
-    let expected = expected_failures(batch);
-    assert_eq!(outcome.failed, expected);
-    let settled = || batch.iter().enumerate().filter(|(position, _)| !expected.contains(position));
-    let done = settled().filter(|(_, sent)| sent.content == Content::Event(Works)).count();
-    assert_eq!(outcome.ledger.log().len(), done, "every event that works has its one effect");
-    assert_eq!(outcome.dead.letters().len(), settled().count() - done, "all else is dead-lettered");
+    let expected = expected(batch);
+    let count = |fate| expected.iter().filter(|expected| **expected == fate).count();
+    let back = expected.iter().enumerate().filter(|(_, fate)| **fate == Fate::ComesBack);
+    assert_eq!(outcome.failed, back.map(|(position, _)| position).collect::<Vec<_>>());
+    assert_eq!(outcome.ledger.log().len(), count(Fate::Done), "every event that works has its one effect");
+    assert_eq!(outcome.dead.letters().len(), count(Fate::DeadLettered), "all else is dead-lettered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_fifo_group_what_waited_for_a_failing_record_is_tried_on_its_last_receive() {
+    let group = |behaviour, receives| event(behaviour).in_group("a").received(receives);
+    for receives in 1..MOST_RECEIVES {
+        let outcome =
+            deliver(&[group(Fails, receives), group(Works, receives), group(Fails, receives)]).await;
+        assert_eq!(outcome.failed, [0, 1, 2], "receive {receives}");
+        assert!(outcome.dead.letters().is_empty());
+    }
+    let last = |behaviour| group(behaviour, MOST_RECEIVES);
+    let outcome = deliver(&[last(Fails), last(Works), last(Fails)]).await;
+    assert_eq!((outcome.failed, outcome.ledger.log().len()), (vec![], 1));
+    let reasons: Vec<_> = outcome.dead.letters().iter().map(|letter| letter.error_message.clone()).collect();
+    assert_eq!(reasons[0], "the library is closed");
+    assert!(
+        reasons[1].starts_with("the library is closed (tried once: at each of the 4 deliveries"),
+        "{reasons:?}"
+    );
+}
+
+/// Asks for a wait of so many seconds; of all the time there is, if none are said.
+async fn wait(asked: Envelope<Asked>) -> Result<Effects<Answer>, Failure> {
+    let wait = asked.data.id.parse().map_or(Duration::MAX, Duration::from_secs);
+    Err(Failure::retry("the library is closed").after(wait))
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_wait_that_is_asked_for_is_passed_on() {
+    let (ledger, dead) = (MemoryLedger::default(), MemoryDeadLetters::default());
+    let (time, random) = (TestTime::start(), SeededRandom::new(3));
+    let ports =
+        Ports { ledger: &ledger, dead_letters: &dead, time: &time, random: &random, observer: &Unobserved };
+    let waits = ["0", "43200", "for ever"];
+    let records = waits.iter().enumerate().map(|(position, id)| {
+        let asked = Asked { id: (*id).to_owned(), behaviour: Fails };
+        let mut record = event(Fails).record(position);
+        let envelope = Envelope::of(format!("e-{position}"), "tests", asked).encode().unwrap();
+        record["body"] = serde_json::to_string(&envelope).unwrap().into();
+        record
+    });
+    let payload = json!({ "Records": records.collect::<Vec<_>>() }).to_string();
+    let batch = sqs::read(&payload).unwrap();
+    let settings = process::Settings::new("tests");
+    let answer = sqs::answer(&handler_fn("wait", wait), ports, &settings, MOST_RECEIVES, None, &batch).await;
+    let waits: Vec<_> = answer.failures.iter().map(|failure| failure.after).collect();
+    assert_eq!(waits, [Duration::ZERO, Duration::from_hours(12), Duration::MAX]);
 }

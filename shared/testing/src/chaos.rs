@@ -1,6 +1,7 @@
 //! Faults on purpose: a source that duplicates and reorders, and a ledger that fails at random. All of it
 //! from a seed that is printed, so that what failed can be run again.
 
+use crate::declared_tables::DeclaredTables;
 use futures_util::future::BoxFuture;
 use std::{
     collections::BTreeMap,
@@ -12,6 +13,7 @@ use throughline_core::{
     delivery::Delivery,
     entity::EntityKey,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
+    panics,
     ports::Ports,
     process::{Settings, process},
 };
@@ -168,7 +170,8 @@ impl ChaoticSource {
     /// body.
     ///
     /// # Panics
-    /// If something has been delivered a thousand times and is still not settled.
+    /// If something has been delivered a thousand times and is still not settled; if the handler uses a table that it
+    /// does not declare.
     pub async fn deliver<H: Handler>(
         &mut self,
         handler: &H,
@@ -176,6 +179,10 @@ impl ChaoticSource {
         settings: &Settings,
         bodies: &[String],
     ) -> BTreeMap<usize, Vec<Verdict>> {
+        panics::tell_places();
+        let tables = DeclaredTables::of_handler(handler);
+        let ledger = tables.watch(ports.ledger);
+        let ports = Ports { ledger: &ledger, ..ports };
         let mut waiting: Vec<(usize, u32)> =
             (0..bodies.len()).flat_map(|position| vec![(position, 1); self.copies]).collect();
         let mut verdicts: BTreeMap<usize, Vec<Verdict>> = BTreeMap::new();
@@ -198,6 +205,7 @@ impl ChaoticSource {
                 })
                 .collect();
             let answers = process(handler, ports, settings, None, &records).await;
+            tables.check();
             for ((position, attempt), verdict) in batch.into_iter().zip(answers) {
                 if verdict.is_retry() {
                     assert!(attempt < 1000, "delivered a thousand times and not settled: {verdict:?}");

@@ -48,6 +48,7 @@ pub mod catalogue;
 pub mod chaos;
 pub mod conformance;
 pub mod counting;
+mod declared_tables;
 mod golden;
 pub mod memory_dead_letters;
 pub mod memory_ledger;

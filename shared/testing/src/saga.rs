@@ -66,6 +66,7 @@ use throughline_core::{
     Attributes, Entity, Envelope, Handler, Saga, SagaInput, Version,
     envelope::EncodedEnvelope,
     ledger::Outgoing,
+    panics,
     process::Settings,
     saga::{SagaView, Worker},
 };
@@ -93,6 +94,7 @@ where
     };
     let data = serde_json::value::to_raw_value(&input).expect("the input has a JSON form");
     saga.check().unwrap_or_else(|error| panic!("{error}"));
+    panics::tell_places();
     SagaTest {
         saga,
         services: Arc::new(services),

@@ -1,6 +1,6 @@
 //! Given / when / then, over the real main path and the in-memory ledger.
 
-use crate::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime};
+use crate::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime, declared_tables::DeclaredTables};
 use serde::Serialize;
 use serde_json::Value;
 use throughline_core::{
@@ -8,6 +8,7 @@ use throughline_core::{
     delivery::Delivery,
     ledger::{Destination, Outgoing},
     observer::Unobserved,
+    panics,
     ports::{Ports, Time as _},
     process::{RetryCause, Settings, process},
 };
@@ -15,8 +16,10 @@ use throughline_core::{
 /// Starts a scenario for a handler.
 ///
 /// Nothing is replaced but what is outside: the message is encoded, delivered in a batch of one, decoded,
-/// handled and committed by the real main path.
+/// handled and committed by the real main path. A table of its own that the handler uses and does not declare in
+/// [`Handler::TABLES`] fails the test.
 pub fn scenario<H: Handler>(handler: H) -> Scenario<H> {
+    panics::tell_places();
     Scenario {
         handler,
         ledger: MemoryLedger::default(),
@@ -89,14 +92,17 @@ impl<H: Handler> Scenario<H> {
             group: None,
             delivery: Delivery::default(),
         };
+        let tables = DeclaredTables::of_handler(&self.handler);
         let ports = Ports {
-            ledger: &self.ledger,
+            ledger: &tables.watch(&self.ledger),
             dead_letters: &self.dead_letters,
             time: &self.time,
             random: &self.random,
             observer: &Unobserved,
         };
-        process(&self.handler, ports, &self.settings, None, &[record]).await.remove(0)
+        let verdict = process(&self.handler, ports, &self.settings, None, &[record]).await.remove(0);
+        tables.check();
+        verdict
     }
 }
 

@@ -1,6 +1,10 @@
 //! Commands, to their receivers' queues.
 
-use super::{AwsPublisher, CallError, call_error, failed_entry, group_of, plan::Encoded};
+use super::{
+    AwsPublisher, CallError, Schedules, call_error, failed_entry, group_of,
+    plan::Encoded,
+    schedules::{Kept, Schedule},
+};
 use crate::{describe, sqs_text};
 use aws_sdk_sqs::{error::ProvideErrorMetadata as _, types::SendMessageBatchRequestEntry};
 use throughline_core::relay::Delivery;
@@ -35,6 +39,23 @@ impl AwsPublisher {
             answer_for(failed.id(), failed_entry(failed.code(), reason));
         }
         Ok(deliveries)
+    }
+
+    /// Has a command kept, or sends it, if its time has come by the service's clock. An earlier schedule of the same
+    /// name ends either way, and first: it must not fire after this.
+    pub(super) async fn schedule(&self, schedules: &Schedules, schedule: Schedule<'_>) -> Delivery {
+        let delay = match schedules.keep(&schedule).await {
+            Kept::Settled(delivery) => return delivery,
+            Kept::Due { delay } => delay,
+        };
+        let ended = schedules.take_back(&schedule.name).await;
+        if ended != Delivery::Accepted {
+            return ended;
+        }
+        let Schedule { queue_url, outgoing, text, .. } = schedule;
+        let command = Encoded { position: 0, outgoing, text, delay };
+        let sent = self.send_commands(queue_url, &[command]).await;
+        sent.map_or_else(CallError::delivery, |mut deliveries| deliveries.remove(0))
     }
 }
 

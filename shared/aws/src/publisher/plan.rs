@@ -105,7 +105,7 @@ impl<'a> Plan<'a> {
         let Encoded { position, outgoing, text, .. } = message;
         let is_fifo = sqs_text::is_fifo(url);
         let key = schedule_key(&name);
-        let schedule = Schedule { name, target_arn, is_fifo, at, outgoing, text };
+        let schedule = Schedule { name, queue_url: url, target_arn, is_fifo, at, outgoing, text };
         self.alone(key, position, Request::Schedule { schedules, schedule });
         Ok(())
     }

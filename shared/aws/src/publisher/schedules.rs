@@ -19,6 +19,10 @@ pub const LONGEST_DELAY: Duration = Duration::from_mins(15);
 const MOST_RETRIES: i32 = 185;
 const LONGEST_RETRIED: Duration = Duration::from_hours(24);
 
+/// How far the service's clock may be ahead of ours: what differs more is refused by AWS as signed at a wrong time. A
+/// time further off has not passed, whatever the service objects to.
+const MOST_DIFFERENCE: Duration = Duration::from_mins(5);
+
 /// What EventBridge Scheduler puts a value in place of, wherever it stands in an input.
 const KEYWORD_START: &str = "<aws.scheduler.";
 
@@ -30,7 +34,9 @@ pub(super) const NOT_SET_UP: &str = "commands for later are not set up: set THRO
 /// queue at once with a delay: to the second, and never early. One that is due later, or any time later if its queue
 /// is FIFO (which knows no delay of single messages), becomes a one-time schedule of EventBridge Scheduler: it sends
 /// the same body to the queue, with a precision of a minute, and is gone then. A FIFO queue that commands are
-/// scheduled to must have content-based deduplication, which EventBridge Scheduler relies on.
+/// scheduled to must have content-based deduplication, which EventBridge Scheduler relies on. If EventBridge Scheduler
+/// says that the time has passed, by its own clock, the command goes to its queue at once: with the delay that is left
+/// by ours, where the queue knows delays.
 ///
 /// Scheduling a command of the same type about the same subject replaces the schedule, and taking it back deletes
 /// it. There may be none: it was never there, or it has fired. What SQS already holds back cannot be taken back: it
@@ -56,11 +62,20 @@ pub struct Schedules {
 /// A command to keep.
 pub(super) struct Schedule<'a> {
     pub(super) name: String,
+    pub(super) queue_url: &'a str,
     pub(super) target_arn: &'a str,
     pub(super) is_fifo: bool,
     pub(super) at: Timestamp,
     pub(super) outgoing: &'a Outgoing,
     pub(super) text: String,
+}
+
+/// What became of keeping a command.
+pub(super) enum Kept {
+    /// It is kept, or could not be.
+    Settled(Delivery),
+    /// Its time has come, by the service's clock: it is to be sent, with this delay.
+    Due { delay: Duration },
 }
 
 impl Schedules {
@@ -79,16 +94,23 @@ impl Schedules {
     }
 
     /// Makes a schedule, or changes the one that there is.
-    pub(super) async fn keep(&self, schedule: Schedule<'_>) -> Delivery {
-        let kept = match self.create(&schedule).await {
-            Err(error) if error.code == "ConflictException" => self.update(&schedule).await,
+    pub(super) async fn keep(&self, schedule: &Schedule<'_>) -> Kept {
+        let kept = match self.create(schedule).await {
+            Err(error) if error.code == "ConflictException" => self.update(schedule).await,
             other => other,
         };
+        let left = self.left_until(schedule.at);
         match kept {
-            Ok(()) => Delivery::Accepted,
+            Ok(()) => Kept::Settled(Delivery::Accepted),
+            Err(error) if left <= MOST_DIFFERENCE && says_it_has_passed(&error) => {
+                // Rounded up: never early by our own clock.
+                let whole = Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0));
+                let delay = if schedule.is_fifo { Duration::ZERO } else { whole };
+                Kept::Due { delay }
+            }
             // A time that has just passed is nothing to refuse a command for: the next try sends it.
-            Err(error) if self.left_until(schedule.at).is_zero() => Delivery::Retry(error.reason),
-            Err(error) => error.delivery(),
+            Err(error) if left.is_zero() => Kept::Settled(Delivery::Retry(error.reason)),
+            Err(error) => Kept::Settled(error.delivery()),
         }
     }
 
@@ -161,6 +183,22 @@ fn expression(at: Timestamp) -> String {
 /// A body for SQS in which EventBridge Scheduler finds nothing to replace: in JSON, the escape means the same.
 fn input(text: &str) -> String {
     sqs_text::body(text).replace(KEYWORD_START, "\\u003caws.scheduler.")
+}
+
+/// Whether EventBridge Scheduler objects to a schedule's time. The expression is always well formed: what it can object
+/// to is that its time has passed. No document says in which words, so what is about the expression counts, or about
+/// the past.
+fn says_it_has_passed(error: &CallError) -> bool {
+    let reason = error.reason.to_ascii_lowercase();
+    let words = [
+        "schedule expression",
+        "scheduleexpression",
+        "in the past",
+        "in the future",
+        "has passed",
+        "earlier",
+    ];
+    error.code == "ValidationException" && words.iter().any(|word| reason.contains(word))
 }
 
 fn to_the_minute() -> Result<FlexibleTimeWindow, BuildError> {

@@ -1,7 +1,7 @@
 //! Several records of a FIFO group as one commit: each is decided on what the ones before it decided, and all
 //! of it happens together or not at all.
 
-use super::{LaneId, MainPath, Prepared, Settled, Twin};
+use super::{LaneId, MainPath, Opened, Prepared, Settled, Twin};
 use crate::{
     Handler, Version,
     entity::EntityKey,
@@ -52,7 +52,8 @@ impl<H: Handler> MainPath<'_, H> {
     /// Decides as many records as can be decided on each other, and commits them together.
     ///
     /// It ends before a record that fails, that was handled before, that takes long, or that does not fit: that
-    /// one is judged by itself, on what is really there. A leased handler's work cannot be folded.
+    /// one is judged by itself, on what is really there. A leased handler's work cannot be folded, and on a last
+    /// delivery each record is to have its own share of the time.
     pub(super) async fn fold(
         &self,
         lane: LaneId,
@@ -60,7 +61,8 @@ impl<H: Handler> MainPath<'_, H> {
         settled: &HashMap<ClaimKey, Twin>,
     ) -> Folding {
         let nothing = Folding { tried: 0, is_committed: false };
-        if group.len() < 2 || self.handler.holds_claim_while_running() {
+        let is_last = group.iter().any(|prepared| prepared.record.is_last_attempt);
+        if group.len() < 2 || is_last || self.handler.holds_claim_while_running() {
             return nothing;
         }
         let folding = async {
@@ -81,15 +83,15 @@ impl<H: Handler> MainPath<'_, H> {
         settled: &HashMap<ClaimKey, Twin>,
     ) -> usize {
         let is_free = group.iter().enumerate().map(|(at, prepared)| async move {
-            let Ok(opened) = &prepared.opened else { return false };
-            let before = group[..at].iter().filter_map(|other| other.opened.as_ref().ok());
-            if settled.contains_key(&opened.key) || before.into_iter().any(|other| other.key == opened.key) {
+            let Ok(Opened { identity, .. }) = &prepared.opened else { return false };
+            let mut before = group[..at].iter().filter_map(Prepared::identity);
+            if settled.contains_key(&identity.key) || before.any(|other| other.key == identity.key) {
                 return false;
             }
             if prepared.record.attempt == 1 {
                 return true;
             }
-            let claim = self.claim(&prepared.record, opened);
+            let claim = self.claim(&prepared.record, identity);
             self.recall(lane, &claim).await.is_none()
         });
         let is_free = join_all(is_free).await;
@@ -106,7 +108,7 @@ impl<H: Handler> MainPath<'_, H> {
             if self.is_ending() {
                 return (at, folded);
             }
-            let claim = self.claim(&prepared.record, opened);
+            let claim = self.claim(&prepared.record, &opened.identity);
             let span = self.span(prepared).clone();
             let deciding = self.decide(lane, opened, &claim, &staged).instrument(span);
             let left = until.map(|until| super::between(self.ports.time.now(), until));

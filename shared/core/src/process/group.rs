@@ -1,11 +1,14 @@
 //! FIFO groups: their records run in order.
 
-use super::{LaneId, MainPath, Prepared, RetryCause, Verdict, intake::Finished, twin::Twin};
+use super::{
+    LaneId, MainPath, Prepared, RetryCause, Verdict, intake::Finished, opening::Identity, twin::Twin,
+};
 use crate::{Handler, identity::ClaimKey};
 use std::{
     collections::{HashMap, VecDeque},
     time::Duration,
 };
+use tracing::Instrument as _;
 
 /// How far a group has come.
 #[derive(Default)]
@@ -15,6 +18,8 @@ struct Progress {
     settled: HashMap<ClaimKey, Twin>,
     /// Once a record has to be delivered again, how long to wait.
     blocked: Option<Duration>,
+    /// How often the records so far that were not done before have been delivered, at most.
+    unfinished_deliveries: u32,
 }
 
 impl Progress {
@@ -22,12 +27,16 @@ impl Progress {
         if let Verdict::Retry { after, .. } = &verdict {
             self.blocked.get_or_insert(*after);
         }
-        if let Ok(opened) = prepared.opened {
-            let earlier = self.settled.remove(&opened.key);
-            let twin = Twin::after(earlier, opened.hash, &prepared.record, &verdict);
-            self.settled.insert(opened.key, twin);
+        if verdict != Verdict::Duplicate {
+            self.unfinished_deliveries = self.unfinished_deliveries.max(prepared.record.attempt);
         }
-        self.verdicts.push((prepared.position, verdict));
+        let (position, record) = (prepared.position, prepared.record);
+        if let Some(Identity { key, hash, .. }) = prepared.into_identity() {
+            let earlier = self.settled.remove(&key);
+            let twin = Twin::after(earlier, hash, &record, &verdict);
+            self.settled.insert(key, twin);
+        }
+        self.verdicts.push((position, verdict));
     }
 }
 
@@ -35,8 +44,8 @@ impl<H: Handler> MainPath<'_, H> {
     /// Runs the records of a group, in order.
     ///
     /// The first record that must be delivered again takes all that follow it along; a rejected one lets the
-    /// group go on. As many as can are decided each on what the ones before it decided, and committed
-    /// together; the others run one by one.
+    /// group go on. On its last delivery a record leaves time to those behind it that are on theirs. As many as can
+    /// are decided each on what the ones before it decided, and committed together; the others run one by one.
     pub(super) async fn run_group(&self, mut group: VecDeque<Prepared<'_, H::Message>>) -> Finished {
         let lane = group.front().map_or(0, |first| first.position);
         let mut progress = Progress::default();
@@ -53,21 +62,42 @@ impl<H: Handler> MainPath<'_, H> {
                 }
                 one_by_one = folding.tried.max(1);
             }
-            for prepared in group.drain(..one_by_one) {
-                self.run_next(lane, prepared, &mut progress).await;
+            for _ in 0..one_by_one {
+                let Some(prepared) = group.pop_front() else { break };
+                let is_waited_for = group.iter().any(|behind| behind.record.is_last_attempt);
+                self.run_next(lane, prepared, is_waited_for, &mut progress).await;
             }
         }
         Finished { verdicts: progress.verdicts, twin: None }
     }
 
-    async fn run_next(&self, lane: LaneId, prepared: Prepared<'_, H::Message>, progress: &mut Progress) {
-        if let Some(after) = progress.blocked {
-            let verdict = Verdict::Retry { after, cause: RetryCause::Behind };
-            self.conclude(&prepared, &verdict);
-            return progress.note(prepared, verdict);
-        }
-        let twin = prepared.opened.as_ref().ok().and_then(|opened| progress.settled.get(&opened.key));
-        let verdict = self.answer(lane, &prepared, twin).await;
+    /// Runs a record, unless one before it has to be delivered again first. `is_waited_for` says whether this is the
+    /// last delivery of one behind it.
+    async fn run_next(
+        &self,
+        lane: LaneId,
+        mut prepared: Prepared<'_, H::Message>,
+        is_waited_for: bool,
+        progress: &mut Progress,
+    ) {
+        let attempt = prepared.record.attempt;
+        // A record that is not done yet and came as often was before it each time.
+        prepared.has_waited = attempt > 1 && progress.unfinished_deliveries >= attempt;
+        let verdict = match progress.blocked {
+            Some(after) => self.hold_back(lane, &prepared, after).await,
+            None => {
+                let twin = prepared.identity().and_then(|identity| progress.settled.get(&identity.key));
+                let share = self.share(&prepared, is_waited_for);
+                self.answer(lane, &prepared, twin, share).await
+            }
+        };
         progress.note(prepared, verdict);
+    }
+
+    async fn hold_back(&self, lane: LaneId, prepared: &Prepared<'_, H::Message>, after: Duration) -> Verdict {
+        let verdict = Verdict::Retry { after, cause: RetryCause::Behind };
+        let verdict = self.last_word(lane, prepared, verdict).instrument(self.span(prepared).clone()).await;
+        self.conclude(prepared, &verdict);
+        verdict
     }
 }

@@ -106,8 +106,8 @@ impl<'r, 'a, H: Handler> Intake<'r, 'a, H> {
                 return Some(Lane::Group(positions.into_iter().map(|at| self.open(at)).collect()));
             }
             let prepared = self.open(position);
-            let Ok(opened) = &prepared.opened else { return Some(Lane::One(prepared, None)) };
-            let key = opened.key.clone();
+            let Some(identity) = prepared.identity() else { return Some(Lane::One(prepared, None)) };
+            let key = identity.key.clone();
             let twin = match self.deliveries.get_mut(&key) {
                 Some(Delivery::UnderWay { waiting }) => {
                     waiting.push_back(prepared);

@@ -11,6 +11,7 @@ use crate::{
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 use tracing::Span;
 
@@ -20,9 +21,11 @@ pub(super) struct Prepared<'r, M> {
     pub(super) record: Record<'r>,
     /// There if its envelope could be read, whatever became of its data.
     pub(super) attributes: Option<Arc<Attributes>>,
-    pub(super) opened: Result<Opened<M>, Failure>,
+    pub(super) opened: Result<Opened<M>, Unopened>,
     /// There once it was begun.
     pub(super) span: OnceLock<Span>,
+    /// It was delivered before, and behind an unfinished record of its FIFO group each time.
+    pub(super) has_waited: bool,
 }
 
 impl<M: Message> Prepared<'_, M> {
@@ -35,14 +38,49 @@ impl<M: Message> Prepared<'_, M> {
     }
 }
 
+impl<M> Prepared<'_, M> {
+    /// Who its message is, if that is known: its data need not be readable.
+    pub(super) fn identity(&self) -> Option<&Identity> {
+        match &self.opened {
+            Ok(opened) => Some(&opened.identity),
+            Err(unopened) => unopened.identity.as_ref(),
+        }
+    }
+
+    /// Who its message was, once it is settled.
+    pub(super) fn into_identity(self) -> Option<Identity> {
+        match self.opened {
+            Ok(opened) => Some(opened.identity),
+            Err(unopened) => unopened.identity,
+        }
+    }
+
+    /// How long the handler ran for it; nothing if it never did.
+    pub(super) fn handler_ran(&self) -> Option<Duration> {
+        self.opened.as_ref().ok().and_then(|opened| opened.handler_ran.elapsed())
+    }
+}
+
 pub(super) struct Opened<M> {
-    pub(super) attributes: Arc<Attributes>,
+    pub(super) identity: Identity,
     pub(super) data: M,
+    pub(super) handler_ran: Stopwatch,
+}
+
+/// A record whose message could not be read.
+pub(super) struct Unopened {
+    pub(super) failure: Failure,
+    /// There if its envelope says who it is.
+    pub(super) identity: Option<Identity>,
+}
+
+/// Who a message is, and under which key it is handled.
+pub(super) struct Identity {
+    pub(super) attributes: Arc<Attributes>,
     pub(super) key: ClaimKey,
     pub(super) hash: PayloadHash,
     /// The handler looks at it again because of a replay.
     pub(super) is_reprocessed: bool,
-    pub(super) handler_ran: Stopwatch,
 }
 
 impl<H: Handler> MainPath<'_, H> {
@@ -51,12 +89,9 @@ impl<H: Handler> MainPath<'_, H> {
     pub(super) fn open<'r>(&self, position: usize, record: Record<'r>) -> Prepared<'r, H::Message> {
         let mut attributes = None;
         let opened = catch_unwind(AssertUnwindSafe(|| self.read(&record, &mut attributes)));
-        let opened = opened.unwrap_or_else(|panic| {
-            let of_envelope = || decode::attributes_of(&record, H::Message::WIRE_FORM).map(Arc::new);
-            attributes = attributes.take().or_else(of_envelope);
-            Err(panicked(&*panic))
-        });
-        Prepared { position, record, attributes, opened, span: OnceLock::new() }
+        let opened = opened.unwrap_or_else(|panic| Err(panicked(&*panic)));
+        let opened = opened.map_err(|failure| self.unopened(&record, &mut attributes, failure));
+        Prepared { position, record, attributes, opened, span: OnceLock::new(), has_waited: false }
     }
 
     fn read(
@@ -78,18 +113,49 @@ impl<H: Handler> MainPath<'_, H> {
         }
         let attributes = Arc::new(attributes);
         *kept = Some(Arc::clone(&attributes));
-        let hash = PayloadHash::of(&attributes.message_type, &data_json)
+        let business_key = self.handler.key(&data);
+        let identity = self.identify(attributes, &data_json, business_key.as_deref())?;
+        Ok(Opened { identity, data, handler_ran: Stopwatch::default() })
+    }
+
+    /// What is known of a record whose message could not be read. Its envelope may say who it is, and that is
+    /// enough to ask whether it is done. A business key is made of the data: work that was claimed under one
+    /// cannot be asked for.
+    fn unopened(
+        &self,
+        record: &Record<'_>,
+        kept: &mut Option<Arc<Attributes>>,
+        failure: Failure,
+    ) -> Unopened {
+        let envelope = decode::open_record(record, H::Message::WIRE_FORM).ok();
+        let identity = envelope.and_then(|Envelope { attributes, data }| {
+            let attributes = Arc::clone(kept.get_or_insert_with(|| Arc::new(attributes)));
+            self.identify(attributes, data.get(), None).ok()
+        });
+        Unopened { failure, identity }
+    }
+
+    fn identify(
+        &self,
+        attributes: Arc<Attributes>,
+        data_json: &str,
+        business_key: Option<&str>,
+    ) -> Result<Identity, Failure> {
+        let hash = PayloadHash::of(&attributes.message_type, data_json)
             .map_err(DecodeError::NotJson)
             .map_err(undecodable)?;
         let Attributes { source, id, .. } = &*attributes;
-        let key = match self.handler.key(&data) {
-            Some(key) => ClaimKey::for_business_key(self.handler.name(), &key),
+        let key = match business_key {
+            Some(key) => ClaimKey::for_business_key(self.handler.name(), key),
             None => ClaimKey::for_event(self.handler.name(), source, id),
         };
         let replay = attributes.replay_name.as_deref().filter(|_| self.is_reprocessing());
-        let key = replay.map_or_else(|| key.clone(), |name| key.under_replay(self.handler.name(), name));
+        let key = match replay {
+            Some(name) => key.under_replay(self.handler.name(), name),
+            None => key,
+        };
         let is_reprocessed = replay.is_some();
-        Ok(Opened { attributes, data, key, hash, is_reprocessed, handler_ran: Stopwatch::default() })
+        Ok(Identity { attributes, key, hash, is_reprocessed })
     }
 
     fn is_reprocessing(&self) -> bool {

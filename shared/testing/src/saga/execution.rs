@@ -7,7 +7,7 @@ use super::{
     plan::Plan,
     relay::Relay,
 };
-use crate::MemoryDeadLetters;
+use crate::{MemoryDeadLetters, declared_tables::DeclaredTables};
 use futures_util::{
     FutureExt as _,
     future::{Either, select, try_join_all},
@@ -59,6 +59,7 @@ pub(super) struct Execution<P> {
     complaints: Mutex<Vec<String>>,
     /// Every delivery, so that those that nobody waits for are let finish.
     deliveries: Mutex<Vec<JoinHandle<()>>>,
+    tables: DeclaredTables,
 }
 
 /// What came of unwinding.
@@ -90,6 +91,7 @@ impl<P: Send + Sync + 'static> Execution<P> {
         Self {
             view,
             definition,
+            tables: DeclaredTables::of_worker(&worker),
             worker,
             plan: Arc::clone(&relay.plan),
             started_at: relay.time.now(),
@@ -109,6 +111,7 @@ impl<P: Send + Sync + 'static> Execution<P> {
         let walked = self.walk(&mut document).await;
         self.plan.release_all();
         self.settle().await;
+        self.tables.check();
         relaying.abort();
         let (end, stuck) = match walked {
             Ok(end) => (end, None),
@@ -335,6 +338,7 @@ impl<P: Send + Sync + 'static> Execution<P> {
         let relay = Arc::clone(&self.relay);
         let worker = Arc::clone(&self.worker);
         let time_limit = self.view.worker_time_limit;
+        let tables = self.tables.clone();
         async move {
             let ledger = DeliveryLedger {
                 ledger: Arc::clone(&relay.ledger),
@@ -344,7 +348,7 @@ impl<P: Send + Sync + 'static> Execution<P> {
             let time = DeliveryTime { time: relay.time, delivery: Arc::clone(&delivery) };
             let dead_letters = MemoryDeadLetters::default();
             let ports = Ports {
-                ledger: &ledger,
+                ledger: &tables.watch(&ledger),
                 dead_letters: &dead_letters,
                 time: &time,
                 random: &*relay.random,

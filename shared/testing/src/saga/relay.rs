@@ -5,10 +5,11 @@ use super::{
     fault::{Fault, Place},
     plan::Plan,
 };
-use crate::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime};
+use crate::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime, declared_tables::DeclaredTables};
 use futures_util::future::BoxFuture;
 use std::{
     collections::HashMap,
+    panic::resume_unwind,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -128,7 +129,11 @@ impl Relay {
             self.carry_out();
             let next = self.reacting.lock().unwrap_or_else(PoisonError::into_inner).pop();
             match next {
-                Some(reacting) => reacting.await.expect("a handler's panic is caught by the main path"),
+                // A handler's own panic is caught by the main path: this one is the test kit's.
+                Some(reacting) => match reacting.await {
+                    Err(failed) if failed.is_panic() => resume_unwind(failed.into_panic()),
+                    _ => {}
+                },
                 None => return,
             }
         }
@@ -165,6 +170,9 @@ impl Relay {
     }
 
     async fn deliver<H: Handler>(self: &Arc<Self>, handler: &H, body: &str) {
+        let tables = DeclaredTables::of_handler(handler);
+        let answers = Answers(Arc::clone(self));
+        let ledger = tables.watch(&answers);
         for attempt in 1..=MOST_DELIVERIES {
             let record = Record {
                 message_id: "reaction",
@@ -176,13 +184,15 @@ impl Relay {
                 delivery: Delivery::default(),
             };
             let ports = Ports {
-                ledger: &Answers(Arc::clone(self)),
+                ledger: &ledger,
                 dead_letters: &self.dead_letters,
                 time: &self.time,
                 random: &*self.random,
                 observer: &Unobserved,
             };
-            match process(handler, ports, &self.settings, None, &[record]).await.pop() {
+            let verdict = process(handler, ports, &self.settings, None, &[record]).await.pop();
+            tables.check();
+            match verdict {
                 Some(Verdict::Retry { after, .. }) => self.time.sleep(after).await,
                 _ => return,
             }

@@ -13,6 +13,7 @@ use throughline_core::{
     prelude::*,
     process::{RetryCause, Settings, process},
 };
+use throughline_testing::scenario;
 
 /// Panics wherever a handler or a message can, but not for the account "fine".
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,6 +83,23 @@ async fn a_panic_anywhere_in_a_record_is_that_records_alone() {
         };
         assert_eq!((error_type.as_str(), &verdicts[1]), ("Panic", &Verdict::Done), "{place:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panics_place_is_in_its_reason_and_the_panicking_record_alone_has_it() {
+    let line = |text: &str| {
+        let at = include_str!("isolation.rs").lines().position(|line| line.contains(text));
+        format!("isolation.rs:{}:", at.expect("it stands above") + 1)
+    };
+    let handle = line("self.0 != PanicIn::Handle, \"handle\"");
+    let reason = format!("tests/main_path/{handle}");
+    let ran = scenario(Panics(PanicIn::Handle)).when(deposit("bad", 1, Behaviour::Works)).await;
+    ran.then_retried(&reason).then_retried(": handle");
+    let key = line("self.0 != PanicIn::Key, \"key\"");
+    scenario(Panics(PanicIn::Key)).when(deposit("bad", 1, Behaviour::Works)).await.then_retried(&key);
+    let encode = line("panic!(\"not to be written down\")");
+    scenario(Panics(PanicIn::Encode)).when(deposit("bad", 1, Behaviour::Works)).await.then_retried(&encode);
+    scenario(Panics(PanicIn::Handle)).when(deposit("fine", 1, Behaviour::Works)).await.then_done();
 }
 
 #[tokio::test(start_paused = true)]

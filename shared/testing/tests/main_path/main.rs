@@ -3,10 +3,13 @@
 mod bank;
 mod groups;
 mod isolation;
+mod last_delivery;
 mod outcomes;
 mod patience;
 mod silent;
+mod tables;
 mod together;
+mod unread;
 mod written_elsewhere;
 
 use bank::{Account, AccountEvent, BalanceChanged, Behaviour, Book, Deposited, World, body, deposit};

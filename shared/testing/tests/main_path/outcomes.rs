@@ -198,6 +198,15 @@ async fn what_can_never_be_committed_is_rejected() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_can_never_be_committed_and_was_done_before_is_a_duplicate() {
+    let stage = Stage::new([]);
+    assert_eq!(stage.deliver(&Book::default(), false).await, Verdict::Done);
+    stage.ledger.script.lock().unwrap().push_back(Scene::Instead(CommitOutcome::Invalid(error())));
+    assert_eq!(stage.deliver(&Book::default(), false).await, Verdict::Duplicate);
+    assert_eq!(stage.dead_letters(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lease_has_an_end_even_if_the_invocations_is_not_known() {
     let world = World::new();
     let handler = leased(Book::default());

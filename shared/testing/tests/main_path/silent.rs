@@ -15,6 +15,7 @@ pub(crate) struct Silent {
 
 enum To {
     Commits,
+    CommitsThatHappen,
     LoadsOf(&'static str),
 }
 
@@ -22,6 +23,11 @@ impl Silent {
     /// Commits are never answered.
     pub(crate) fn to_commits() -> Self {
         Self { inner: MemoryLedger::default(), to: To::Commits }
+    }
+
+    /// Commits happen, and are never answered.
+    pub(crate) fn to_commits_that_happen() -> Self {
+        Self { inner: MemoryLedger::default(), to: To::CommitsThatHappen }
     }
 
     /// Whoever asks for the entity with this id is never answered.
@@ -52,6 +58,10 @@ impl Ledger for Silent {
     fn commit<'a>(&'a self, commits: &'a [Commit]) -> BoxFuture<'a, Vec<CommitOutcome>> {
         match self.to {
             To::Commits => Box::pin(std::future::pending()),
+            To::CommitsThatHappen => Box::pin(async {
+                self.inner.commit(commits).await;
+                std::future::pending().await
+            }),
             To::LoadsOf(_) => self.inner.commit(commits),
         }
     }

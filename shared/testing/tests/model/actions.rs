@@ -30,6 +30,7 @@ pub(crate) enum Action {
     Tick,
     Sweep,
     FixAndRedrive,
+    ChangeType,
 }
 
 /// What became of a request.
@@ -67,6 +68,7 @@ impl Action {
             Self::Tick,
             Self::Sweep,
             Self::FixAndRedrive,
+            Self::ChangeType,
         ];
         others.into_iter().chain(requests).collect()
     }
@@ -90,7 +92,8 @@ impl Action {
             | Self::Deadline
             | Self::Tick
             | Self::Sweep
-            | Self::FixAndRedrive => false,
+            | Self::FixAndRedrive
+            | Self::ChangeType => false,
         }
     }
 }
@@ -117,6 +120,7 @@ impl fmt::Display for Step {
             Action::Tick => ("tick", Fate::Answered),
             Action::Sweep => ("sweep claim", Fate::Answered),
             Action::FixAndRedrive => ("fix and redrive event", Fate::Answered),
+            Action::ChangeType => ("change type", Fate::Answered),
         };
         let fate = match fate {
             Fate::Answered => "",

@@ -193,6 +193,8 @@ broken_rules! {
         RedeliveredIsRecalled, one_event => RanForNothing;
     without_looking_after_a_failure_finished_work_is_given_up:
         FailureIsRecalled, work_that_cannot_be_done_twice => GivenUp;
+    without_looking_up_what_cannot_be_read_finished_work_is_given_up:
+        UnreadIsRecalled, work_whose_type_changes => GivenUp;
     with_an_outdated_look_finished_work_is_given_up:
         RecallIsConsistent, work_that_cannot_be_done_twice => GivenUp;
 

@@ -58,6 +58,8 @@ rules! {
     RedeliveredIsRecalled,
     /// A failing message's claim is looked up before the failure is judged.
     FailureIsRecalled,
+    /// The claim of a message that cannot be read is looked up before the message is judged.
+    UnreadIsRecalled,
     /// Looking a claim up is strongly consistent: finished work is seen at once.
     RecallIsConsistent,
 

@@ -47,11 +47,14 @@ pub(crate) struct Event {
     pub(crate) entity: Index,
     /// Whether its handler refuses it until somebody fixes something.
     pub(crate) is_poisoned: bool,
+    /// Whether a later version of the code cannot read it.
+    pub(crate) is_outgrown: bool,
     /// While it may be delivered.
     pub(crate) delivered: RangeInclusive<Time>,
 }
 
-const EVENT: Event = Event { identity: 0, payload: 0, entity: 0, is_poisoned: false, delivered: 0..=0 };
+const EVENT: Event =
+    Event { identity: 0, payload: 0, entity: 0, is_poisoned: false, is_outgrown: false, delivered: 0..=0 };
 const SECOND: Event = Event { identity: 1, ..EVENT };
 
 /// One moment, one handler that adds, one record at a time, each delivered twice at most.
@@ -78,6 +81,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         two_events_change_one_entity(),
         two_doctors_go_off_call(),
         work_that_cannot_be_done_twice(),
+        work_whose_type_changes(),
         two_payloads_under_one_identity(),
         a_poisoned_event_is_fixed_and_redriven(),
         an_event_that_is_run_again_after_its_claim_expired(),
@@ -117,6 +121,11 @@ pub(crate) fn two_doctors_go_off_call() -> Scenario {
 
 pub(crate) fn work_that_cannot_be_done_twice() -> Scenario {
     Scenario { handler: Handler::Settles, ..small("work that cannot be done twice", &[EVENT], &[0, 0]) }
+}
+
+pub(crate) fn work_whose_type_changes() -> Scenario {
+    let outgrown = Event { is_outgrown: true, ..EVENT };
+    Scenario { may_reject: true, ..small("work whose type changes", &[outgrown], &[0]) }
 }
 
 pub(crate) fn two_payloads_under_one_identity() -> Scenario {

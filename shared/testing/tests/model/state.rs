@@ -20,6 +20,8 @@ pub(crate) struct State {
     pub(crate) orphans: Vec<Orphan>,
     /// Whether what made handlers refuse the poisoned events has been fixed.
     pub(crate) is_fixed: bool,
+    /// Whether the code is of the version that cannot read outgrown events.
+    pub(crate) is_type_changed: bool,
     /// A property that a step broke without leaving a trace in the rest of the state.
     pub(crate) breach: Option<Property>,
 }
@@ -67,7 +69,7 @@ pub(crate) enum Stage {
     Calling,
     /// Commits what it decided on seeing this; so many transactions of the plan are written.
     Committing { save: Seen, reads: Vec<Seen>, written: usize },
-    /// Judges whether its handler's refusal is the message's fault.
+    /// Judges whether it is the message's fault that its handler refuses or cannot read it.
     Judging(Cause),
     /// Sends the message to the dead-letter queue.
     Rejecting(Cause),
@@ -90,13 +92,15 @@ pub(crate) enum Cause {
     PrematureMismatch,
     /// Its handler refuses it because the very same work is done.
     AlreadyDone,
+    /// It cannot be read.
+    Unread,
     /// The ledger refused the transaction it was in as malformed.
     Malformed,
 }
 
 impl Cause {
     pub(crate) fn is_the_messages_fault(self) -> bool {
-        matches!(self, Self::Poisoned | Self::Forbidden | Self::Mismatch)
+        matches!(self, Self::Poisoned | Self::Forbidden | Self::Mismatch | Self::Unread)
     }
 }
 
@@ -131,6 +135,7 @@ impl State {
             letters: Vec::new(),
             orphans: Vec::new(),
             is_fixed: false,
+            is_type_changed: false,
             breach: None,
         }
     }

@@ -86,7 +86,11 @@ impl Model {
         state.records[record].deliveries += 1;
         state.attempts += 1;
         let was_finished = attempt.number > 1 && state.has_effects(event);
-        let stage = self.first_stage(&attempt);
+        let stage = match state.is_type_changed && described.is_outgrown {
+            true if self.rules.hold(Rule::UnreadIsRecalled) => Stage::Judging(Cause::Unread),
+            true => Stage::Rejecting(Cause::Unread),
+            false => self.first_stage(&attempt),
+        };
         Task { record, event, attempt, was_finished, stage }
     }
 
@@ -117,10 +121,14 @@ impl Model {
         if self.rules.hold(Rule::ClaimsOutliveRedelivery) { self.scenario.claim_lifetime } else { 1 }
     }
 
-    /// Time passes, the sweeper deletes expired claims sooner or later, operators mend what is broken.
+    /// Time passes, the sweeper deletes expired claims sooner or later, operators deploy and mend what is broken.
     fn world_moves(&self, state: &State, moves: &mut Vec<Move>) {
         if state.now < self.scenario.end {
             moves.push((Step { action: Action::Tick, of: usize::from(state.now) }, self.tick(state)));
+        }
+        if !state.is_type_changed && self.scenario.events.iter().any(|event| event.is_outgrown) {
+            let next = State { is_type_changed: true, ..state.clone() };
+            moves.push((Step { action: Action::ChangeType, of: 0 }, next));
         }
         for (identity, claim) in state.ledger.claims.iter().enumerate() {
             if claim.as_ref().is_some_and(|claim| claim.expires_at <= state.now) {

@@ -160,6 +160,10 @@ impl Model {
     /// it gives it back.
     fn judge(&self, state: &State, at: At, cause: Cause) -> State {
         let attempt = &state.task(at).attempt;
+        // Of what cannot be read no claim was taken.
+        if cause == Cause::Unread {
+            return self.recall(state, at, Stage::Rejecting(cause));
+        }
         if attempt.leased_until.is_none() && self.rules.hold(Rule::FailureIsRecalled) {
             return self.recall(state, at, Stage::Rejecting(cause));
         }
@@ -175,6 +179,9 @@ impl Model {
         let task = state.task(at);
         if fate != Fate::RequestLost {
             next.file_letter(task.event, cause);
+            if cause == Cause::Unread && task.was_finished {
+                next.breach = Some(Property::GivenUp);
+            }
         }
         if fate == Fate::Answered {
             if !self.rules.hold(Rule::RejectedLeavesNoClaim) {

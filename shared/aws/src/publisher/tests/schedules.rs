@@ -231,6 +231,75 @@ async fn a_schedule_is_refused_for_what_it_holds_and_retried_for_everything_else
     }
 }
 
+fn past(words: &str) -> Answer {
+    error("ValidationException", words)
+}
+
+/// What may be said of a time that has passed: no document says which.
+const PASSED: [&str; 4] = [
+    "Invalid Schedule Expression at(2026-01-01T00:00:01).",
+    "1 validation error detected: Value 'at(2026-01-01T00:00:01)' at 'scheduleExpression' failed to satisfy constraint",
+    "The schedule time cannot be in the past.",
+    "The time must be in the future",
+];
+
+#[tokio::test(start_paused = true)]
+async fn what_is_due_by_the_services_clock_is_sent_and_not_refused() {
+    for words in PASSED {
+        let world = World::new(vec![past(words), not_found()], vec![queued(&["0"])]);
+        let due = world.due("c-1", "orders-in-order", Duration::from_secs(2));
+        let name = due.schedule_name().unwrap();
+        assert_eq!(world.publish(std::slice::from_ref(&due)).await, [Delivery::Accepted], "{words}");
+        let asked = [format!("POST /schedules/{name}"), format!("DELETE /schedules/{name}")];
+        assert_eq!(world.scheduler.paths(), asked);
+        let entry = &world.sqs.requests()[0]["Entries"][0];
+        assert_eq!(entry["MessageBody"], serde_json::to_string(&due.envelope).unwrap());
+        assert_eq!((entry.get("DelaySeconds"), &entry["MessageGroupId"]), (None, &json!("o-1")));
+        assert_eq!(entry["MessageDeduplicationId"], "c-1", "sent again, it is the same");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_that_cannot_be_moved_into_the_past_ends_before_its_command_is_sent() {
+    let taken = || error("ConflictException", "Schedule x already exists.");
+    let world = World::new(vec![taken(), past(PASSED[0]), deleted()], vec![queued(&["0"])]);
+    let due = |world: &World| world.due("c-1", "orders-in-order", Duration::from_secs(2));
+    assert_eq!(world.publish(&[due(&world)]).await, [Delivery::Accepted]);
+    let methods: Vec<_> = world.scheduler.paths().iter().map(|path| path[..4].to_owned()).collect();
+    assert_eq!(methods, ["POST", "PUT ", "DELE"]);
+
+    let denied = error("AccessDeniedException", "no");
+    let world = World::new(vec![taken(), past(PASSED[0]), denied], vec![queued(&["0"])]);
+    assert!(matches!(world.publish(&[due(&world)]).await[0], Delivery::Retry(_)));
+    assert!(world.sqs.requests().is_empty(), "the earlier schedule would send it once more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_knows_delays_still_holds_back_what_is_not_due_by_our_clock() {
+    let mut world = World::new(vec![past(PASSED[0]), not_found()], vec![queued(&["0"])]);
+    world.longest_delay = Duration::from_secs(1);
+    let due = world.due("c-1", "orders", Duration::from_millis(2_500));
+    assert_eq!(world.publish(&[due]).await, [Delivery::Accepted]);
+    assert_eq!(delays(&world.sqs.requests()[0]), [Some(3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_due_for_long_is_not_sent_whatever_the_service_objects_to() {
+    for words in PASSED {
+        let world = World::new(vec![past(words)], vec![]);
+        let deliveries = world.publish(&[world.due("c-1", "orders", Duration::from_hours(24))]).await;
+        assert!(matches!(deliveries[0], Delivery::Refused { .. }), "{words}: {deliveries:?}");
+        assert!(world.sqs.requests().is_empty(), "{words}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_due_and_cannot_be_sent_is_tried_again() {
+    let world = World::new(vec![past(PASSED[0]), not_found()], vec![error("AccessDenied", "no")]);
+    let due = world.due("c-1", "orders-in-order", Duration::from_secs(2));
+    assert!(matches!(world.publish(&[due]).await[0], Delivery::Retry(_)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn taking_back_deletes_the_schedule_whether_or_not_there_is_one() {
     let name = unscheduled("c-2", "orders").schedule_name().unwrap();

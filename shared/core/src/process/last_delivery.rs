@@ -1,0 +1,105 @@
+//! Records on their last delivery. What is handed back then, its source moves to the dead-letter queue without a
+//! word: so it is tried if it can be, and what becomes of it is said.
+//!
+//! Every delivery counts, also one in which a record waited behind another of its FIFO group. A record that comes to
+//! its last delivery untried gets its try there, in order: those before it, which were delivered as often, are on
+//! their last as well, and leave it time.
+
+use super::{LaneId, MainPath, Outcome, Prepared, RetryCause, Verdict};
+use crate::{Failure, Handler, failure::FailureKind};
+use std::time::Duration;
+
+/// How much earlier than others a record ends on its last delivery, so that there is time to write its letter; of
+/// short invocations a quarter.
+const LETTER_TIME: Duration = Duration::from_secs(1);
+
+impl<H: Handler> MainPath<'_, H> {
+    /// How long a record may run; nothing if there is no limit. `is_waited_for` says whether this is the last
+    /// delivery of a record behind it in its group: then half of the time is left to that one. Each may take half
+    /// of what those before it left, so that many that are done soon lose nothing by it.
+    pub(super) fn share(&self, prepared: &Prepared<'_, H::Message>, is_waited_for: bool) -> Option<Duration> {
+        let left = self.time_left()?;
+        if !prepared.record.is_last_attempt {
+            return Some(left);
+        }
+        let left = left.saturating_sub(LETTER_TIME.min(left / 4));
+        Some(if is_waited_for { left / 2 } else { left })
+    }
+
+    /// What becomes of a record after all that is to be handed back, by no fault of its own, from its last delivery:
+    /// it is given up with a reason, unless its work is done, or somebody else is at it.
+    pub(super) async fn last_word(
+        &self,
+        lane: LaneId,
+        prepared: &Prepared<'_, H::Message>,
+        verdict: Verdict,
+    ) -> Verdict {
+        let Verdict::Retry { cause, .. } = &verdict else { return verdict };
+        let failure = match cause {
+            _ if !prepared.record.is_last_attempt => return verdict,
+            RetryCause::Behind => {
+                not_tried("a record before it in its FIFO group has to be delivered again first")
+            }
+            RetryCause::Deadline if prepared.handler_ran().is_some() => {
+                Failure::retry("it was not done when its time in the invocation was over").named("TimedOut")
+            }
+            RetryCause::Deadline => not_tried("the time of the invocation was over"),
+            _ => return verdict,
+        };
+        // Rare, so it takes no room in every record's future.
+        let parting = Box::pin(self.part(lane, prepared, &failure));
+        self.in_time(parting).await.flatten().unwrap_or(verdict)
+    }
+
+    /// Gives a record up; nothing if that is not for us to do.
+    async fn part(
+        &self,
+        lane: LaneId,
+        prepared: &Prepared<'_, H::Message>,
+        failure: &Failure,
+    ) -> Option<Verdict> {
+        let recalled = match prepared.identity() {
+            Some(identity) => self.recall(lane, &self.claim(&prepared.record, identity)).await,
+            None => None,
+        };
+        match recalled {
+            // A commit whose answer was not waited for has happened.
+            Some(Outcome::Duplicate) if prepared.handler_ran().is_some() => Some(Verdict::Done),
+            Some(Outcome::Duplicate) => Some(Verdict::Duplicate),
+            // The lease of a leased handler that has run is its own, and nobody works under it any more.
+            Some(Outcome::HandedBack { .. })
+                if !(self.handler.holds_claim_while_running() && prepared.handler_ran().is_some()) =>
+            {
+                None
+            }
+            Some(Outcome::Failed(mismatch)) if mismatch.kind == FailureKind::Reject => {
+                Some(self.dead_letter(prepared, &mismatch).await)
+            }
+            _ => Some(self.dead_letter(prepared, failure).await),
+        }
+    }
+}
+
+/// The reason in a record's letter. One whose deliveries are used up may have been tried less often than delivered.
+pub(super) fn reason<M>(prepared: &Prepared<'_, M>, failure: &Failure) -> String {
+    let reason = failure.message();
+    let earlier = prepared.record.attempt.saturating_sub(1);
+    let was_tried = failure.error_type != NOT_TRIED;
+    match (failure.kind, prepared.has_waited) {
+        (FailureKind::Retry, true) if was_tried => format!(
+            "{reason} (tried once: at each of the {earlier} deliveries before this one it waited behind another record \
+             of its FIFO group)"
+        ),
+        (FailureKind::Retry, true) => format!(
+            "{reason} (it was never tried: at each of the {earlier} deliveries before this one it waited, too, behind \
+             another record of its FIFO group)"
+        ),
+        _ => reason,
+    }
+}
+
+const NOT_TRIED: &str = "NotTried";
+
+fn not_tried(why: &str) -> Failure {
+    Failure::retry(format!("it was not tried at its last delivery: {why}")).named(NOT_TRIED)
+}
