@@ -18,6 +18,7 @@ pub mod envelope;
 pub mod failure;
 pub mod handler;
 pub mod identity;
+pub mod item;
 pub mod json_error;
 pub mod ledger;
 pub mod limits;

@@ -1,13 +1,18 @@
 //! DynamoDB's and SQS's limits, and how much of them something takes.
 
-use crate::envelope::{Attributes, EncodedEnvelope};
-use serde_json::{Map, Value};
+use crate::{
+    envelope::{Attributes, EncodedEnvelope},
+    item::{Attribute, Item},
+};
+use serde_json::Value;
 
 /// The most items one DynamoDB transaction may hold
 /// (`TransactWriteItems`, "Service quotas").
 pub const MOST_ITEMS: usize = 100;
 /// The most bytes one DynamoDB transaction may hold: 4 MB.
 pub const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// The most bytes a DynamoDB partition key may have ("Constraints in Amazon DynamoDB").
+pub const MOST_KEY_BYTES: usize = 2048;
 /// The most bytes one DynamoDB item may have: 400 KB.
 pub const MOST_ITEM_BYTES: usize = 400 * 1024;
 /// The most bytes one `PutEvents` entry, or one SQS message, is relied upon to hold: 256 KB.
@@ -19,19 +24,34 @@ pub const MOST_START_BYTES: usize = 200 * 1024;
 /// What an item of ours holds besides its data: keys, versions, the copied attributes. An upper bound.
 pub(crate) const ITEM_OVERHEAD_BYTES: usize = 2 * 1024;
 
-/// About how many bytes data has as JSON: no fewer than as DynamoDB's attributes.
-pub(crate) fn json_bytes(data: &Map<String, Value>) -> usize {
-    data.iter().map(|(name, value)| name.len() + 4 + value_bytes(value)).sum()
+/// About how many bytes an item has: no fewer than as DynamoDB counts them ("DynamoDB item sizes and formats").
+pub(crate) fn item_bytes(item: &Item) -> usize {
+    item.iter().map(|(name, attribute)| name.len() + 1 + attribute_bytes(attribute)).sum()
+}
+
+fn attribute_bytes(attribute: &Attribute) -> usize {
+    match attribute {
+        Attribute::Null | Attribute::Bool(_) => 1,
+        // Two digits a byte, and a sign; at most 38 of them are significant.
+        Attribute::Number(number) => number.as_str().len().min(38) / 2 + 3,
+        Attribute::Text(text) => text.len(),
+        Attribute::Binary(bytes) => bytes.len(),
+        Attribute::List(members) | Attribute::Set(members) => {
+            3 + members.iter().map(|member| 1 + attribute_bytes(member)).sum::<usize>()
+        }
+        Attribute::Map(item) => 3 + item_bytes(item),
+    }
 }
 
 fn value_bytes(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 5,
-        // DynamoDB's numbers have at most 38 digits and take at most 21 bytes.
-        Value::Number(_) => 21,
+        Value::Number(number) => number.to_string().len(),
         Value::String(text) => text.len() + 3,
         Value::Array(values) => 3 + values.iter().map(|value| 1 + value_bytes(value)).sum::<usize>(),
-        Value::Object(members) => 3 + json_bytes(members),
+        Value::Object(members) => {
+            3 + members.iter().map(|(name, value)| name.len() + 4 + value_bytes(value)).sum::<usize>()
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Messages: events (facts, past tense) and commands (requests to one receiver), and the catalogues
 //! that name them on the wire.
 
-use crate::{Attributes, json_error::without_values};
+use crate::{Attributes, item, json_error::without_values};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use std::fmt::Debug;
@@ -284,7 +284,12 @@ impl<T: DeserializeOwned + Debug + Clone + Send + Sync + 'static> Message for Ra
 
 #[doc(hidden)]
 pub fn encode_data<T: Serialize>(data: &T) -> Result<Box<RawValue>, serde_json::Error> {
-    serde_json::value::to_raw_value(data)
+    let text = serde_json::value::to_raw_value(data)?;
+    // `serde_json` writes `null` for NaN and infinity, which no reader would take for a number again.
+    if text.get().contains("null") {
+        item::check_is_finite(data).map_err(serde::ser::Error::custom)?;
+    }
+    Ok(text)
 }
 
 #[doc(hidden)]

@@ -398,7 +398,7 @@ impl<H: Handler> MainPath<'_, H> {
             now: claim.now,
             deadline: self.deadline,
             attempt: claim.attempt,
-            reads: Mutex::new(Vec::new()),
+            reads: Mutex::default(),
         };
         let envelope = Envelope { attributes: (*opened.attributes).clone(), data: opened.data.clone() };
         let span = debug_span!("handler");

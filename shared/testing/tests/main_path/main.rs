@@ -3,10 +3,12 @@
 mod bank;
 mod groups;
 mod isolation;
+mod others;
 mod outcomes;
 mod patience;
 mod silent;
 mod together;
+mod unwritable;
 
 use bank::{Account, AccountEvent, BalanceChanged, Behaviour, Book, Deposited, World, body, deposit};
 use std::{sync::atomic::Ordering, time::Duration};
