@@ -11,11 +11,12 @@ use crate::{
     item::{self, Item, Reread},
     ledger::{Claim, Commit, Destination, Outgoing, Save},
     limits::{
-        ITEM_OVERHEAD_BYTES, MOST_BYTES, MOST_ITEM_BYTES, MOST_ITEMS, MOST_MESSAGE_BYTES, MOST_START_BYTES,
-        envelope_bytes, item_bytes,
+        ITEM_OVERHEAD_BYTES, MOST_BYTES, MOST_ITEM_BYTES, MOST_ITEMS, envelope_bytes, item_bytes,
+        most_message_bytes,
     },
     message::{EncodeError, EncodedEvent, encode_data},
     saga::start::{SagaInput, start_type},
+    sensitive::MASK,
 };
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -92,12 +93,14 @@ impl<E> Effects<E> {
         reason = "what was saved at a version must not be saved at it again"
     )]
     pub fn save<T: Entity>(mut self, entity: Versioned<T>) -> Self {
-        self.saves.push(EntitySave {
-            key: EntityKey::of::<T>(entity.value.id()),
-            expected: entity.version,
-            data: item::item_of(&entity.value),
-            reread: Reread::of::<T>(),
+        let mut key = EntityKey::of::<T>(entity.value.id());
+        let data = item::item_of_entity(&entity.value, &key.id).map_err(|why| {
+            if why.is_of_the_id() {
+                key.id = MASK.to_owned();
+            }
+            why.to_string()
         });
+        self.saves.push(EntitySave { key, expected: entity.version, data, reread: Reread::of::<T>() });
         self
     }
 
@@ -215,7 +218,7 @@ pub enum EffectsError {
         found: usize,
     },
     /// One entity or message is too large.
-    #[error("handler `{handler}`: {what} has about {found} bytes; the most is {most}")]
+    #[error("handler `{handler}`: {what} has about {found} bytes; the most is {most}, the limit of {whose}")]
     TooLarge {
         /// The handler.
         handler: String,
@@ -225,6 +228,8 @@ pub enum EffectsError {
         found: usize,
         /// The limit.
         most: usize,
+        /// Whose limit it is.
+        whose: &'static str,
     },
     /// The same entity twice.
     #[error("handler `{handler}` saves {entity} twice; a transaction may write an item once")]
@@ -311,7 +316,7 @@ impl Sealing<'_> {
             others = merged.keeps_others.then(|| Arc::clone(item));
             data = merged.item;
         }
-        self.weigh(what, item_bytes(&data) + ITEM_OVERHEAD_BYTES, MOST_ITEM_BYTES)?;
+        self.weigh(what, item_bytes(&data) + ITEM_OVERHEAD_BYTES, (MOST_ITEM_BYTES, "DynamoDB's item"))?;
         self.saves.push(Save { key, sequence: expected.sequence(), expected, data, others });
         Ok(())
     }
@@ -371,10 +376,7 @@ impl Sealing<'_> {
                 self.unwritable(what(), "its subject is empty, which CloudEvents does not allow".into())
             );
         }
-        let most = match destination {
-            Destination::StateMachine(_) => MOST_START_BYTES,
-            _ => MOST_MESSAGE_BYTES,
-        };
+        let most = most_message_bytes(&destination);
         self.weigh(what, envelope_bytes(&envelope) + ITEM_OVERHEAD_BYTES, most)?;
         self.outgoing.push(Outgoing { destination, envelope });
         Ok(())
@@ -384,11 +386,11 @@ impl Sealing<'_> {
         &mut self,
         what: impl FnOnce() -> String,
         found: usize,
-        most: usize,
+        (most, whose): (usize, &'static str),
     ) -> Result<(), EffectsError> {
         if found > most {
             let handler = self.claim.handler.to_owned();
-            return Err(EffectsError::TooLarge { handler, what: what(), found, most });
+            return Err(EffectsError::TooLarge { handler, what: what(), found, most, whose });
         }
         self.bytes += found;
         Ok(())

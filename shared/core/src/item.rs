@@ -12,8 +12,9 @@ pub use merging::Changes;
 pub(crate) use merging::{Reread, merged};
 pub use number::Number;
 pub(crate) use reading::read_without;
-pub(crate) use writing::{check_is_finite, checked_json};
+pub(crate) use writing::{Unwritable, check_is_finite, checked_json};
 
+use crate::Entity;
 use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeMap as _};
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -87,7 +88,16 @@ fn in_order(members: &[Attribute]) -> Vec<(u8, Cow<'_, [u8]>)> {
 /// Why it cannot be one, and which of its fields: NaN, a number beyond DynamoDB's range, a map whose keys are no
 /// texts, or something that is neither a struct nor a map.
 pub fn item_of<T: Serialize + ?Sized>(value: &T) -> Result<Item, String> {
-    match writing::attribute_of(value).map_err(|why| why.to_string())? {
+    map(writing::attribute_of(value, None).map_err(|why| why.to_string())?)
+}
+
+/// An entity as an item.
+pub(crate) fn item_of_entity<T: Entity>(entity: &T, id: &str) -> Result<Item, Unwritable> {
+    map(writing::attribute_of(entity, Some(id))?).map_err(Unwritable::new)
+}
+
+fn map(attribute: Attribute) -> Result<Item, String> {
+    match attribute {
         Attribute::Map(item) => Ok(item),
         _ => Err("an entity must be a struct or a map in JSON".into()),
     }

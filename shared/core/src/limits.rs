@@ -3,6 +3,7 @@
 use crate::{
     envelope::{Attributes, EncodedEnvelope},
     item::{Attribute, Item},
+    ledger::Destination,
 };
 use serde_json::Value;
 
@@ -15,8 +16,11 @@ pub const MOST_BYTES: usize = 4 * 1024 * 1024;
 pub const MOST_KEY_BYTES: usize = 2048;
 /// The most bytes one DynamoDB item may have: 400 KB.
 pub const MOST_ITEM_BYTES: usize = 400 * 1024;
-/// The most bytes one `PutEvents` entry, or one SQS message, is relied upon to hold: 256 KB.
+/// The most bytes of several messages that one request is relied upon to hold, whatever the queue: 256 KB. A message
+/// that has more goes alone: SQS takes 1 MiB in one, its attributes included, and `PutEvents` 1 MB.
 pub const MOST_MESSAGE_BYTES: usize = 256 * 1024;
+/// The most bytes a scheduled command may have: EventBridge Scheduler's limit on a target's input, 256 KB.
+pub const MOST_SCHEDULED_BYTES: usize = 256 * 1024;
 /// The most bytes a message that starts a saga may have. Step Functions limits what an execution carries to
 /// 256 KiB ("Step Functions quotas"), nothing catches it when that is exceeded, and what made the saga unwind is
 /// carried with it.
@@ -47,15 +51,39 @@ fn value_bytes(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 5,
         Value::Number(number) => number.to_string().len(),
-        Value::String(text) => text.len() + 3,
+        Value::String(text) => 1 + json_text_bytes(text),
         Value::Array(values) => 3 + values.iter().map(|value| 1 + value_bytes(value)).sum::<usize>(),
         Value::Object(members) => {
-            3 + members.iter().map(|(name, value)| name.len() + 4 + value_bytes(value)).sum::<usize>()
+            3 + members
+                .iter()
+                .map(|(name, value)| json_text_bytes(name) + 2 + value_bytes(value))
+                .sum::<usize>()
         }
     }
 }
 
-/// About how many bytes an envelope has as JSON.
+/// How many bytes a message may have, and whose limit that is. Each is kept in the log as one item, which DynamoDB
+/// bounds more tightly than SQS or EventBridge do.
+pub(crate) fn most_message_bytes(destination: &Destination) -> (usize, &'static str) {
+    match destination {
+        Destination::StateMachine(_) => (MOST_START_BYTES, "what an execution of Step Functions carries"),
+        Destination::Scheduled { .. } => (MOST_SCHEDULED_BYTES, "what EventBridge Scheduler sends"),
+        _ => (MOST_ITEM_BYTES, "DynamoDB's item, as which the log keeps it"),
+    }
+}
+
+/// How many bytes a text has in JSON, between quotes and with its escapes.
+fn json_text_bytes(text: &str) -> usize {
+    let escaped = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
+        0..0x20 => 5,
+        _ => 0,
+    });
+    2 + text.len() + escaped.sum::<usize>()
+}
+
+/// About how many bytes an envelope's item in the log has: no fewer. It holds the envelope as JSON, and copies of some
+/// attributes.
 pub(crate) fn envelope_bytes(envelope: &EncodedEnvelope) -> usize {
     let attributes = &envelope.attributes;
     let Attributes { id, source, message_type, correlation_id, .. } = attributes;
@@ -69,10 +97,21 @@ pub(crate) fn envelope_bytes(envelope: &EncodedEnvelope) -> usize {
         &attributes.actor,
         &attributes.replay_name,
     ];
-    let texts: usize = given.chain(optional.into_iter().flatten()).map(String::len).sum();
+    let texts = given.chain(optional.into_iter().flatten()).map(|text| json_text_bytes(text));
+    let copied = given_copies(attributes).map(String::len);
     let extensions: usize =
         attributes.extensions.iter().map(|(name, value)| name.len() + 4 + value_bytes(value)).sum();
-    envelope.data.get().len() + texts + extensions + ENVELOPE_OVERHEAD_BYTES
+    envelope.data.get().len()
+        + texts.sum::<usize>()
+        + copied.sum::<usize>()
+        + extensions
+        + ENVELOPE_OVERHEAD_BYTES
+}
+
+/// What the log's item holds once more, for its keys and indexes.
+fn given_copies(attributes: &Attributes) -> impl Iterator<Item = &String> {
+    let Attributes { id, source, message_type, correlation_id, causation_id, subject, .. } = attributes;
+    [id, source, message_type, correlation_id].into_iter().chain(causation_id).chain(subject)
 }
 
 /// What an envelope's JSON holds besides its values: names, quotes, the time, the sequence.

@@ -304,6 +304,16 @@ pub fn decode_first<T: DeserializeOwned>(text: &str) -> Option<(T, usize)> {
     Some((data, values.byte_offset()))
 }
 
+/// Fails to compile where EventBridge would refuse an event's type, which is its `detail-type`.
+#[doc(hidden)]
+pub const fn check_event_type(name: &str) {
+    assert!(!name.is_empty(), "the type of an event is empty");
+    assert!(
+        name.len() <= 128,
+        "the type of an event has more than 128 bytes, which EventBridge does not take"
+    );
+}
+
 /// The versions a catalogue may name. Constants rather than a function that reads the text, so that the
 /// compiler's error for another word points at that word.
 #[doc(hidden)]
@@ -353,6 +363,35 @@ pub mod versions {
 /// assert_eq!(event.message_type().name, "order.placed");
 /// assert_eq!(event.subject().as_deref(), Some("o-1"));
 /// ```
+///
+/// A type has at most 128 bytes, which is what EventBridge takes as a `detail-type`:
+///
+/// ```compile_fail,E0080
+/// use serde::{Deserialize, Serialize};
+/// use throughline_core::events;
+///
+/// #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// pub struct Placed { pub order_id: String }
+///
+/// events! { /// Orders.
+/// pub enum OrderEvent of "order" {
+///     "order.placed.order.placed.order.placed.order.placed.order.placed.order.placed.order.placed.order.placed.order.placed.order.placed"
+///     v1 => Placed(Placed.order_id)
+/// } }
+/// ```
+///
+/// What is [`Sensitive`](crate::Sensitive) is no subject: it has no `Display`, and logs and traces show subjects.
+///
+/// ```compile_fail,E0599
+/// use serde::{Deserialize, Serialize};
+/// use throughline_core::{Sensitive, events};
+///
+/// #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// pub struct Joined { pub email: Sensitive<String> }
+///
+/// events! { /// Customers.
+/// pub enum CustomerEvent of "customer" { "customer.joined" v1 => Joined(Joined.email) } }
+/// ```
 #[macro_export]
 macro_rules! events {
     ($(#[$meta:meta])* $vis:vis enum $family:ident of $aggregate:literal {
@@ -361,7 +400,10 @@ macro_rules! events {
         $crate::__catalogue! { $(#[$meta])* $vis enum $family of (Some($aggregate)) {
             $($name $version => $variant($payload . $subject)),+
         } }
-        $(impl $crate::Event for $payload {})+
+        $(
+            const _: () = $crate::__macro::check_event_type($name);
+            impl $crate::Event for $payload {}
+        )+
         impl $crate::Event for $family {}
     };
 }

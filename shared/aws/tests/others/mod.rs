@@ -91,8 +91,6 @@ fn word(random: &mut Rng) -> String {
 
 /// An attribute of any type.
 fn attribute(random: &mut Rng, depth: u8) -> AttributeValue {
-    let word =
-        |random: &mut Rng| std::iter::repeat_with(|| random.alphanumeric()).take(5).collect::<String>();
     let number = |random: &mut Rng| {
         let length = random.usize(1..36);
         let digits: String = std::iter::repeat_with(|| random.digit(10)).take(length).collect();

@@ -1,6 +1,7 @@
 //! Writes values as attributes, and says which field cannot be one.
 
 use super::{Attribute, Item, number::Number};
+use crate::sensitive::SERIALIZED_AS;
 use serde::{
     Serialize, Serializer,
     ser::{self, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple},
@@ -15,15 +16,22 @@ const MOST_LEVELS: u8 = 32;
 pub(super) const RAW_VALUE: &str = "$serde_json::private::RawValue";
 const ARBITRARY_NUMBER: &str = "$serde_json::private::Number";
 
-/// A value as an attribute.
-pub(super) fn attribute_of<T: Serialize + ?Sized>(value: &T) -> Result<Attribute, Unwritable> {
-    value.serialize(Writer { rules: Rules::DynamoDb, level: 0 })
+/// A value as an attribute. None of what is sensitive in it may be this id.
+pub(super) fn attribute_of<T: Serialize + ?Sized>(
+    value: &T,
+    id: Option<&str>,
+) -> Result<Attribute, Unwritable> {
+    let id = id.filter(|id| id.len() >= LEAST_TELLING_BYTES);
+    value.serialize(Writer { rules: Rules::DynamoDb, level: 0, id })
 }
+
+/// Something shorter may be the same by chance.
+const LEAST_TELLING_BYTES: usize = 6;
 
 /// Whether all numbers of a value are finite, or which field is not. `serde_json` writes `null` for what is not, which
 /// nobody could read again.
 pub(crate) fn check_is_finite<T: Serialize + ?Sized>(value: &T) -> Result<(), Unwritable> {
-    value.serialize(Writer { rules: Rules::Json, level: 0 }).map(|_| ())
+    value.serialize(Writer { rules: Rules::Json, level: 0, id: None }).map(|_| ())
 }
 
 /// A value as JSON, all of whose numbers are finite.
@@ -50,11 +58,18 @@ struct Problem {
     /// The innermost field first.
     path: Vec<String>,
     why: String,
+    /// Whether it says what the id is that must not be shown.
+    is_of_the_id: bool,
 }
 
 impl Unwritable {
-    fn new(why: impl Into<String>) -> Self {
-        Self(Box::new(Problem { path: Vec::new(), why: why.into() }))
+    pub(super) fn new(why: impl Into<String>) -> Self {
+        Self(Box::new(Problem { path: Vec::new(), why: why.into(), is_of_the_id: false }))
+    }
+
+    /// Whether the entity's id must not be shown.
+    pub(crate) fn is_of_the_id(&self) -> bool {
+        self.0.is_of_the_id
     }
 
     fn within(mut self, step: impl Display) -> Self {
@@ -65,7 +80,7 @@ impl Unwritable {
 
 impl Display for Unwritable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Problem { path, why } = &*self.0;
+        let Problem { path, why, .. } = &*self.0;
         if !path.is_empty() {
             let path: Vec<_> = path.iter().rev().map(String::as_str).collect();
             write!(f, "field `{}` ", path.join("."))?;
@@ -83,12 +98,33 @@ impl ser::Error for Unwritable {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Writer {
+struct Writer<'a> {
     rules: Rules,
     level: u8,
+    /// The id of what is written.
+    id: Option<&'a str>,
 }
 
-impl Writer {
+impl<'a> Writer<'a> {
+    /// An id is shown wherever something is said about an entity.
+    fn check_is_no_id(self, sensitive: &Attribute) -> Result<(), Unwritable> {
+        let Some(id) = self.id else { return Ok(()) };
+        let is_id = match sensitive {
+            Attribute::Text(text) => text == id,
+            Attribute::Number(number) => number.as_str() == id,
+            _ => false,
+        };
+        if is_id {
+            let mut refused = Unwritable::new(
+                "is sensitive, and is the entity's id, which keys, logs, traces and dead letters show: give the entity \
+                 an id of its own",
+            );
+            refused.0.is_of_the_id = true;
+            return Err(refused);
+        }
+        Ok(())
+    }
+
     fn number(self, number: Number) -> Result<Attribute, Unwritable> {
         match number.problem().filter(|_| self.rules == Rules::DynamoDb) {
             Some(problem) => Err(Unwritable::new(problem)),
@@ -106,12 +142,12 @@ impl Writer {
         Ok(Self { level: self.level.saturating_add(1), ..self })
     }
 
-    fn map(self, variant: Option<&'static str>) -> Result<MapWriter, Unwritable> {
+    fn map(self, variant: Option<&'static str>) -> Result<MapWriter<'a>, Unwritable> {
         let writer = if variant.is_some() { self.inner()? } else { self };
         Ok(MapWriter { writer: writer.inner()?, variant, item: Item::new(), key: None, verbatim: None })
     }
 
-    fn list(self, variant: Option<&'static str>, length: usize) -> Result<ListWriter, Unwritable> {
+    fn list(self, variant: Option<&'static str>, length: usize) -> Result<ListWriter<'a>, Unwritable> {
         let writer = if variant.is_some() { self.inner()? } else { self };
         Ok(ListWriter { writer: writer.inner()?, variant, members: Vec::with_capacity(length) })
     }
@@ -136,16 +172,16 @@ macro_rules! whole_numbers {
     };
 }
 
-impl Serializer for Writer {
+impl<'a> Serializer for Writer<'a> {
     type Ok = Attribute;
     type Error = Unwritable;
-    type SerializeSeq = ListWriter;
-    type SerializeTuple = ListWriter;
-    type SerializeTupleStruct = ListWriter;
-    type SerializeTupleVariant = ListWriter;
-    type SerializeMap = MapWriter;
-    type SerializeStruct = MapWriter;
-    type SerializeStructVariant = MapWriter;
+    type SerializeSeq = ListWriter<'a>;
+    type SerializeTuple = ListWriter<'a>;
+    type SerializeTupleStruct = ListWriter<'a>;
+    type SerializeTupleVariant = ListWriter<'a>;
+    type SerializeMap = MapWriter<'a>;
+    type SerializeStruct = MapWriter<'a>;
+    type SerializeStructVariant = MapWriter<'a>;
 
     whole_numbers!(
         serialize_i8(i8),
@@ -228,10 +264,14 @@ impl Serializer for Writer {
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
-        _: &'static str,
+        name: &'static str,
         value: &T,
     ) -> Result<Attribute, Unwritable> {
-        value.serialize(self)
+        let attribute = value.serialize(self)?;
+        if name == SERIALIZED_AS {
+            self.check_is_no_id(&attribute)?;
+        }
+        Ok(attribute)
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -245,15 +285,15 @@ impl Serializer for Writer {
         Ok(under(Some(variant), attribute))
     }
 
-    fn serialize_seq(self, length: Option<usize>) -> Result<ListWriter, Unwritable> {
+    fn serialize_seq(self, length: Option<usize>) -> Result<ListWriter<'a>, Unwritable> {
         self.list(None, length.unwrap_or_default().min(1024))
     }
 
-    fn serialize_tuple(self, length: usize) -> Result<ListWriter, Unwritable> {
+    fn serialize_tuple(self, length: usize) -> Result<ListWriter<'a>, Unwritable> {
         self.list(None, length)
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Result<ListWriter, Unwritable> {
+    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Result<ListWriter<'a>, Unwritable> {
         self.list(None, length)
     }
 
@@ -263,15 +303,15 @@ impl Serializer for Writer {
         _: u32,
         variant: &'static str,
         length: usize,
-    ) -> Result<ListWriter, Unwritable> {
+    ) -> Result<ListWriter<'a>, Unwritable> {
         self.list(Some(variant), length)
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<MapWriter, Unwritable> {
+    fn serialize_map(self, _: Option<usize>) -> Result<MapWriter<'a>, Unwritable> {
         self.map(None)
     }
 
-    fn serialize_struct(self, name: &'static str, _: usize) -> Result<MapWriter, Unwritable> {
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<MapWriter<'a>, Unwritable> {
         let verbatim = Some(name).filter(|name| *name == RAW_VALUE || *name == ARBITRARY_NUMBER);
         if verbatim.is_some() {
             let (item, variant, key) = (Item::new(), None, None);
@@ -286,19 +326,19 @@ impl Serializer for Writer {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<MapWriter, Unwritable> {
+    ) -> Result<MapWriter<'a>, Unwritable> {
         self.map(Some(variant))
     }
 }
 
 #[derive(Debug)]
-struct ListWriter {
-    writer: Writer,
+struct ListWriter<'a> {
+    writer: Writer<'a>,
     variant: Option<&'static str>,
     members: Vec<Attribute>,
 }
 
-impl SerializeSeq for ListWriter {
+impl SerializeSeq for ListWriter<'_> {
     type Ok = Attribute;
     type Error = Unwritable;
 
@@ -316,7 +356,7 @@ impl SerializeSeq for ListWriter {
     }
 }
 
-impl SerializeTuple for ListWriter {
+impl SerializeTuple for ListWriter<'_> {
     type Ok = Attribute;
     type Error = Unwritable;
 
@@ -329,7 +369,7 @@ impl SerializeTuple for ListWriter {
     }
 }
 
-impl ser::SerializeTupleStruct for ListWriter {
+impl ser::SerializeTupleStruct for ListWriter<'_> {
     type Ok = Attribute;
     type Error = Unwritable;
 
@@ -342,7 +382,7 @@ impl ser::SerializeTupleStruct for ListWriter {
     }
 }
 
-impl ser::SerializeTupleVariant for ListWriter {
+impl ser::SerializeTupleVariant for ListWriter<'_> {
     type Ok = Attribute;
     type Error = Unwritable;
 
@@ -356,8 +396,8 @@ impl ser::SerializeTupleVariant for ListWriter {
 }
 
 #[derive(Debug)]
-struct MapWriter {
-    writer: Writer,
+struct MapWriter<'a> {
+    writer: Writer<'a>,
     variant: Option<&'static str>,
     item: Item,
     /// The key whose value comes next.
@@ -366,7 +406,7 @@ struct MapWriter {
     verbatim: Option<&'static str>,
 }
 
-impl MapWriter {
+impl MapWriter<'_> {
     fn put<T: Serialize + ?Sized>(&mut self, name: String, value: &T) -> Result<(), Unwritable> {
         let written = value.serialize(self.writer).map_err(|error| {
             let error = error.within(&name);
@@ -388,12 +428,13 @@ impl MapWriter {
     }
 }
 
-impl SerializeMap for MapWriter {
+impl SerializeMap for MapWriter<'_> {
     type Ok = Attribute;
     type Error = Unwritable;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unwritable> {
-        let key = key.serialize(Writer { rules: Rules::Json, level: 0 }).and_then(key_text);
+        let key =
+            key.serialize(Writer { rules: Rules::Json, level: 0, id: self.writer.id }).and_then(key_text);
         self.key = Some(key.map_err(|error| self.variant.into_iter().fold(error, Unwritable::within))?);
         Ok(())
     }
@@ -421,7 +462,7 @@ fn key_text(key: Attribute) -> Result<String, Unwritable> {
     }
 }
 
-impl SerializeStruct for MapWriter {
+impl SerializeStruct for MapWriter<'_> {
     type Ok = Attribute;
     type Error = Unwritable;
 
@@ -438,7 +479,7 @@ impl SerializeStruct for MapWriter {
     }
 }
 
-impl SerializeStructVariant for MapWriter {
+impl SerializeStructVariant for MapWriter<'_> {
     type Ok = Attribute;
     type Error = Unwritable;
 

@@ -183,6 +183,32 @@ async fn an_id_that_no_key_can_hold_is_rejected_at_once_on_load_as_on_save() {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Customer {
+    email: Sensitive<String>,
+    name: Sensitive<String>,
+}
+
+impl Entity for Customer {
+    const KIND: &'static str = "customer";
+    fn id(&self) -> String {
+        self.email.expose().clone()
+    }
+}
+
+#[tokio::test]
+async fn an_entity_whose_id_is_sensitive_is_refused_with_the_cure() {
+    async fn join(weighed: Envelope<Weighed>) -> Result<Effects, Failure> {
+        let (email, name) = (weighed.data.id.into(), "Ada".into());
+        Ok(Effects::none().save(Versioned::new(Customer { email, name })))
+    }
+    let message = Weighed { id: "ada@example.com".into(), as_what: Form::Nothing };
+    let ran = scenario(handler_fn("join", join)).when(message).await;
+    assert!(!format!("{:?}", ran.verdict()).contains("ada@"), "{:?}", ran.verdict());
+    ran.then_rejected("field `email` is sensitive, and is the entity's id")
+        .then_rejected("give the entity an id of its own");
+}
+
 #[tokio::test]
 async fn an_empty_id_is_rejected_at_once_on_load_as_on_save() {
     let saved = Versioned::new(Bin { place: String::new() });
