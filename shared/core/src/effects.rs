@@ -11,8 +11,8 @@ use crate::{
     item::{self, Item, Reread},
     ledger::{Claim, Commit, Destination, Outgoing, Save},
     limits::{
-        ITEM_OVERHEAD_BYTES, MOST_BYTES, MOST_ITEM_BYTES, MOST_ITEMS, envelope_bytes, item_bytes,
-        most_message_bytes,
+        ITEM_OVERHEAD_BYTES, MOST_BYTES, MOST_ITEM_BYTES, MOST_ITEMS, envelope_bytes, envelope_json_bytes,
+        item_bytes, most_message_bytes,
     },
     message::{EncodeError, EncodedEvent, encode_data},
     saga::start::{SagaInput, start_type},
@@ -376,8 +376,15 @@ impl Sealing<'_> {
                 self.unwritable(what(), "its subject is empty, which CloudEvents does not allow".into())
             );
         }
-        let most = most_message_bytes(&destination);
-        self.weigh(what, envelope_bytes(&envelope) + ITEM_OVERHEAD_BYTES, most)?;
+        let bytes = envelope_bytes(&envelope) + ITEM_OVERHEAD_BYTES;
+        self.weigh(what, bytes, (MOST_ITEM_BYTES, "DynamoDB's item, as which the log keeps it"))?;
+        if let Some((most, whose)) = most_message_bytes(&destination)
+            && let found = envelope_json_bytes(&envelope)
+            && found > most
+        {
+            let handler = self.claim.handler.to_owned();
+            return Err(EffectsError::TooLarge { handler, what: what(), found, most, whose });
+        }
         self.outgoing.push(Outgoing { destination, envelope });
         Ok(())
     }

@@ -20,6 +20,22 @@ use serde::{Serialize, de::DeserializeOwned};
 ///     fn id(&self) -> String { self.id.clone() }
 /// }
 /// ```
+///
+/// # Items that others write, too
+///
+/// A save changes what the type reads and leaves the rest: attributes and members of maps that it does not know, sets as
+/// sets, bytes as bytes, and all digits of a number that it did not change. Four things are the type's alone:
+///
+/// - A list whose length changes is written as the type has it, but for the members that are as they were.
+/// - A field that was read under an old name ([`alias`](https://serde.rs/field-attrs.html#alias)) is written under its
+///   new one, and the old one goes.
+/// - A set that would become empty is refused, since DynamoDB has none: leave the field out with
+///   `skip_serializing_if`, and read it with `default`.
+/// - An entity that this attempt did not load replaces what is there at its version.
+///
+/// In [a table of one's own](EntityTable::Own) an item that holds anything of others is changed attribute by attribute,
+/// so that what they write between the load and the save stays, too. For that the function needs `dynamodb:UpdateItem`.
+/// What they write to an attribute that the type changes is overwritten, unless they count up [`VERSION_ATTRIBUTE`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an entity",
     label = "this does not implement `Entity`",
@@ -30,7 +46,9 @@ pub trait Entity: Serialize + DeserializeOwned + Send + Sync + 'static {
     const KIND: &'static str;
     /// Where it is stored: in the ledger's own table unless told otherwise.
     const TABLE: EntityTable = EntityTable::Ledger;
-    /// Which one of its kind it is. Must not change.
+    /// Which one of its kind it is. Must not change. Keys, logs, traces and dead letters show it, so that it must be
+    /// nothing [sensitive](crate::Sensitive): such an entity is refused. It has 1 to 2,048 bytes, in the ledger's table
+    /// together with its kind and one more.
     fn id(&self) -> String;
     /// Reads it from its attributes.
     #[doc(hidden)]
@@ -52,7 +70,8 @@ pub trait Entity: Serialize + DeserializeOwned + Send + Sync + 'static {
 pub enum EntityTable {
     /// The ledger's table, at partition key `<kind>#<id>` and sort key `state`.
     Ledger,
-    /// A table of your own. Its keys are of DynamoDB's type string.
+    /// A table of your own. Its keys are of DynamoDB's type string. The function needs `dynamodb:BatchGetItem`,
+    /// `ConditionCheckItem`, `PutItem` and `UpdateItem` on it.
     Own {
         /// Its logical name: the setting `THROUGHLINE_TABLE_<NAME>` holds the real one.
         name: &'static str,

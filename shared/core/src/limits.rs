@@ -62,13 +62,15 @@ fn value_bytes(value: &Value) -> usize {
     }
 }
 
-/// How many bytes a message may have, and whose limit that is. Each is kept in the log as one item, which DynamoDB
-/// bounds more tightly than SQS or EventBridge do.
-pub(crate) fn most_message_bytes(destination: &Destination) -> (usize, &'static str) {
+/// How many bytes of JSON a message may have where it is sent, if that is less than DynamoDB's item holds, as which
+/// the log keeps it; and whose limit that is. SQS and EventBridge take more than an item holds.
+pub(crate) fn most_message_bytes(destination: &Destination) -> Option<(usize, &'static str)> {
     match destination {
-        Destination::StateMachine(_) => (MOST_START_BYTES, "what an execution of Step Functions carries"),
-        Destination::Scheduled { .. } => (MOST_SCHEDULED_BYTES, "what EventBridge Scheduler sends"),
-        _ => (MOST_ITEM_BYTES, "DynamoDB's item, as which the log keeps it"),
+        Destination::StateMachine(_) => {
+            Some((MOST_START_BYTES, "what an execution of Step Functions carries"))
+        }
+        Destination::Scheduled { .. } => Some((MOST_SCHEDULED_BYTES, "what EventBridge Scheduler sends")),
+        _ => None,
     }
 }
 
@@ -85,6 +87,11 @@ fn json_text_bytes(text: &str) -> usize {
 /// About how many bytes an envelope's item in the log has: no fewer. It holds the envelope as JSON, and copies of some
 /// attributes.
 pub(crate) fn envelope_bytes(envelope: &EncodedEnvelope) -> usize {
+    envelope_json_bytes(envelope) + given_copies(&envelope.attributes).map(String::len).sum::<usize>()
+}
+
+/// About how many bytes an envelope has as JSON: no fewer.
+pub(crate) fn envelope_json_bytes(envelope: &EncodedEnvelope) -> usize {
     let attributes = &envelope.attributes;
     let Attributes { id, source, message_type, correlation_id, .. } = attributes;
     let given = [id, source, message_type, correlation_id].into_iter();
@@ -98,14 +105,9 @@ pub(crate) fn envelope_bytes(envelope: &EncodedEnvelope) -> usize {
         &attributes.replay_name,
     ];
     let texts = given.chain(optional.into_iter().flatten()).map(|text| json_text_bytes(text));
-    let copied = given_copies(attributes).map(String::len);
-    let extensions: usize =
-        attributes.extensions.iter().map(|(name, value)| name.len() + 4 + value_bytes(value)).sum();
-    envelope.data.get().len()
-        + texts.sum::<usize>()
-        + copied.sum::<usize>()
-        + extensions
-        + ENVELOPE_OVERHEAD_BYTES
+    let extensions = attributes.extensions.iter();
+    let extensions = extensions.map(|(name, value)| json_text_bytes(name) + 2 + value_bytes(value));
+    envelope.data.get().len() + texts.sum::<usize>() + extensions.sum::<usize>() + ENVELOPE_OVERHEAD_BYTES
 }
 
 /// What the log's item holds once more, for its keys and indexes.

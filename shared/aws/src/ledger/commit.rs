@@ -94,7 +94,12 @@ impl DynamoLedger {
                 let items = transaction.items.iter().zip(reasons);
                 Answer::Items(items.map(|(item, reason)| reasons::of_item(item, reason, commits)).collect())
             }
-            _ => refused(&error),
+            _ => match refused(&error) {
+                Answer::Refused(outcome) => {
+                    Answer::Refused(reasons::named(outcome, || reasons::all_of(&transaction.items, commits)))
+                }
+                other => other,
+            },
         }
     }
 

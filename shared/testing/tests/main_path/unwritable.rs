@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use throughline_core::{Timestamp, prelude::*};
-use throughline_testing::scenario;
+use throughline_testing::{scenario, scenario::Ran};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Weighed {
@@ -231,4 +231,52 @@ async fn an_empty_id_is_rejected_at_once_on_load_as_on_save() {
         }
     }
     scenario(Look).when(message()).await.then_rejected("parcel `` cannot be loaded: its id is empty");
+}
+
+/// A handler that emits an event with a note of so many bytes, or schedules a command.
+async fn told(note: String, is_scheduled: bool) -> Ran<impl Handler<Message = Weighed, Emits = ScaleEvent>> {
+    #[derive(Debug, Clone)]
+    struct Tell {
+        note: String,
+        is_scheduled: bool,
+    }
+    impl Handler for Tell {
+        const NAME: &'static str = "tell";
+        type Message = Weighed;
+        type Emits = ScaleEvent;
+        async fn handle(
+            &self,
+            _: Envelope<Weighed>,
+            context: &Context<'_>,
+        ) -> Result<Effects<ScaleEvent>, Failure> {
+            let Self { note, is_scheduled } = self.clone();
+            if is_scheduled {
+                let ship = Ship { id: note, weights: Vec::new(), count: 1 };
+                return Ok(Effects::none().schedule(ship, context.now() + Duration::from_hours(24)));
+            }
+            let measured = Measured { id: "p-1".into(), weights: Vec::new(), note: Some(note), count: 1 };
+            Ok(Effects::none().emit(measured))
+        }
+    }
+    let message = Weighed { id: "p-1".into(), as_what: Form::Nothing };
+    scenario(Tell { note, is_scheduled }).when(message).await
+}
+
+#[tokio::test]
+async fn a_message_may_be_as_large_as_what_carries_it_and_the_error_says_whose_limit_it_is() {
+    told("x".repeat(390 * 1024), false).await.then_done();
+    let ran = told("x".repeat(401 * 1024), false).await;
+    ran.then_rejected("the most is 409600, the limit of DynamoDB's item, as which the log keeps it");
+    let ran = told("x".repeat(130 * 1024), true).await;
+    ran.then_rejected("the most is 262144, the limit of what EventBridge Scheduler sends");
+    told("x".repeat(120 * 1024), true).await.then_done();
+}
+
+#[tokio::test]
+async fn sizes_are_counted_with_their_escapes() {
+    told("\u{1}".repeat(60 * 1024), false).await.then_done();
+    told("\u{1}".repeat(70 * 1024), false).await.then_rejected("the limit of DynamoDB's item");
+    // A subject is in the envelope, in the data and once more in the item.
+    told("\"".repeat(60 * 1024), true).await.then_done();
+    told("\"".repeat(70 * 1024), true).await.then_rejected("what EventBridge Scheduler sends");
 }
