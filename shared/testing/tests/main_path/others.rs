@@ -1,12 +1,16 @@
 //! Items that other programs write, too: a save changes what its type reads, and nothing else.
 
+use crate::bank::World;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use throughline_core::{
+    Record, Verdict, Version,
     entity::EntityKey,
     item::{Attribute, Item, Number, item_of},
+    ledger::Ledger as _,
     prelude::*,
+    process::{Settings, process},
 };
 use throughline_testing::scenario;
 
@@ -250,4 +254,27 @@ async fn another_variant_leaves_nothing_of_the_one_before() {
     let ran = scenario(Print).given_item::<Draft>("book", left(&written)).when(told()).await.then_done();
     let item = ran.ledger().item(&EntityKey::of::<Draft>("book")).unwrap();
     assert_eq!(item, left(&json!({"state": "printed", "id": "book", "pages": 3})));
+}
+
+#[tokio::test]
+async fn a_group_that_is_committed_as_one_leaves_what_nobody_reads() {
+    let world = World::new();
+    let key = EntityKey::of::<plain::Stock>("book");
+    let item = |amount: u32| left(&json!({"sku": "book", "amount": amount}));
+    world.ledger.seed_item(key.clone(), item(5), Version::Unversioned);
+    let body = |id| serde_json::to_string(&Envelope::of(id, "store", told()).encode().unwrap()).unwrap();
+    let bodies = ["e-1", "e-2", "e-3"].map(body);
+    let records = bodies.each_ref().map(|body| Record {
+        message_id: body,
+        source: "queue",
+        body,
+        attempt: 1,
+        is_last_attempt: false,
+        group: Some("g"),
+    });
+    let verdicts = process(&plain::Change, world.ports(), &Settings::new("store"), None, &records).await;
+    assert_eq!(verdicts, [Verdict::Done, Verdict::Done, Verdict::Done]);
+    assert_eq!(world.ledger.item(&key), Some(item(2)));
+    let stored = world.ledger.load(&[key]).await.remove(0).unwrap().unwrap();
+    assert_eq!(stored.version, Version::At { version: 1, sequence: 0 }, "one write did it all");
 }
