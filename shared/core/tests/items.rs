@@ -262,7 +262,7 @@ fn a_number_beyond_dynamodbs_range_is_refused_with_its_field() {
 #[test]
 fn what_lies_deeper_than_attributes_may_is_refused() {
     let nested = |levels: usize| (0..levels).fold(json!(1), |value, _| json!({ "a": value }));
-    item_of(&nested(32)).unwrap();
+    item_of(&nested(33)).unwrap();
     assert!(item_of(&nested(40)).unwrap_err().contains("32 levels"));
 }
 

@@ -134,7 +134,7 @@ impl<'a> Writer<'a> {
 
     /// What is written inside of something.
     fn inner(self) -> Result<Self, Unwritable> {
-        if self.rules == Rules::DynamoDb && self.level == MOST_LEVELS {
+        if self.rules == Rules::DynamoDb && self.level > MOST_LEVELS {
             return Err(Unwritable::new(format!(
                 "lies deeper than DynamoDB's attributes may, which is {MOST_LEVELS} levels"
             )));
@@ -493,5 +493,18 @@ impl SerializeStructVariant for MapWriter<'_> {
 
     fn end(self) -> Result<Attribute, Unwritable> {
         self.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_made_only_of_what_can_be_read_again() {
+        let error = checked_json(&(1, Some(f64::NAN))).unwrap_err().to_string();
+        assert_eq!(error, "field `1` is NaN; a JSON number can be neither NaN nor infinite");
+        assert_eq!(checked_json(&(1, None::<f64>)).unwrap(), serde_json::json!([1, null]));
+        assert_eq!(checked_json(&1e300).unwrap(), serde_json::json!(1e300));
     }
 }
