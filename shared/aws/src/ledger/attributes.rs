@@ -42,27 +42,23 @@ fn set(members: &[Attribute]) -> AttributeValue {
 }
 
 /// An attribute from the SDK's form; nothing, if it holds a type that is unknown here.
-pub(super) fn from_sdk(value: AttributeValue) -> Option<Attribute> {
-    let binary = |blob: Blob| Attribute::Binary(blob.into_inner());
+pub(super) fn from_sdk(value: &AttributeValue) -> Option<Attribute> {
+    let binary = |blob: &Blob| Attribute::Binary(blob.as_ref().to_vec());
+    let number = |text: &String| Number::new(text.as_str()).map(Attribute::Number);
     Some(match value {
-        AttributeValue::S(text) => Attribute::Text(text),
-        AttributeValue::N(text) => Attribute::Number(Number::new(text)?),
-        AttributeValue::Bool(truth) => Attribute::Bool(truth),
+        AttributeValue::S(text) => Attribute::Text(text.clone()),
+        AttributeValue::N(text) => number(text)?,
+        AttributeValue::Bool(truth) => Attribute::Bool(*truth),
         AttributeValue::Null(_) => Attribute::Null,
-        AttributeValue::L(members) => {
-            Attribute::List(members.into_iter().map(from_sdk).collect::<Option<_>>()?)
-        }
+        AttributeValue::L(members) => Attribute::List(members.iter().map(from_sdk).collect::<Option<_>>()?),
         AttributeValue::M(item) => {
-            let members = item.into_iter().map(|(name, value)| Some((name, from_sdk(value)?)));
+            let members = item.iter().map(|(name, value)| Some((name.clone(), from_sdk(value)?)));
             Attribute::Map(members.collect::<Option<_>>()?)
         }
         AttributeValue::B(blob) => binary(blob),
-        AttributeValue::Ss(texts) => Attribute::Set(texts.into_iter().map(Attribute::Text).collect()),
-        AttributeValue::Ns(texts) => {
-            let numbers = texts.into_iter().map(|text| Number::new(text).map(Attribute::Number));
-            Attribute::Set(numbers.collect::<Option<_>>()?)
-        }
-        AttributeValue::Bs(blobs) => Attribute::Set(blobs.into_iter().map(binary).collect()),
+        AttributeValue::Ss(texts) => Attribute::Set(texts.iter().cloned().map(Attribute::Text).collect()),
+        AttributeValue::Ns(texts) => Attribute::Set(texts.iter().map(number).collect::<Option<_>>()?),
+        AttributeValue::Bs(blobs) => Attribute::Set(blobs.iter().map(binary).collect()),
         _ => return None,
     })
 }

@@ -143,27 +143,28 @@ pub(crate) fn entity_item(address: &Address, save: &Save) -> Item {
 }
 
 /// An entity from its item. The ledger's own keys are not part of its data; those of a user's table are.
-pub(crate) fn stored(mut item: Item, is_in_ledger: bool) -> Result<Stored, String> {
-    let version = match item.remove(VERSION_ATTRIBUTE) {
+pub(crate) fn stored(item: &Item, is_in_ledger: bool) -> Result<Stored, String> {
+    let version = match item.get(VERSION_ATTRIBUTE) {
         None => Version::Unversioned,
         Some(found) => {
             let version = found.as_n().ok().and_then(|text| text.parse().ok());
             let version = version.ok_or_else(|| {
                 format!("its attribute `{VERSION_ATTRIBUTE}` is no version of ours: {found:?}")
             })?;
-            let sequence = number_of(&item, SEQUENCE_ATTRIBUTE).unwrap_or_default();
-            item.remove(SEQUENCE_ATTRIBUTE);
-            Version::At { version, sequence }
+            Version::At { version, sequence: number_of(item, SEQUENCE_ATTRIBUTE).unwrap_or_default() }
         }
     };
+    let mut ours = vec![VERSION_ATTRIBUTE];
+    if version != Version::Unversioned {
+        ours.push(SEQUENCE_ATTRIBUTE);
+    }
     if is_in_ledger {
-        item.remove(layout::PARTITION_KEY);
-        item.remove(layout::SORT_KEY);
+        ours.extend([layout::PARTITION_KEY, layout::SORT_KEY]);
     }
     let mut data = item::Item::new();
-    for (name, value) in item {
+    for (name, value) in item.iter().filter(|(name, _)| !ours.contains(&name.as_str())) {
         match attributes::from_sdk(value) {
-            Some(attribute) => _ = data.insert(name, attribute),
+            Some(attribute) => _ = data.insert(name.clone(), attribute),
             // A save of ours leaves it alone, where others write.
             None if !is_in_ledger => {}
             None => {

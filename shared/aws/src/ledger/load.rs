@@ -33,22 +33,18 @@ enum Unfetched {
 impl DynamoLedger {
     pub(super) async fn load_all(&self, keys: &[EntityKey]) -> Vec<Result<Option<Stored>, LedgerError>> {
         let addresses: Vec<_> = keys.iter().map(|key| self.address(key)).collect();
-        let mut found = self.fetch(addresses.iter().flatten()).await;
-        // An item is given to the last that asked for it, and a copy to whoever else did.
-        let mut asked: HashMap<&Address, usize> = HashMap::new();
-        for address in addresses.iter().flatten() {
-            *asked.entry(address).or_default() += 1;
-        }
-        let stored = |(key, address): (&EntityKey, &Result<Address, LedgerError>)| {
-            let address = address.as_ref().map_err(Clone::clone)?;
-            let left = asked.entry(address).and_modify(|left| *left -= 1).or_default();
-            let item = if *left == 0 { found.remove(address) } else { found.get(address).cloned() };
-            let Some(item) = item else { return Ok(None) };
-            items::stored(item?, key.table == EntityTable::Ledger)
-                .map(Some)
-                .map_err(|why| LedgerError(format!("{key} cannot be read: {why}")))
-        };
-        keys.iter().zip(&addresses).map(stored).collect()
+        let found = self.fetch(addresses.iter().flatten()).await;
+        keys.iter()
+            .zip(&addresses)
+            .map(|(key, address)| {
+                let address = address.as_ref().map_err(Clone::clone)?;
+                let Some(item) = found.get(address) else { return Ok(None) };
+                let item = item.as_ref().map_err(Clone::clone)?;
+                items::stored(item, key.table == EntityTable::Ledger)
+                    .map(Some)
+                    .map_err(|why| LedgerError(format!("{key} cannot be read: {why}")))
+            })
+            .collect()
     }
 
     /// Reads claims and says what stands in the way of each.

@@ -313,11 +313,11 @@ fn what_is_no_message_says_what_is_missing() {
 #[test]
 fn a_version_that_is_none_of_ours_is_an_error_and_not_a_guess() {
     let item = Item::from([("_version".to_owned(), items::text("v2"))]);
-    assert!(items::stored(item, true).unwrap_err().contains("_version"));
+    assert!(items::stored(&item, true).unwrap_err().contains("_version"));
     let address = Address::in_ledger("ledger", "account#a-1".into(), layout::STATE);
     let data = save(account("a-1"), Version::Absent, &json!({ "balance": 1 }));
-    let item = items::entity_item(&address, &data).unwrap();
-    let stored = items::stored(item, true).unwrap();
+    let item = items::entity_item(&address, &data);
+    let stored = items::stored(&item, true).unwrap();
     assert_eq!((stored.version.next(), stored.data), (2, data.data));
 }
 
