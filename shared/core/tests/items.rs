@@ -168,7 +168,8 @@ fn what_other_programs_write_is_read_as_whoever_asks_for_it_wants_it() {
     assert_eq!(number("1E+2").read::<u8>().unwrap(), 100);
     assert_eq!(number("-5.0").read::<i8>().unwrap(), -5);
     assert_eq!(number("12345678901234567890123").read::<u128>().unwrap(), 12_345_678_901_234_567_890_123);
-    assert_eq!(number("12345678901234567890123").read::<f64>().unwrap(), 1.234_567_890_123_456_8e22);
+    let nearest = number("12345678901234567890123").read::<f64>().unwrap();
+    assert_eq!(nearest.to_bits(), 1.234_567_890_123_456_8e22_f64.to_bits());
     assert!(number("12345678901234567890123").read::<u64>().is_err());
     let set = Attribute::Set(vec!["a".into(), "b".into()]);
     assert_eq!(set.read::<BTreeSet<String>>().unwrap(), BTreeSet::from(["a".into(), "b".into()]));
