@@ -438,6 +438,10 @@ class Settings(Mutation):
         self.without_statement("ReserveStockRole", "UseItsStock")
         self.assert_reported("ReserveStockRole", "dynamodb:PutItem", "StockTable", "THROUGHLINE_TABLE_STOCK")
 
+    def test_the_right_to_change_part_of_an_item_of_a_table_of_its_own_is_needed(self):
+        self.without_action("ReserveStockRole", "UseItsStock", "dynamodb:UpdateItem")
+        self.assert_reported("ReserveStockRole", "dynamodb:UpdateItem", "StockTable", "THROUGHLINE_TABLE_STOCK")
+
     def test_the_rights_to_start_a_saga_are_needed(self):
         for sid, action in [("StartSagasAndAnswerTheirTasks", "StartExecution"), ("SeeWhatIsStarted", "DescribeExecution")]:
             with self.subTest(action):

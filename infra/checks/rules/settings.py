@@ -51,6 +51,9 @@ def a_setting_names_what_the_function_may_use(template):
             elif kind:
                 resource = arn(template.by_reference(value, kind))
                 yield from missing_right(template, function, action, resource, f"for its setting {setting}")
+                if setting.startswith("THROUGHLINE_TABLE_"):
+                    purpose = f"for its setting {setting}: to leave alone what others write into the table"
+                    yield from missing_right(template, function, "dynamodb:UpdateItem", resource, purpose)
 
 
 def used_by(setting):

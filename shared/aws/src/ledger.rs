@@ -5,6 +5,7 @@
 //! The table needs the index [`layout::CORRELATION_INDEX`] for [`follow_line`] alone, and the index
 //! [`layout::TIME_INDEX`] for [`DynamoLedger::read_log`] alone.
 
+mod attributes;
 mod commit;
 mod conditions;
 mod items;

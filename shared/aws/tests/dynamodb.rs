@@ -2,6 +2,7 @@
 //! The suite holds on a wire that works, and on wires that lose answers, throttle and collide.
 
 mod history;
+mod others;
 mod requests;
 mod support;
 mod wire;

@@ -4,12 +4,12 @@ use crate::{
     Attributes, Entity, Timestamp, Versioned,
     entity::{EntityKey, Version},
     identity::ClaimKey,
+    item::Item,
     json_error::without_values,
     ledger::{LedgerError, Read, Stored},
     process::{LaneId, Requests, Staged},
 };
-use serde_json::Value;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a handler may ask while it decides: entities, the time, the message's attributes.
 ///
@@ -23,10 +23,27 @@ pub struct Context<'a> {
     pub(crate) now: Timestamp,
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) attempt: u32,
-    pub(crate) reads: Mutex<Vec<Read>>,
+    pub(crate) reads: Mutex<Reads>,
 }
 
-/// Why an entity could not be loaded. Handled with `?`, it means *retry*.
+/// What a handler has looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Reads {
+    /// What must not have changed when its effects are committed.
+    pub(crate) unchanging: Vec<Read>,
+    /// What was found, for whoever saves it: once for each version.
+    pub(crate) loaded: Vec<Loaded>,
+}
+
+/// An entity as it was found.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) key: EntityKey,
+    pub(crate) version: Version,
+    pub(crate) item: Arc<Item>,
+}
+
+/// Why an entity could not be loaded. Handled with `?`, it means *retry*, but for [`LoadError::NoKey`].
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The ledger did not answer.
@@ -42,6 +59,14 @@ pub enum LoadError {
     Changed {
         /// Which entity.
         key: EntityKey,
+    },
+    /// No key can hold its id. Nothing mends that: with `?` it means *permanent*.
+    #[error("{key} cannot be loaded: {why}")]
+    NoKey {
+        /// Which entity.
+        key: EntityKey,
+        /// What is wrong with its id.
+        why: String,
     },
     /// What is stored does not have the shape of the Rust type.
     #[error("{key} is stored in another shape than the code reads: {}", without_values(.error))]
@@ -60,21 +85,21 @@ impl Context<'_> {
     /// handler saves it or not: what it decided on must still be true. See [`peek`](Self::peek).
     ///
     /// # Errors
-    /// [`LoadError`]; with `?` it means *retry*.
+    /// [`LoadError`]; with `?` it means *retry*, unless no key can hold the id.
     pub async fn load<T: Entity>(&self, id: &str) -> Result<Option<Versioned<T>>, LoadError> {
         let key = EntityKey::of::<T>(id);
         let stored = self.fetch_unchanging(&key).await?;
-        stored.map(Stored::read).transpose().map_err(|error| LoadError::Malformed { key, error })
+        self.read(key, stored)
     }
 
     /// Loads an entity whose later changes do not matter to the decision.
     ///
     /// # Errors
-    /// [`LoadError`]; with `?` it means *retry*.
+    /// [`LoadError`]; with `?` it means *retry*, unless no key can hold the id.
     pub async fn peek<T: Entity>(&self, id: &str) -> Result<Option<Versioned<T>>, LoadError> {
         let key = EntityKey::of::<T>(id);
         let stored = self.fetch(&key).await?;
-        stored.map(Stored::read).transpose().map_err(|error| LoadError::Malformed { key, error })
+        self.read(key, stored)
     }
 
     /// The time of this attempt.
@@ -104,6 +129,9 @@ impl Context<'_> {
     }
 
     async fn fetch(&self, key: &EntityKey) -> Result<Option<Stored>, LoadError> {
+        if let Err(why) = key.check_id() {
+            return Err(LoadError::NoKey { key: key.clone(), why });
+        }
         match self.staged.get(key) {
             Some(staged) => Ok(Some(staged.clone())),
             None => self
@@ -119,21 +147,32 @@ impl Context<'_> {
         let stored = self.fetch(key).await?;
         let version = stored.as_ref().map_or(Version::Absent, |stored| stored.version);
         let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        match reads.iter().find(|read| read.key == *key) {
+        match reads.unchanging.iter().find(|read| read.key == *key) {
             Some(read) if read.version == version => {}
             Some(_) => return Err(LoadError::Changed { key: key.clone() }),
-            None => reads.push(Read { key: key.clone(), version }),
+            None => reads.unchanging.push(Read { key: key.clone(), version }),
         }
         drop(reads);
         Ok(stored)
     }
-}
 
-impl Stored {
-    /// The entity that is stored.
-    pub(crate) fn read<T: Entity>(self) -> Result<Versioned<T>, serde_json::Error> {
-        let value = serde_json::from_value(Value::Object(self.data))?;
-        Ok(Versioned { value, version: self.version })
+    /// The entity that is stored. It is kept in mind as it is: a save leaves alone what its type does not read.
+    fn read<T: Entity>(
+        &self,
+        key: EntityKey,
+        stored: Option<Stored>,
+    ) -> Result<Option<Versioned<T>>, LoadError> {
+        let Some(Stored { version, data }) = stored else { return Ok(None) };
+        let value = match T::from_item(&data) {
+            Ok(value) => value,
+            Err(error) => return Err(LoadError::Malformed { key, error }),
+        };
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        if !reads.loaded.iter().any(|loaded| loaded.key == key && loaded.version == version) {
+            reads.loaded.push(Loaded { key, version, item: Arc::new(data) });
+        }
+        drop(reads);
+        Ok(Some(Versioned { value, version }))
     }
 }
 

@@ -1,19 +1,25 @@
 //! What a handler decided: events to emit, entities to save, commands to send. Inert data.
 
+mod integers;
+
 use crate::{
     Command, Entity, Event, MessageType, Never, Timestamp, Versioned,
+    context::{Loaded, Reads},
     entity::{EntityKey, Version},
     envelope::{Attributes, EncodedEnvelope, Envelope},
     identity::emitted_id,
-    ledger::{Claim, Commit, Destination, Outgoing, Read, Save},
+    item::{self, Item, Reread},
+    ledger::{Claim, Commit, Destination, Outgoing, Save},
     limits::{
-        ITEM_OVERHEAD_BYTES, MOST_BYTES, MOST_ITEM_BYTES, MOST_ITEMS, MOST_MESSAGE_BYTES, MOST_START_BYTES,
-        envelope_bytes, json_bytes,
+        ITEM_OVERHEAD_BYTES, MOST_BYTES, MOST_ITEM_BYTES, MOST_ITEMS, envelope_bytes, envelope_json_bytes,
+        item_bytes, most_message_bytes,
     },
-    message::{EncodeError, EncodedEvent},
+    message::{EncodeError, EncodedEvent, encode_data},
     saga::start::{SagaInput, start_type},
+    sensitive::MASK,
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
+use std::sync::Arc;
 
 /// What a handler decided. Nothing happens until the main path commits it, all of it or nothing.
 ///
@@ -51,8 +57,10 @@ pub struct EntitySave {
     pub key: EntityKey,
     /// What it was when it was loaded.
     pub expected: Version,
-    /// Its data, or why it has no JSON form.
-    pub data: Result<Value, String>,
+    /// Its attributes, or why it cannot be stored.
+    pub data: Result<Item, String>,
+    /// How what is stored is read as its type.
+    pub(crate) reread: Reread,
 }
 
 /// A request to one receiver.
@@ -85,11 +93,14 @@ impl<E> Effects<E> {
         reason = "what was saved at a version must not be saved at it again"
     )]
     pub fn save<T: Entity>(mut self, entity: Versioned<T>) -> Self {
-        self.saves.push(EntitySave {
-            key: EntityKey::of::<T>(entity.value.id()),
-            expected: entity.version,
-            data: serde_json::to_value(&entity.value).map_err(|error| error.to_string()),
+        let mut key = EntityKey::of::<T>(entity.value.id());
+        let data = item::item_of_entity(&entity.value, &key.id).map_err(|why| {
+            if why.is_of_the_id() {
+                key.id = MASK.to_owned();
+            }
+            why.to_string()
         });
+        self.saves.push(EntitySave { key, expected: entity.version, data, reread: Reread::of::<T>() });
         self
     }
 
@@ -162,7 +173,9 @@ impl<E> Effects<E> {
         self.commands.push(CommandSend {
             destination: Destination::StateMachine(I::SAGA.to_owned()),
             attributes,
-            data: serde_json::to_string(&input).map_err(|error| error.to_string()),
+            data: encode_data(&input)
+                .map(|data| String::from(Box::<str>::from(data)))
+                .map_err(|error| error.to_string()),
         });
         self
     }
@@ -205,7 +218,7 @@ pub enum EffectsError {
         found: usize,
     },
     /// One entity or message is too large.
-    #[error("handler `{handler}`: {what} has about {found} bytes; the most is {most}")]
+    #[error("handler `{handler}`: {what} has about {found} bytes; the most is {most}, the limit of {whose}")]
     TooLarge {
         /// The handler.
         handler: String,
@@ -215,6 +228,8 @@ pub enum EffectsError {
         found: usize,
         /// The limit.
         most: usize,
+        /// Whose limit it is.
+        whose: &'static str,
     },
     /// The same entity twice.
     #[error("handler `{handler}` saves {entity} twice; a transaction may write an item once")]
@@ -240,12 +255,12 @@ pub enum EffectsError {
 pub(crate) fn seal<E: Event>(
     effects: Effects<E>,
     claim: Claim,
-    reads: Vec<Read>,
+    reads: Reads,
     emitter: Emitter<'_>,
 ) -> Result<Commit, EffectsError> {
     let mut sealing = Sealing { claim: &claim, emitter, saves: Vec::new(), outgoing: Vec::new(), bytes: 0 };
     for save in effects.saves {
-        sealing.save(save)?;
+        sealing.save(save, &reads.loaded)?;
     }
     for event in effects.events {
         sealing.event(&event)?;
@@ -255,7 +270,7 @@ pub(crate) fn seal<E: Event>(
     }
     let Sealing { saves, outgoing, bytes, .. } = sealing;
     let reads: Vec<_> =
-        reads.into_iter().filter(|read| saves.iter().all(|save| save.key != read.key)).collect();
+        reads.unchanging.into_iter().filter(|read| saves.iter().all(|save| save.key != read.key)).collect();
     let items = 1 + reads.len() + saves.len() + outgoing.len();
     if items > MOST_ITEMS {
         return Err(EffectsError::TooManyItems { handler: claim.handler.to_owned(), found: items });
@@ -286,22 +301,24 @@ struct Sealing<'a> {
 }
 
 impl Sealing<'_> {
-    fn save(&mut self, save: EntitySave) -> Result<(), EffectsError> {
-        let EntitySave { key, expected, data } = save;
+    fn save(&mut self, save: EntitySave, loaded: &[Loaded]) -> Result<(), EffectsError> {
+        let EntitySave { key, expected, data, reread } = save;
         let what = || key.to_string();
         if self.saves.iter().any(|other| other.key == key) {
             return Err(EffectsError::SavedTwice { handler: self.claim.handler.to_owned(), entity: what() });
         }
-        let data = match data {
-            Ok(Value::Object(data)) => data,
-            Ok(_) => {
-                return Err(self.unwritable(what(), "an entity must be a struct or a map in JSON".into()));
-            }
-            Err(why) => return Err(self.unwritable(what(), why)),
-        };
+        key.check_id().map_err(|why| self.unwritable(what(), why))?;
+        let mut data = data.map_err(|why| self.unwritable(what(), why))?;
         key.check(&data).map_err(|why| self.unwritable(what(), why))?;
-        self.weigh(what, json_bytes(&data) + ITEM_OVERHEAD_BYTES, MOST_ITEM_BYTES)?;
-        self.saves.push(Save { key, sequence: expected.sequence(), expected, data });
+        let loaded = loaded.iter().find(|loaded| loaded.version == expected && loaded.key == key);
+        let mut others = None;
+        if let Some(Loaded { item, .. }) = loaded {
+            let merged = item::merged(item, data, reread).map_err(|why| self.unwritable(what(), why))?;
+            others = merged.keeps_others.then(|| Arc::clone(item));
+            data = merged.item;
+        }
+        self.weigh(what, item_bytes(&data) + ITEM_OVERHEAD_BYTES, (MOST_ITEM_BYTES, "DynamoDB's item"))?;
+        self.saves.push(Save { key, sequence: expected.sequence(), expected, data, others });
         Ok(())
     }
 
@@ -319,6 +336,9 @@ impl Sealing<'_> {
         if let Some(save) = self.saves.iter_mut().find(about) {
             save.sequence += 1;
             attributes.sequence = Some(save.sequence);
+        }
+        if let Some(why) = integers::beyond_what_events_hold(&data) {
+            return Err(self.unwritable(event.message_type().to_string(), why));
         }
         self.push(Destination::Bus, Envelope { attributes, data })
     }
@@ -357,11 +377,15 @@ impl Sealing<'_> {
                 self.unwritable(what(), "its subject is empty, which CloudEvents does not allow".into())
             );
         }
-        let most = match destination {
-            Destination::StateMachine(_) => MOST_START_BYTES,
-            _ => MOST_MESSAGE_BYTES,
-        };
-        self.weigh(what, envelope_bytes(&envelope) + ITEM_OVERHEAD_BYTES, most)?;
+        let bytes = envelope_bytes(&envelope) + ITEM_OVERHEAD_BYTES;
+        self.weigh(what, bytes, (MOST_ITEM_BYTES, "DynamoDB's item, as which the log keeps it"))?;
+        if let Some((most, whose)) = most_message_bytes(&destination)
+            && let found = envelope_json_bytes(&envelope)
+            && found > most
+        {
+            let handler = self.claim.handler.to_owned();
+            return Err(EffectsError::TooLarge { handler, what: what(), found, most, whose });
+        }
         self.outgoing.push(Outgoing { destination, envelope });
         Ok(())
     }
@@ -370,11 +394,11 @@ impl Sealing<'_> {
         &mut self,
         what: impl FnOnce() -> String,
         found: usize,
-        most: usize,
+        (most, whose): (usize, &'static str),
     ) -> Result<(), EffectsError> {
         if found > most {
             let handler = self.claim.handler.to_owned();
-            return Err(EffectsError::TooLarge { handler, what: what(), found, most });
+            return Err(EffectsError::TooLarge { handler, what: what(), found, most, whose });
         }
         self.bytes += found;
         Ok(())

@@ -1,7 +1,10 @@
 //! Entities: what a function owns and stores, each one DynamoDB item of native attributes.
 
+use crate::{
+    item::{self, Attribute, Item},
+    limits::MOST_KEY_BYTES,
+};
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
 
 /// Something a function owns and stores: one item, saved at the version it was loaded at.
 ///
@@ -17,6 +20,22 @@ use serde_json::{Map, Value};
 ///     fn id(&self) -> String { self.id.clone() }
 /// }
 /// ```
+///
+/// # Items that others write, too
+///
+/// A save changes what the type reads and leaves the rest: attributes and members of maps that it does not know, sets as
+/// sets, bytes as bytes, and all digits of a number that it did not change. Four things are the type's alone:
+///
+/// - A list whose length changes is written as the type has it, but for the members that are as they were.
+/// - A field that was read under an old name ([`alias`](https://serde.rs/field-attrs.html#alias)) is written under its
+///   new one, and the old one goes.
+/// - A set that would become empty is refused, since DynamoDB has none: leave the field out with
+///   `skip_serializing_if`, and read it with `default`.
+/// - An entity that this attempt did not load replaces what is there at its version.
+///
+/// In [a table of one's own](EntityTable::Own) an item that holds anything of others is changed attribute by attribute,
+/// so that what they write between the load and the save stays, too. For that the function needs `dynamodb:UpdateItem`.
+/// What they write to an attribute that the type changes is overwritten, unless they count up [`VERSION_ATTRIBUTE`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an entity",
     label = "this does not implement `Entity`",
@@ -27,8 +46,15 @@ pub trait Entity: Serialize + DeserializeOwned + Send + Sync + 'static {
     const KIND: &'static str;
     /// Where it is stored: in the ledger's own table unless told otherwise.
     const TABLE: EntityTable = EntityTable::Ledger;
-    /// Which one of its kind it is. Must not change.
+    /// Which one of its kind it is. Must not change. Keys, logs, traces and dead letters show it, so that it must be
+    /// nothing [sensitive](crate::Sensitive): such an entity is refused. It has 1 to 2,048 bytes, in the ledger's table
+    /// together with its kind and one more.
     fn id(&self) -> String;
+    /// Reads it from its attributes.
+    #[doc(hidden)]
+    fn from_item(item: &Item) -> Result<Self, serde_json::Error> {
+        item::read_item(item)
+    }
 }
 
 /// Where an entity is stored.
@@ -44,7 +70,8 @@ pub trait Entity: Serialize + DeserializeOwned + Send + Sync + 'static {
 pub enum EntityTable {
     /// The ledger's table, at partition key `<kind>#<id>` and sort key `state`.
     Ledger,
-    /// A table of your own. Its keys are of DynamoDB's type string.
+    /// A table of your own. Its keys are of DynamoDB's type string. The function needs `dynamodb:BatchGetItem`,
+    /// `ConditionCheckItem`, `PutItem` and `UpdateItem` on it.
     Own {
         /// Its logical name: the setting `THROUGHLINE_TABLE_<NAME>` holds the real one.
         name: &'static str,
@@ -74,9 +101,26 @@ impl EntityKey {
 }
 
 impl EntityKey {
+    /// Whether anything can be stored under this key, or why not.
+    pub(crate) fn check_id(&self) -> Result<(), String> {
+        if self.id.is_empty() {
+            return Err("its id is empty, which no key can be".into());
+        }
+        let bytes = match self.table {
+            EntityTable::Ledger => self.kind.len() + 1 + self.id.len(),
+            EntityTable::Own { .. } => self.id.len(),
+        };
+        if bytes > MOST_KEY_BYTES {
+            return Err(format!(
+                "its key has {bytes} bytes; DynamoDB's partition keys have at most {MOST_KEY_BYTES}"
+            ));
+        }
+        Ok(())
+    }
+
     /// Whether data can be stored under this key, or why not: the names of the attributes a ledger adds
     /// are taken, and a table of one's own must find its partition key in the data.
-    pub(crate) fn check(&self, data: &Map<String, Value>) -> Result<(), String> {
+    pub(crate) fn check(&self, data: &Item) -> Result<(), String> {
         let taken: &[&str] = match self.table {
             // The last three are the keys of the indexes over a line and over time: DynamoDB refuses an item
             // that has anything but a text there.
@@ -96,7 +140,7 @@ impl EntityKey {
             return Err(format!("its field `{name}` has the name of an attribute the ledger uses"));
         }
         if let EntityTable::Own { name, partition_key, .. } = self.table
-            && data.get(partition_key).and_then(Value::as_str) != Some(&self.id)
+            && data.get(partition_key).and_then(Attribute::as_text) != Some(&self.id)
         {
             return Err(format!(
                 "table `{name}` has the partition key `{partition_key}`: a field of that name must hold the id"
@@ -111,8 +155,15 @@ pub const VERSION_ATTRIBUTE: &str = "_version";
 /// The attribute of a stored entity that counts the events committed with it.
 pub const SEQUENCE_ATTRIBUTE: &str = "_sequence";
 
+/// The start of an id is enough to recognise it by, where it is longer than any key.
+const MOST_SHOWN_BYTES: usize = 256;
+
 impl std::fmt::Display for EntityKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.id.len() > MOST_KEY_BYTES {
+            let start = &self.id[..self.id.floor_char_boundary(MOST_SHOWN_BYTES)];
+            return write!(f, "{} `{start}…` ({} bytes)", self.kind, self.id.len());
+        }
         write!(f, "{} `{}`", self.kind, self.id)
     }
 }

@@ -1,5 +1,6 @@
 //! Why a handler produced no effects: *retry*, or *permanent*.
 
+use crate::context::LoadError;
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
 /// Any error, owned.
@@ -17,7 +18,7 @@ pub enum FailureKind {
 /// Why a handler did not produce effects.
 ///
 /// `?` on any error means *retry*. [`ResultExt::reject`] and [`OptionExt::or_reject`] mean *permanent*.
-/// Nothing else decides.
+/// Nothing else decides, but for one error that no attempt can mend: [`LoadError::NoKey`].
 ///
 /// ```
 /// use throughline_core::prelude::*;
@@ -41,7 +42,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A transient failure; what `?` makes of any error.
+    /// A transient failure; what `?` makes of nearly any error.
     pub fn retry<E: Into<BoxError>>(error: E) -> Self {
         Self::new::<E>(FailureKind::Retry, error)
     }
@@ -102,8 +103,22 @@ impl fmt::Display for Failure {
 
 impl<E: Into<BoxError>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::retry(error)
+        let failure = Self::retry(error);
+        let kind = if is_of_no_key(&*failure.error) { FailureKind::Reject } else { FailureKind::Retry };
+        Self { kind, ..failure }
     }
+}
+
+/// Whether an entity was asked for under an id that no key can hold: no later attempt finds it there.
+fn is_of_no_key(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(LoadError::NoKey { .. }) = error.downcast_ref() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// `shop::order::BadOrder` is `BadOrder`; a bare text has no type worth naming.

@@ -12,14 +12,14 @@ mod standing;
 pub use standing::{Recorded, Standing};
 
 use crate::{
-    Attributes, Timestamp,
+    Attributes, EntityTable, Timestamp,
     entity::{EntityKey, Version},
     envelope::EncodedEnvelope,
     identity::{self, ClaimKey, OwnerToken, PayloadHash},
+    item::{Changes, Item},
     limits,
 };
 use futures_util::future::BoxFuture;
-use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// One attempt of one handler at one message.
@@ -87,9 +87,25 @@ pub struct Save {
     pub expected: Version,
     /// How many events will have been committed with it: its next [`Version::At`] `sequence`.
     pub sequence: u64,
-    /// Its data.
-    pub data: Map<String, Value>,
+    /// All of its attributes: those of its type, and those of others that are kept.
+    pub data: Item,
+    /// What it was when it was loaded, if another program has written some of it.
+    pub others: Option<Arc<Item>>,
 }
+
+impl Save {
+    /// What it changes, where a ledger is to change that and nothing else: of an item in a table of one's own that
+    /// other programs write, too, and may be writing now. Nothing, where it is to replace the whole item.
+    pub fn changes(&self) -> Option<Changes<'_>> {
+        let loaded = self.others.as_ref().filter(|_| matches!(self.key.table, EntityTable::Own { .. }))?;
+        let changes = Changes::between(loaded, &self.data);
+        Some(changes).filter(|changes| changes.count() <= MOST_CHANGES)
+    }
+}
+
+/// The most attributes that are changed one by one: DynamoDB's expressions have at most 4 KB ("Constraints in Amazon
+/// DynamoDB").
+const MOST_CHANGES: usize = 200;
 
 /// An entity that was read and not saved, and must not have changed since.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -219,7 +235,7 @@ impl Commit {
     /// How many items it writes or checks, and about how many bytes they have: no fewer.
     pub fn size(&self) -> (usize, usize) {
         let items = self.item_count();
-        let saved: usize = self.saves.iter().map(|save| limits::json_bytes(&save.data)).sum();
+        let saved: usize = self.saves.iter().map(|save| limits::item_bytes(&save.data)).sum();
         let sent = self.finished().flat_map(|(_, outgoing)| outgoing);
         let sent: usize = sent.map(|message| limits::envelope_bytes(&message.envelope)).sum();
         (items, saved + sent + items * limits::ITEM_OVERHEAD_BYTES)
@@ -262,8 +278,8 @@ pub enum CommitOutcome {
 pub struct Stored {
     /// What it is now; never [`Version::Absent`].
     pub version: Version,
-    /// Its data.
-    pub data: Map<String, Value>,
+    /// Its attributes, but for the ledger's own keys, version and sequence.
+    pub data: Item,
 }
 
 /// What a ledger says went wrong.

@@ -19,6 +19,7 @@ pub mod envelope;
 pub mod failure;
 pub mod handler;
 pub mod identity;
+pub mod item;
 pub mod json_error;
 pub mod ledger;
 pub mod limits;
@@ -72,6 +73,6 @@ pub mod prelude {
 /// What the macros of this crate expand to. Not part of the interface.
 #[doc(hidden)]
 pub mod __macro {
-    pub use crate::message::{decode_data, decode_first, encode_data, versions};
+    pub use crate::message::{check_event_type, decode_data, decode_first, encode_data, versions};
     pub use serde_json::value::RawValue;
 }

@@ -1,7 +1,7 @@
 //! Messages: events (facts, past tense) and commands (requests to one receiver), and the catalogues
 //! that name them on the wire.
 
-use crate::{Attributes, json_error::without_values};
+use crate::{Attributes, item, json_error::without_values};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use std::fmt::Debug;
@@ -330,7 +330,12 @@ impl<T: DeserializeOwned + Debug + Clone + Send + Sync + 'static> Message for Ra
 
 #[doc(hidden)]
 pub fn encode_data<T: Serialize>(data: &T) -> Result<Box<RawValue>, serde_json::Error> {
-    serde_json::value::to_raw_value(data)
+    let text = serde_json::value::to_raw_value(data)?;
+    // `serde_json` writes `null` for NaN and infinity, which no reader would take for a number again.
+    if text.get().contains("null") {
+        item::check_is_finite(data).map_err(serde::ser::Error::custom)?;
+    }
+    Ok(text)
 }
 
 #[doc(hidden)]
@@ -343,6 +348,16 @@ pub fn decode_first<T: DeserializeOwned>(text: &str) -> Option<(T, usize)> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter();
     let data = values.next()?.ok()?;
     Some((data, values.byte_offset()))
+}
+
+/// Fails to compile where EventBridge would refuse an event's type, which is its `detail-type`.
+#[doc(hidden)]
+pub const fn check_event_type(name: &str) {
+    assert!(!name.is_empty(), "the type of an event is empty");
+    assert!(
+        name.len() <= 128,
+        "the type of an event has more than 128 bytes, which EventBridge does not take"
+    );
 }
 
 /// The versions a catalogue may name. Constants rather than a function that reads the text, so that the
@@ -394,6 +409,35 @@ pub mod versions {
 /// assert_eq!(event.message_type().name, "order.placed");
 /// assert_eq!(event.subject().as_deref(), Some("o-1"));
 /// ```
+///
+/// A type has at most 128 bytes, which is what EventBridge takes as a `detail-type`:
+///
+/// ```compile_fail,E0080
+/// use serde::{Deserialize, Serialize};
+/// use throughline_core::events;
+///
+/// #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// pub struct Placed { pub order_id: String }
+///
+/// events! { /// Orders.
+/// pub enum OrderEvent of "order" {
+///     "order.placed.order.placed.order.placed.order.placed.order.placed.order.placed.order.placed.order.placed.order.placed.order.placed"
+///     v1 => Placed(Placed.order_id)
+/// } }
+/// ```
+///
+/// What is [`Sensitive`](crate::Sensitive) is no subject: it has no `Display`, and logs and traces show subjects.
+///
+/// ```compile_fail,E0599
+/// use serde::{Deserialize, Serialize};
+/// use throughline_core::{Sensitive, events};
+///
+/// #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// pub struct Joined { pub email: Sensitive<String> }
+///
+/// events! { /// Customers.
+/// pub enum CustomerEvent of "customer" { "customer.joined" v1 => Joined(Joined.email) } }
+/// ```
 #[macro_export]
 macro_rules! events {
     ($(#[$meta:meta])* $vis:vis enum $family:ident of $aggregate:literal {
@@ -402,7 +446,10 @@ macro_rules! events {
         $crate::__catalogue! { $(#[$meta])* $vis enum $family of (Some($aggregate)) {
             $($name $version => $variant($payload . $subject)),+
         } }
-        $(impl $crate::Event for $payload {})+
+        $(
+            const _: () = $crate::__macro::check_event_type($name);
+            impl $crate::Event for $payload {}
+        )+
         impl $crate::Event for $family {}
     };
 }

@@ -434,7 +434,7 @@ impl<H: Handler> MainPath<'_, H> {
             now: claim.now,
             deadline: self.deadline,
             attempt: claim.attempt,
-            reads: Mutex::new(Vec::new()),
+            reads: Mutex::default(),
         };
         let envelope =
             Envelope { attributes: (*opened.identity.attributes).clone(), data: opened.data.clone() };

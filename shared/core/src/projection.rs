@@ -8,9 +8,12 @@
 
 use crate::{
     Attributes, Context, Effects, Entity, EntityTable, Envelope, Event, Failure, Handler, Never,
-    OptionExt as _, Versioned, envelope::EncodedEnvelope, replay::Reprocessable,
+    OptionExt as _, Versioned,
+    envelope::EncodedEnvelope,
+    item::{self, Item},
+    replay::Reprocessable,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::Error as _};
 use std::fmt::Debug;
 
 /// How many events may wait for one that has not arrived.
@@ -117,7 +120,17 @@ impl<V: Entity> Entity for Projected<V> {
     fn id(&self) -> String {
         self.view.id()
     }
+
+    /// The view is read by itself, as an entity of its type would be: what `flatten` hands on has lost the keys that
+    /// are no texts, and numbers of more than 64 bits.
+    fn from_item(item: &Item) -> Result<Self, serde_json::Error> {
+        let seen = item.get(SEEN).ok_or_else(|| serde_json::Error::missing_field(SEEN))?;
+        Ok(Self { view: item::read_without(item, Some(SEEN))?, seen: seen.read()? })
+    }
 }
+
+/// The attribute that holds what a view has seen.
+const SEEN: &str = "_projection";
 
 impl<P: Projector> Projection<P> {
     const TABLE: [&'static str; 1] = match P::View::TABLE {

@@ -1,6 +1,6 @@
 //! Values that nobody who looks over a shoulder, and no log, may see.
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 
 /// What stands where a sensitive value would.
@@ -25,9 +25,11 @@ pub const MASK: &str = "***";
 /// assert_eq!(serde_json::to_string(&customer).unwrap(), r#"{"id":"c-1","name":"Ada"}"#);
 /// ```
 ///
+/// It is no id: ids and subjects are shown in logs, traces and dead letters. An event whose subject it is does not
+/// compile, and an entity whose [`id`](crate::Entity::id) it is cannot be saved. Give such an entity an id of its own.
+///
 /// It hides, and does no more: the value is not encrypted, and stays in memory until it is overwritten.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sensitive<T>(T);
 
 impl<T> Sensitive<T> {
@@ -62,6 +64,15 @@ impl<T> From<T> for Sensitive<T> {
 impl From<&str> for Sensitive<String> {
     fn from(value: &str) -> Self {
         Self(value.to_owned())
+    }
+}
+
+/// How a serializer is told that what follows is sensitive. Every other format than ours takes no notice.
+pub(crate) const SERIALIZED_AS: &str = "throughline::Sensitive";
+
+impl<T: Serialize> Serialize for Sensitive<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_struct(SERIALIZED_AS, &self.0)
     }
 }
 

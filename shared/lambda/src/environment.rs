@@ -121,6 +121,18 @@ impl Environment {
                 "THROUGHLINE_SOURCE is `{source}`: it must be a URI reference, without spaces"
             ));
         }
+        if source.len() > MOST_SOURCE_BYTES {
+            let bytes = source.len();
+            self.problem(format!(
+                "THROUGHLINE_SOURCE has {bytes} bytes: it must have at most {MOST_SOURCE_BYTES}, which is what \
+                 EventBridge takes"
+            ));
+        }
+        if source.starts_with("aws.") {
+            self.problem(format!(
+                "THROUGHLINE_SOURCE is `{source}`: it must not begin with `aws.`, which EventBridge keeps for AWS"
+            ));
+        }
         let defaults = process::Settings::new(source);
         let concurrency =
             self.parsed("THROUGHLINE_CONCURRENCY", "a whole number of records from 1", defaults.concurrency);
@@ -141,6 +153,9 @@ impl Environment {
         process::Settings { concurrency, claim_lifetime, ..defaults }
     }
 }
+
+/// The most bytes EventBridge takes as an event's source.
+const MOST_SOURCE_BYTES: usize = 256;
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -194,6 +209,20 @@ mod tests {
                 "THROUGHLINE_TABLE_STOCK is empty: it must hold the name of a table",
             ]
         );
+    }
+
+    #[test]
+    fn a_source_that_eventbridge_does_not_take_is_refused_at_the_start() {
+        let problems = |source: &str| {
+            let mut environment = Environment::from([("THROUGHLINE_SOURCE", source)]);
+            environment.process_settings();
+            environment.finish().map_err(|error| error.to_string())
+        };
+        assert!(problems(&"s".repeat(257)).unwrap_err().contains("has 257 bytes: it must have at most 256"));
+        assert!(problems("aws.shop").unwrap_err().contains("must not begin with `aws.`"));
+        for source in [&"s".repeat(256), "awsome", "aws", "shop/aws.orders"] {
+            problems(source).unwrap();
+        }
     }
 
     #[test]

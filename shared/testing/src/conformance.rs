@@ -23,6 +23,7 @@ pub mod entities;
 pub mod fixtures;
 pub mod leases;
 pub mod races;
+pub mod values;
 pub mod versions;
 
 use crate::MemoryLedger;
@@ -99,6 +100,11 @@ macro_rules! ledger_conformance {
                 an_entity_in_a_table_with_a_sort_key_is_saved_and_loaded,
                 an_item_of_another_program_is_unversioned_and_can_be_saved,
                 an_item_that_got_a_version_meanwhile_is_a_conflict,
+            ]
+            values: [
+                a_value_of_every_type_comes_back_as_it_was,
+                what_only_other_programs_write_comes_back_as_it_was,
+                a_save_where_others_write_changes_what_it_changes_at_the_version,
             ]
             leases: [
                 a_held_claim_is_busy_for_others_until_its_lease_ends,

@@ -1,7 +1,6 @@
 //! A ledger in memory, held to the same conformance suite as the one on DynamoDB.
 
 use futures_util::future::BoxFuture;
-use serde_json::Value;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -10,6 +9,7 @@ use throughline_core::{
     Entity, Timestamp, Version,
     entity::EntityKey,
     identity::{ClaimKey, OwnerToken, PayloadHash},
+    item::{Changes, Item, item_of, read_item},
     ledger::{
         Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Outgoing, Recorded,
         Standing, Stored,
@@ -44,17 +44,26 @@ impl MemoryLedger {
 
     /// Stores an entity as if it had been saved once, or as another program would have left it.
     pub fn seed<T: Entity>(&self, entity: &T, version: Version) {
-        let data = match serde_json::to_value(entity) {
-            Ok(Value::Object(data)) => data,
-            other => panic!("{} `{}` is no JSON object: {other:?}", T::KIND, entity.id()),
-        };
-        self.lock().entities.insert(EntityKey::of::<T>(entity.id()), Stored { version, data });
+        match item_of(entity) {
+            Ok(item) => self.seed_item(EntityKey::of::<T>(entity.id()), item, version),
+            Err(why) => panic!("{} `{}` cannot be stored: {why}", T::KIND, entity.id()),
+        }
+    }
+
+    /// Stores an item as it is, whatever another program put into it.
+    pub fn seed_item(&self, key: EntityKey, data: Item, version: Version) {
+        self.lock().entities.insert(key, Stored { version, data });
+    }
+
+    /// An entity's attributes as they are now, those of other programs among them.
+    pub fn item(&self, key: &EntityKey) -> Option<Item> {
+        self.lock().entities.get(key).map(|stored| stored.data.clone())
     }
 
     /// An entity as it is now.
     pub fn entity<T: Entity>(&self, id: &str) -> Option<T> {
         let stored = self.lock().entities.get(&EntityKey::of::<T>(id)).cloned()?;
-        match serde_json::from_value(Value::Object(stored.data)) {
+        match read_item(&stored.data) {
             Ok(entity) => Some(entity),
             Err(error) => panic!("{} `{id}` is stored in another shape: {error}", T::KIND),
         }
@@ -103,7 +112,14 @@ impl State {
         }
         for save in &commit.saves {
             let version = Version::At { version: save.expected.next(), sequence: save.sequence };
-            self.entities.insert(save.key.clone(), Stored { version, data: save.data.clone() });
+            let data = match save.changes() {
+                Some(changes) => {
+                    let found = self.entities.remove(&save.key).map(|stored| stored.data).unwrap_or_default();
+                    changed(found, &changes)
+                }
+                None => save.data.clone(),
+            };
+            self.entities.insert(save.key.clone(), Stored { version, data });
         }
         for (claim, outgoing) in commit.finished() {
             self.log.extend(outgoing.iter().cloned());
@@ -111,6 +127,15 @@ impl State {
         }
         CommitOutcome::Committed
     }
+}
+
+/// Changes what is to change, and leaves the rest.
+fn changed(mut item: Item, changes: &Changes<'_>) -> Item {
+    for name in &changes.removed {
+        item.remove(*name);
+    }
+    item.extend(changes.set.iter().map(|(name, attribute)| ((*name).to_owned(), (*attribute).clone())));
+    item
 }
 
 /// What DynamoDB would refuse.

@@ -6,6 +6,8 @@ use serde_json::Value;
 use throughline_core::{
     Command, Entity, Envelope, Handler, Message, Record, SagaInput, Timestamp, Verdict, Version,
     delivery::Delivery,
+    entity::EntityKey,
+    item::{Item, item_of},
     ledger::{Destination, Outgoing},
     observer::Unobserved,
     panics,
@@ -55,6 +57,13 @@ impl<H: Handler> Scenario<H> {
     #[must_use]
     pub fn given_unversioned<T: Entity>(self, entity: T) -> Self {
         self.ledger.seed(&entity, Version::Unversioned);
+        self
+    }
+
+    /// The item of the `T` with this id as another program wrote it, whatever else that put into it.
+    #[must_use]
+    pub fn given_item<T: Entity>(self, id: &str, item: Item) -> Self {
+        self.ledger.seed_item(EntityKey::of::<T>(id), item, Version::Unversioned);
         self
     }
 
@@ -206,7 +215,13 @@ impl<H: Handler> Ran<H> {
         let Some(found) = found else {
             panic!("{} `{}` is not stored", T::KIND, expected.id());
         };
-        assert_eq!(json(&found), json(&expected), "{} `{}` is stored otherwise", T::KIND, expected.id());
+        assert_eq!(
+            item_of(&found),
+            item_of(&expected),
+            "{} `{}` is stored otherwise",
+            T::KIND,
+            expected.id()
+        );
         this
     }
 

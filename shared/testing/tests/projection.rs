@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use throughline_core::{
     Record, Verdict,
     delivery::Delivery,
+    entity::EntityKey,
     observer::Unobserved,
     ports::Ports,
     prelude::*,
@@ -326,4 +327,78 @@ async fn a_view_does_not_grow_without_end_while_an_event_is_missing() {
     given.push(missing);
     bank.deliver_all(&handler(), given).await;
     assert_eq!(bank.movements("a-1"), (2..=110).collect::<Vec<i64>>());
+}
+
+/// What happened at which hour, and how often: keys and numbers that JSON has no types for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hours {
+    account: String,
+    by_hour: BTreeMap<u32, Vec<i64>>,
+    by_place: BTreeMap<Place, u128>,
+    is_in: BTreeMap<bool, i128>,
+    by_kind: BTreeMap<Kind, char>,
+    total: u128,
+    mean: f32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Place(u16);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum Kind {
+    In,
+}
+
+impl Entity for Hours {
+    const KIND: &'static str = "hours";
+    fn id(&self) -> String {
+        self.account.clone()
+    }
+}
+
+#[derive(Debug, Clone)]
+struct CountHours;
+
+impl Projector for CountHours {
+    const NAME: &'static str = "count-hours";
+    type Message = AccountEvent;
+    type View = Hours;
+
+    fn project(&self, hours: Option<Hours>, event: &Envelope<AccountEvent>) -> Option<Hours> {
+        match &event.data {
+            AccountEvent::Opened(Opened { account }) => Some(Hours {
+                account: account.clone(),
+                by_hour: BTreeMap::new(),
+                by_place: BTreeMap::from([(Place(1), 10_u128.pow(37))]),
+                is_in: BTreeMap::from([(true, -1)]),
+                by_kind: BTreeMap::from([(Kind::In, 'x')]),
+                total: u128::from(u64::MAX),
+                mean: 0.1,
+            }),
+            AccountEvent::Moved(Moved { by, .. }) => hours.map(|mut hours| {
+                hours.by_hour.entry(u32::try_from(by % 3).unwrap()).or_default().push(*by);
+                hours.by_place.entry(Place(1)).and_modify(|count| *count += 1).or_default();
+                hours.total += 1;
+                hours
+            }),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_view_of_keys_and_numbers_that_json_has_no_types_for_reads_itself_again() {
+    let bank = Bank::open();
+    let mut events = events("a", 9);
+    events.swap(4, 6);
+    for event in &events {
+        let verdicts = bank.deliver(&projection(CountHours), std::slice::from_ref(event)).await;
+        assert_eq!(verdicts, [Verdict::Done]);
+    }
+    let stored = bank.ledger.item(&EntityKey::of::<Hours>("a")).unwrap();
+    assert_eq!(stored["total"].read::<u128>().unwrap(), u128::from(u64::MAX) + 8);
+    let by_hour: BTreeMap<u32, Vec<i64>> = stored["by_hour"].read().unwrap();
+    assert_eq!(by_hour, BTreeMap::from([(0, vec![3, 6, 9]), (1, vec![4, 7]), (2, vec![2, 5, 8])]));
+    let by_place: BTreeMap<Place, u128> = stored["by_place"].read().unwrap();
+    assert_eq!(by_place, BTreeMap::from([(Place(1), 10_u128.pow(37) + 8)]));
 }

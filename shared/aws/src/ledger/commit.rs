@@ -1,7 +1,7 @@
 //! Committing: what [`Settling`] asks for, in DynamoDB's terms.
 
 use super::{
-    DynamoLedger, Item, conditions,
+    DynamoLedger, Item, attributes, conditions,
     conditions::Condition,
     items,
     layout::{self, Address},
@@ -11,13 +11,16 @@ use crate::describe;
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError},
-    types::{ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
+    types::{ConditionCheck, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
 };
 use futures_util::future::join_all;
+use std::fmt::Write as _;
 use throughline_core::{
     Timestamp,
+    entity::{SEQUENCE_ATTRIBUTE, VERSION_ATTRIBUTE},
+    item::Changes,
     ledger::{
-        Claim, Commit, CommitOutcome, LedgerError, Outgoing,
+        Claim, Commit, CommitOutcome, LedgerError, Outgoing, Save,
         settling::{self, Answer, ItemAnswer, Request, Settling, Transaction},
     },
 };
@@ -91,7 +94,12 @@ impl DynamoLedger {
                 let items = transaction.items.iter().zip(reasons);
                 Answer::Items(items.map(|(item, reason)| reasons::of_item(item, reason, commits)).collect())
             }
-            _ => refused(&error),
+            _ => match refused(&error) {
+                Answer::Refused(outcome) => {
+                    Answer::Refused(reasons::named(outcome, || reasons::all_of(&transaction.items, commits)))
+                }
+                other => other,
+            },
         }
     }
 
@@ -134,9 +142,12 @@ impl DynamoLedger {
             settling::Item::Save { commit, save } => {
                 let save = &commits[commit].saves[save];
                 let address = self.address(&save.key).map_err(CommitOutcome::Failed)?;
-                let item =
-                    items::entity_item(&address, save).map_err(|why| cannot_be_stored(&save.key, &why))?;
-                put(&address.table, item, Some(conditions::is_at(&address, save.expected)), NOTHING)
+                items::check_sort_key(&address, save).map_err(|why| cannot_be_stored(&save.key, &why))?;
+                let condition = conditions::is_at(&address, save.expected);
+                match save.changes() {
+                    Some(changes) => update(&address, save, &changes, condition),
+                    None => put(&address.table, items::entity_item(&address, save), Some(condition), NOTHING),
+                }
             }
             settling::Item::Message { commit, finished, message } => {
                 let (claim, outgoing) = commits[commit].finished_at(finished);
@@ -223,6 +234,40 @@ fn put(
     }
     let put = put.build().map_err(|error| CommitOutcome::Failed(LedgerError(error.to_string())))?;
     Ok(TransactWriteItem::builder().put(put).build())
+}
+
+/// Changes some attributes of an item, and leaves what another program wrote or is writing.
+fn update(
+    address: &Address,
+    save: &Save,
+    changes: &Changes<'_>,
+    condition: Condition,
+) -> Result<TransactWriteItem, CommitOutcome> {
+    let version = (VERSION_ATTRIBUTE, items::number(save.expected.next()));
+    let sequence = (SEQUENCE_ATTRIBUTE, items::number(save.sequence));
+    let set = changes.set.iter().map(|(name, attribute)| (*name, attributes::to_sdk(attribute)));
+    let mut update = Update::builder()
+        .table_name(&address.table)
+        .set_key(Some(items::key_of(address)))
+        .condition_expression(condition.expression)
+        .return_values_on_condition_check_failure(NOTHING);
+    let (names, values) = condition.placeholders();
+    update = update.set_expression_attribute_names(names).set_expression_attribute_values(values);
+    let mut expression = String::from("SET ");
+    for (at, (name, value)) in [version, sequence].into_iter().chain(set).enumerate() {
+        let separator = if at == 0 { "" } else { "," };
+        _ = write!(expression, "{separator}#s{at}=:s{at}");
+        update = update.expression_attribute_names(format!("#s{at}"), name);
+        update = update.expression_attribute_values(format!(":s{at}"), value);
+    }
+    for (at, name) in changes.removed.iter().enumerate() {
+        let separator = if at == 0 { " REMOVE " } else { "," };
+        _ = write!(expression, "{separator}#r{at}");
+        update = update.expression_attribute_names(format!("#r{at}"), *name);
+    }
+    let update = update.update_expression(expression).build();
+    let update = update.map_err(|error| CommitOutcome::Failed(LedgerError(error.to_string())))?;
+    Ok(TransactWriteItem::builder().update(update).build())
 }
 
 fn check(address: &Address, condition: Condition) -> Result<TransactWriteItem, CommitOutcome> {

@@ -1,16 +1,18 @@
 //! Between the ledger's terms and DynamoDB's items.
 
 use super::{
-    Item,
+    Item, attributes,
     layout::{self, Address},
 };
 use aws_sdk_dynamodb::types::AttributeValue;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::{collections::HashMap, hash::BuildHasher};
 use throughline_core::{
     Version,
     entity::{SEQUENCE_ATTRIBUTE, VERSION_ATTRIBUTE},
     envelope::EncodedEnvelope,
+    item,
+    json_error::without_known_values,
     ledger::{Claim, Outgoing, Save, Stored},
 };
 
@@ -121,41 +123,58 @@ fn fits_an_index(correlation_id: &str) -> bool {
     (1..=LONGEST_INDEX_KEY).contains(&correlation_id.len())
 }
 
-/// An entity's item: its data as native attributes, its keys and its version.
-pub(crate) fn entity_item(address: &Address, save: &Save) -> Result<Item, String> {
-    let mut item: Item = serde_dynamo::to_item(&save.data).map_err(|error| error.to_string())?;
-    if let Some((name, value)) = &address.sort
-        && item.get(name).is_some_and(|found| found.as_s() != Ok(value))
-    {
-        return Err(format!("its field `{name}` is the table's sort key and must be the text `{value}`"));
+/// Whether an entity can be at an address, or why not.
+pub(crate) fn check_sort_key(address: &Address, save: &Save) -> Result<(), String> {
+    match &address.sort {
+        Some((name, value)) if save.data.get(name).is_some_and(|found| found.as_text() != Some(value)) => {
+            Err(format!("its field `{name}` is the table's sort key and must be the text `{value}`"))
+        }
+        _ => Ok(()),
     }
+}
+
+/// An entity's item: its data as native attributes, its keys and its version.
+pub(crate) fn entity_item(address: &Address, save: &Save) -> Item {
+    let data = save.data.iter();
+    let mut item: Item = data.map(|(name, value)| (name.clone(), attributes::to_sdk(value))).collect();
     for (name, value) in std::iter::once(&address.partition).chain(&address.sort) {
         item.insert(name.clone(), text(value));
     }
     item.insert(VERSION_ATTRIBUTE.into(), number(save.expected.next()));
     item.insert(SEQUENCE_ATTRIBUTE.into(), number(save.sequence));
-    Ok(item)
+    item
 }
 
 /// An entity from its item. The ledger's own keys are not part of its data; those of a user's table are.
-pub(crate) fn stored(mut item: Item, is_in_ledger: bool) -> Result<Stored, String> {
-    let version = match item.remove(VERSION_ATTRIBUTE) {
+pub(crate) fn stored(item: &Item, is_in_ledger: bool) -> Result<Stored, String> {
+    let version = match item.get(VERSION_ATTRIBUTE) {
         None => Version::Unversioned,
         Some(found) => {
             let version = found.as_n().ok().and_then(|text| text.parse().ok());
             let version = version.ok_or_else(|| {
                 format!("its attribute `{VERSION_ATTRIBUTE}` is no version of ours: {found:?}")
             })?;
-            let sequence = number_of(&item, SEQUENCE_ATTRIBUTE).unwrap_or_default();
-            item.remove(SEQUENCE_ATTRIBUTE);
-            Version::At { version, sequence }
+            Version::At { version, sequence: number_of(item, SEQUENCE_ATTRIBUTE).unwrap_or_default() }
         }
     };
-    if is_in_ledger {
-        item.remove(layout::PARTITION_KEY);
-        item.remove(layout::SORT_KEY);
+    let mut ours = vec![VERSION_ATTRIBUTE];
+    if version != Version::Unversioned {
+        ours.push(SEQUENCE_ATTRIBUTE);
     }
-    let data: Map<String, Value> = serde_dynamo::from_item(item).map_err(|error| error.to_string())?;
+    if is_in_ledger {
+        ours.extend([layout::PARTITION_KEY, layout::SORT_KEY]);
+    }
+    let mut data = item::Item::new();
+    for (name, value) in item.iter().filter(|(name, _)| !ours.contains(&name.as_str())) {
+        match attributes::from_sdk(value) {
+            Some(attribute) => _ = data.insert(name.clone(), attribute),
+            // A save of ours leaves it alone, where others write.
+            None if !is_in_ledger => {}
+            None => {
+                return Err(format!("its attribute `{name}` is of a type that this program does not know"));
+            }
+        }
+    }
     Ok(Stored { version, data })
 }
 

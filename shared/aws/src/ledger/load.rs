@@ -39,7 +39,7 @@ impl DynamoLedger {
             .map(|(key, address)| {
                 let address = address.as_ref().map_err(Clone::clone)?;
                 let Some(item) = found.get(address) else { return Ok(None) };
-                let item = item.as_ref().map_err(Clone::clone)?.clone();
+                let item = item.as_ref().map_err(Clone::clone)?;
                 items::stored(item, key.table == EntityTable::Ledger)
                     .map(Some)
                     .map_err(|why| LedgerError(format!("{key} cannot be read: {why}")))

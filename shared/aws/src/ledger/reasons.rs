@@ -49,7 +49,9 @@ pub(super) fn of_item(
     let found = reason.and_then(CancellationReason::item);
     let message = reason.and_then(CancellationReason::message).unwrap_or_default();
     match *item {
-        _ if code != CONDITION_FAILED => ItemAnswer::Failed(by_code(code, message)),
+        _ if code != CONDITION_FAILED => {
+            ItemAnswer::Failed(named(by_code(code, message), || what(item, commits)))
+        }
         settling::Item::Claim { commit, finished } => {
             ItemAnswer::Claim(standing(commits[commit].finished_at(finished).0, found))
         }
@@ -59,6 +61,64 @@ pub(super) fn of_item(
             ItemAnswer::Failed(CommitOutcome::Failed(occupied(message)))
         }
     }
+}
+
+/// What an item of a transaction is, for whoever reads why DynamoDB refused it.
+fn what(item: &settling::Item, commits: &[Commit]) -> String {
+    match *item {
+        settling::Item::Claim { commit, finished } => {
+            format!("the claim of {}", commits[commit].finished_at(finished).0.message.id)
+        }
+        settling::Item::Check { commits: ref readers, read } => {
+            commits[readers[0]].reads[read].key.to_string()
+        }
+        settling::Item::Save { commit, save } => commits[commit].saves[save].key.to_string(),
+        settling::Item::Message { commit, finished, message } => {
+            let attributes = &commits[commit].finished_at(finished).1[message].envelope.attributes;
+            format!("{} {}", attributes.message_type, attributes.id)
+        }
+    }
+}
+
+/// What a transaction writes or checks besides claims, where DynamoDB does not say which of it is refused.
+pub(super) fn all_of(items: &[settling::Item], commits: &[Commit]) -> String {
+    let others = items.iter().filter(|item| !matches!(item, settling::Item::Claim { .. }));
+    let names: Vec<String> = others.map(|item| what(item, commits)).collect();
+    match names.as_slice() {
+        [] => "the claim".to_owned(),
+        [one] => one.clone(),
+        names => format!("one of {}", names.join(", ")),
+    }
+}
+
+/// An outcome that says what was refused, and what helps.
+pub(super) fn named(outcome: CommitOutcome, what: impl FnOnce() -> String) -> CommitOutcome {
+    match outcome {
+        CommitOutcome::Invalid(LedgerError(why)) => {
+            let cure = cure(&why).map(|cure| format!(" ({cure})")).unwrap_or_default();
+            CommitOutcome::Invalid(LedgerError(format!("{} cannot be stored: {why}{cure}", what())))
+        }
+        other => other,
+    }
+}
+
+/// What helps against a refusal, by DynamoDB's words for it, which name the attribute.
+fn cure(message: &str) -> Option<&'static str> {
+    let is_of_an_index = ["Index Key", "index key", "IndexKey"].iter().any(|words| message.contains(words));
+    if is_of_an_index && message.contains("Actual: NULL") {
+        return Some(
+            "leave the field out while it is none: #[serde(skip_serializing_if = \"Option::is_none\")]",
+        );
+    }
+    if is_of_an_index && message.contains("empty string") {
+        return Some(
+            "leave the field out while it is empty: #[serde(skip_serializing_if = \"String::is_empty\")]",
+        );
+    }
+    if is_of_an_index {
+        return Some("the field must be of the type that the index has as its key, or left out");
+    }
+    message.contains("empty string").then_some("no key can be empty")
 }
 
 /// An event's place in its aggregate's store is taken though the aggregate is what it was: somebody removed

@@ -2,7 +2,10 @@ use super::*;
 use crate::fake::{Answer, Fake, error};
 use serde_json::{Value, json};
 use throughline_core::Version;
-use throughline_testing::conformance::fixtures::{account, bare, claim, leased, opening, owner, read, save};
+use throughline_core::ledger::Save;
+use throughline_testing::conformance::fixtures::{
+    Stock, account, bare, claim, leased, opening, owner, read, save,
+};
 
 fn ledger(fake: &Fake) -> DynamoLedger {
     DynamoLedger::new(Client::new(&fake.config()), "ledger", BTreeMap::new())
@@ -69,6 +72,63 @@ async fn the_claim_is_first_then_what_was_read_saved_and_sent() {
         .collect();
     assert_eq!(sort_keys, ["claim", "state", "state", "event#00000000000000000001"]);
     assert_eq!(items[0]["Put"]["ReturnValuesOnConditionCheckFailure"], "ALL_OLD");
+}
+
+#[tokio::test]
+async fn a_refusal_names_what_was_refused_and_what_helps() {
+    let index = "One or more parameter values were invalid: Type mismatch for Index Key owner Expected: S Actual: NULL \
+                 IndexName: by-owner";
+    let reasons =
+        ["None", "None", "ValidationError", "None"].map(|code| json!({ "Code": code, "Message": index }));
+    let body = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "Message": "Transaction cancelled",
+        "CancellationReasons": reasons,
+    });
+    let (outcome, _) = commit_one(vec![(400, body)], &four_items()).await;
+    let CommitOutcome::Invalid(error) = outcome else { panic!("{outcome:?}") };
+    let why = error.to_string();
+    assert!(why.starts_with("account `a-1` cannot be stored: ValidationError: One or more"), "{why}");
+    assert!(why.contains("Index Key owner") && why.contains("skip_serializing_if"), "{why}");
+
+    let empty = "One or more parameter values are not valid. A value specified for a secondary index key is not \
+                 supported. The AttributeValue for a key attribute cannot contain an empty string value. \
+                 IndexName: by-owner, IndexKey: owner";
+    let (outcome, _) = commit_one(vec![error_answer(empty)], &four_items()).await;
+    let CommitOutcome::Invalid(error) = outcome else { panic!("{outcome:?}") };
+    let why = error.to_string();
+    assert!(why.starts_with("one of account `a-2`, account `a-1`, account.opened "), "{why}");
+    assert!(why.contains("IndexKey: owner") && why.contains("String::is_empty"), "{why}");
+}
+
+/// The answer to a request that DynamoDB refuses whole.
+fn error_answer(message: &str) -> Answer {
+    error("ValidationException", message)
+}
+
+#[tokio::test]
+async fn only_what_changed_is_written_where_others_write_too() {
+    let stock = || EntityKey::of::<Stock>("book");
+    let item = |fields: Value| throughline_core::item::item_of(&fields).unwrap();
+    let fields = json!({"sku": "book", "amount": 4, "title": "Emma", "new": 1});
+    let loaded = json!({"sku": "book", "amount": 5, "title": "Emma", "old": 1});
+    let own_tables = [("stock".to_owned(), "own".to_owned())];
+    let saved = Save { others: Some(item(loaded).into()), ..save(stock(), Version::Unversioned, &fields) };
+    let fake = Fake::new([(200, json!({}))]);
+    let ledger = DynamoLedger::new(Client::new(&fake.config()), "ledger", own_tables.into());
+    let commits = Commit { saves: vec![saved], ..bare(claim("e-1")) };
+    assert_eq!(ledger.commit(std::slice::from_ref(&commits)).await, [CommitOutcome::Committed]);
+    let update = &fake.requests()[0]["TransactItems"][1]["Update"];
+    assert_eq!(update["Key"], json!({"sku": {"S": "book"}}));
+    assert_eq!(update["UpdateExpression"], "SET #s0=:s0,#s1=:s1,#s2=:s2,#s3=:s3 REMOVE #r0");
+    assert_eq!(
+        update["ExpressionAttributeNames"],
+        json!({
+            "#pk": "sku", "#version": "_version", "#s0": "_version", "#s1": "_sequence", "#s2": "amount",
+            "#s3": "new", "#r0": "old",
+        })
+    );
+    assert_eq!(update["ConditionExpression"], "attribute_exists(#pk) AND attribute_not_exists(#version)");
 }
 
 #[tokio::test]
@@ -253,11 +313,11 @@ fn what_is_no_message_says_what_is_missing() {
 #[test]
 fn a_version_that_is_none_of_ours_is_an_error_and_not_a_guess() {
     let item = Item::from([("_version".to_owned(), items::text("v2"))]);
-    assert!(items::stored(item, true).unwrap_err().contains("_version"));
+    assert!(items::stored(&item, true).unwrap_err().contains("_version"));
     let address = Address::in_ledger("ledger", "account#a-1".into(), layout::STATE);
     let data = save(account("a-1"), Version::Absent, &json!({ "balance": 1 }));
-    let item = items::entity_item(&address, &data).unwrap();
-    let stored = items::stored(item, true).unwrap();
+    let item = items::entity_item(&address, &data);
+    let stored = items::stored(&item, true).unwrap();
     assert_eq!((stored.version.next(), stored.data), (2, data.data));
 }
 

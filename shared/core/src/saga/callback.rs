@@ -79,7 +79,7 @@ pub struct Waiting<T> {
 impl<T: Serialize> Waiting<T> {
     /// Answers. The first answer stands, also if two are given at the same time.
     pub fn answer<E>(self, answer: &T) -> Effects<E> {
-        match serde_json::to_value(answer) {
+        match crate::item::checked_json(answer) {
             Ok(output) => self.settle(StepOutcome::Done { output }),
             // Told when the effects are sealed, like every other value without a JSON form.
             Err(error) => Effects {

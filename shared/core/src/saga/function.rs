@@ -228,7 +228,7 @@ impl<P: Send + Sync + 'static> Function<P> {
                 Ok(Box::pin(async move {
                     let Outcome { output, effects } = running.await?;
                     // The step has run: this is no rejection.
-                    let output = serde_json::to_value(output).map_err(|error| {
+                    let output = crate::item::checked_json(&output).map_err(|error| {
                         Failure::retry(format!("its output has no JSON form: {error}")).named("Unwritable")
                     })?;
                     Ok(Ran { output, effects: effects.encoded() })

@@ -18,8 +18,8 @@ use crate::{
     dead_letter::{DeadLetter, DeadLetters},
     delivery::Delivery,
     entity::EntityKey,
+    item::read_item,
     json_error::without_values,
-    ledger::Stored,
     ports::Ports,
     process::{Record, RetryCause, Settings, Verdict, process},
 };
@@ -344,10 +344,10 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
             Some(Err(error)) => return Err(transient(error.to_string())),
             None => return Err(transient("the ledger gave no answer".to_owned())),
         };
-        let record = stored.map(Stored::read::<StepRecord>).transpose();
+        let record = stored.map(|stored| read_item::<StepRecord>(&stored.data)).transpose();
         let record =
             record.map_err(|error| TaskError::new(error_type::NOT_UNDERSTOOD, without_values(&error)))?;
-        Ok(record.map(|record| record.value.outcome))
+        Ok(record.map(|record| record.outcome))
     }
 
     fn answer(&self, outcome: StepOutcome) -> Result<Value, TaskError> {

@@ -13,6 +13,7 @@ use serde_json::json;
 use throughline_core::{
     Version,
     identity::{ClaimKey, PayloadHash},
+    item::Attribute,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Destination, Obstacle, Outgoing, Save},
 };
 
@@ -117,7 +118,7 @@ pub async fn a_commit_whose_answer_was_lost_says_committed_even_after_its_entity
     };
     assert_eq!(commit(ledger, &change).await, CommitOutcome::Committed);
     assert_eq!(commit(ledger, &opening).await, CommitOutcome::Committed);
-    assert_eq!(fields(ledger, &account("a-1")).await["balance"], 1);
+    assert_eq!(fields(ledger, &account("a-1")).await["balance"], Attribute::from(1));
 }
 
 /// An expired claim does not exist, whether the database has removed it or not; and what the work sends

@@ -2,12 +2,13 @@
 
 use super::LedgerUnderTest;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 use std::time::Duration;
 use throughline_core::{
     Attributes, Entity, EntityTable, Envelope, Timestamp, Version,
     entity::EntityKey,
     identity::{ClaimKey, OwnerToken, PayloadHash},
+    item::{Item, item_of},
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Destination, Outgoing, Read, Save, Stored},
 };
 
@@ -144,17 +145,17 @@ pub fn account(id: &str) -> EntityKey {
 /// A save of an entity with these fields. The fields that are its keys need not be among them.
 ///
 /// # Panics
-/// When the fields are no JSON object.
+/// When the fields are no JSON object, or cannot be stored.
 pub fn save(key: EntityKey, expected: Version, fields: &Value) -> Save {
-    let Value::Object(mut data) = fields.clone() else { panic!("{fields} is no object") };
+    let mut data = item_of(fields).expect("an object that can be stored");
     match key.table {
-        EntityTable::Ledger => _ = data.insert("id".into(), key.id.clone().into()),
+        EntityTable::Ledger => _ = data.insert("id".into(), key.id.as_str().into()),
         EntityTable::Own { partition_key, sort_key, .. } => {
-            data.insert(partition_key.into(), key.id.clone().into());
+            data.insert(partition_key.into(), key.id.as_str().into());
             data.extend(sort_key.map(|(name, value)| (name.to_owned(), value.into())));
         }
     }
-    Save { key, expected, sequence: expected.sequence(), data }
+    Save { key, expected, sequence: expected.sequence(), data, others: None }
 }
 
 /// A read of an entity.
@@ -247,7 +248,7 @@ pub async fn load_all(ledger: &dyn LedgerUnderTest, keys: &[EntityKey]) -> Vec<O
 ///
 /// # Panics
 /// When it is not.
-pub async fn fields(ledger: &dyn LedgerUnderTest, key: &EntityKey) -> Map<String, Value> {
+pub async fn fields(ledger: &dyn LedgerUnderTest, key: &EntityKey) -> Item {
     load(ledger, key).await.expect("it is stored").data
 }
 

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use throughline_core::{
     Version,
+    item::Attribute,
     ledger::{ClaimOutcome, Commit, CommitOutcome},
 };
 
@@ -52,7 +53,8 @@ pub async fn racing_saves_of_one_entity_lose_no_update(ledger: &dyn LedgerUnderT
         for _ in 0..100 {
             let stored = load(ledger, &account("a-1")).await;
             let version = stored.as_ref().map_or(Version::Absent, |stored| stored.version);
-            let balance = stored.and_then(|stored| stored.data["balance"].as_i64()).unwrap_or_default();
+            let balance =
+                stored.and_then(|stored| stored.data["balance"].read::<i64>().ok()).unwrap_or_default();
             let saves = vec![save(account("a-1"), version, &json!({"balance": balance + 1}))];
             match commit(ledger, &Commit { saves, ..bare(claim.clone()) }).await {
                 CommitOutcome::Committed => return,
@@ -64,5 +66,8 @@ pub async fn racing_saves_of_one_entity_lose_no_update(ledger: &dyn LedgerUnderT
         panic!("racer {racer} was always late");
     });
     join_all(deposits).await;
-    assert_eq!(fields(ledger, &account("a-1")).await["balance"], RACERS);
+    assert_eq!(
+        fields(ledger, &account("a-1")).await["balance"],
+        Attribute::from(u64::try_from(RACERS).expect("few"))
+    );
 }

@@ -7,6 +7,7 @@ use super::{
 use serde_json::json;
 use throughline_core::{
     Version,
+    item::Attribute,
     ledger::{Commit, CommitOutcome},
 };
 
@@ -35,7 +36,7 @@ pub async fn a_version_conflict_changes_nothing_at_all(ledger: &dyn LedgerUnderT
         ..bare(claim.clone())
     };
     assert_eq!(commit(ledger, &changes(at(1))).await, CommitOutcome::Conflict(account("a-1")));
-    assert_eq!(fields(ledger, &account("a-1")).await["balance"], 2);
+    assert_eq!(fields(ledger, &account("a-1")).await["balance"], Attribute::from(2));
     assert_eq!(load(ledger, &account("a-2")).await, None);
     assert_eq!(ledger.log().await, []);
     assert_eq!(commit(ledger, &changes(at(2))).await, CommitOutcome::Committed, "the claim was not taken");
@@ -82,7 +83,7 @@ pub async fn what_was_absent_when_loaded_and_exists_now_cannot_be_saved(ledger: 
         ..bare(claim("e-1"))
     };
     assert_eq!(commit(ledger, &second).await, CommitOutcome::Conflict(account("a-1")));
-    assert_eq!(fields(ledger, &account("a-1")).await["balance"], 1);
+    assert_eq!(fields(ledger, &account("a-1")).await["balance"], Attribute::from(1));
 }
 
 /// What was deleted meanwhile does not come back.

@@ -4,12 +4,14 @@ mod bank;
 mod groups;
 mod isolation;
 mod last_delivery;
+mod others;
 mod outcomes;
 mod patience;
 mod silent;
 mod tables;
 mod together;
 mod unread;
+mod unwritable;
 mod written_elsewhere;
 
 use bank::{Account, AccountEvent, BalanceChanged, Behaviour, Book, Deposited, World, body, deposit};

@@ -202,7 +202,8 @@ impl<'a> Pair<'a> {
         for (entity, expected) in self.model.entities.iter().enumerate() {
             let stored = fixtures::load(&self.memory, &key(entity)).await;
             let found = stored.as_ref().map_or(Version::Absent, |stored| stored.version);
-            let changed_by = stored.and_then(|stored| stored.data["changed_by"].as_u64()).unwrap_or_default();
+            let changed_by =
+                stored.and_then(|stored| stored.data["changed_by"].read::<u64>().ok()).unwrap_or_default();
             if (found, changed_by) != (version(expected.version), expected.changed_by.into()) {
                 return Err(format!("entity {entity} is not what it should be: {found:?}, {changed_by}"));
             }

@@ -1,0 +1,295 @@
+//! What a save makes of an item that another program may have written, too: it changes what the type reads, and
+//! leaves the rest.
+
+use super::{Attribute, Item, in_order, item_of};
+use crate::Entity;
+use std::fmt;
+
+/// The digits that every number has exactly which a double was read from.
+const DIGITS_OF_A_DOUBLE: usize = 15;
+
+/// Reads an item as an entity's type and writes it anew: what is left is what the type reads.
+#[derive(Clone, Copy)]
+pub(crate) struct Reread(fn(&Item) -> Result<Item, String>);
+
+impl Reread {
+    pub(crate) fn of<T: Entity>() -> Self {
+        Self(|item| {
+            let value = T::from_item(item).map_err(|error| error.to_string())?;
+            item_of(&value)
+        })
+    }
+}
+
+/// It follows from the entity's type, which its key tells.
+impl PartialEq for Reread {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Reread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reread")
+    }
+}
+
+/// What is to be stored where `stored` is, once it was read as a type, changed and written as `new`.
+///
+/// It keeps what does not change what is read: attributes that the type does not know, members of maps that it does
+/// not know, the digits of a number that it did not change, and sets as sets.
+///
+/// # Errors
+/// Which attribute cannot be written in the form it is stored in, and why.
+pub(crate) fn merged(stored: &Item, new: Item, reread: Reread) -> Result<Merged, String> {
+    if all_as_we_write(stored, &new) {
+        return Ok(Merged { item: new, keeps_others: false });
+    }
+    let item = keeping_what_is_not_read(stored, &new, reread)?;
+    Ok(Merged { keeps_others: item != new, item })
+}
+
+/// What [`merged`] returns.
+pub(crate) struct Merged {
+    /// All that is to be stored.
+    pub(crate) item: Item,
+    /// Whether any of it is another program's.
+    pub(crate) keeps_others: bool,
+}
+
+fn keeping_what_is_not_read(stored: &Item, new: &Item, reread: Reread) -> Result<Item, String> {
+    // What cannot be read as this type was loaded as another.
+    let before = (reread.0)(stored).unwrap_or_default();
+    let full = Merge { keeps_unread: true }.map(Some(stored), Some(&before), new, "")?;
+    let mut sure = Merge { keeps_unread: false }.map(Some(stored), Some(&before), new, "")?;
+    if full == sure {
+        return Ok(sure);
+    }
+    let Ok(expected) = (reread.0)(new).map(canonical) else { return Ok(sure) };
+    let reads_alike = |item: &Item| (reread.0)(item).is_ok_and(|read| canonical(read) == expected);
+    if reads_alike(&full) {
+        return Ok(full);
+    }
+    // Something of it would be read after all, such as a field under the name it had before: only what would not.
+    for (name, attribute) in full {
+        if sure.get(&name) == Some(&attribute) {
+            continue;
+        }
+        let without = sure.insert(name.clone(), attribute);
+        if !reads_alike(&sure) {
+            match without {
+                Some(without) => _ = sure.insert(name, without),
+                None => _ = sure.remove(&name),
+            }
+        }
+    }
+    Ok(sure)
+}
+
+/// Whether an item holds nothing but what the type that wrote `new` would have written: the ordinary case, in which
+/// nothing needs to be asked.
+fn all_as_we_write(stored: &Item, new: &Item) -> bool {
+    stored.iter().all(|(name, stored)| new.get(name).is_some_and(|new| is_as_we_write(stored, new)))
+}
+
+fn is_as_we_write(stored: &Attribute, new: &Attribute) -> bool {
+    match (stored, new) {
+        (Attribute::Text(_) | Attribute::Bool(_) | Attribute::Null, _) => true,
+        // A double may have been made of more digits than it has.
+        (Attribute::Number(stored), new) => {
+            stored.as_str().len() <= DIGITS_OF_A_DOUBLE
+                || *new == Attribute::Number(stored.clone())
+                || stored.digit_count() <= DIGITS_OF_A_DOUBLE
+                || stored.as_str().parse::<u64>().is_ok() && is_whole(new)
+        }
+        (Attribute::List(stored), Attribute::List(new)) => {
+            stored.iter().enumerate().all(|(at, stored)| match new.get(at) {
+                Some(new) => is_as_we_write(stored, new),
+                None => is_scalar(stored),
+            })
+        }
+        (Attribute::Map(stored), Attribute::Map(new)) => all_as_we_write(stored, new),
+        (stored, new) => stored == new,
+    }
+}
+
+fn is_whole(attribute: &Attribute) -> bool {
+    matches!(attribute, Attribute::Number(number) if number.as_str().parse::<u64>().is_ok())
+}
+
+fn is_scalar(attribute: &Attribute) -> bool {
+    matches!(attribute, Attribute::Text(_) | Attribute::Bool(_) | Attribute::Null | Attribute::Number(_))
+}
+
+/// The same with all lists in one order: a `HashSet` has another each time.
+fn canonical(item: Item) -> Item {
+    fn sorted(attribute: Attribute) -> Attribute {
+        match attribute {
+            Attribute::List(members) | Attribute::Set(members) => {
+                let mut members: Vec<_> = members.into_iter().map(sorted).collect();
+                members.sort_by_cached_key(|member| format!("{member:?}"));
+                Attribute::List(members)
+            }
+            Attribute::Map(item) => Attribute::Map(canonical(item)),
+            other => other,
+        }
+    }
+    item.into_iter().map(|(name, attribute)| (name, sorted(attribute))).collect()
+}
+
+struct Merge {
+    keeps_unread: bool,
+}
+
+impl Merge {
+    fn map(
+        &self,
+        stored: Option<&Item>,
+        before: Option<&Item>,
+        new: &Item,
+        path: &str,
+    ) -> Result<Item, String> {
+        let mut merged = Item::new();
+        for (name, new) in new {
+            let (stored, before) =
+                (stored.and_then(|stored| stored.get(name)), before.and_then(|before| before.get(name)));
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            merged.insert(name.clone(), self.attribute(stored, before, new, &path)?);
+        }
+        if self.keeps_unread {
+            let is_read = |name: &String| before.is_some_and(|before| before.contains_key(name));
+            for (name, stored) in stored.into_iter().flatten() {
+                if !new.contains_key(name) && !is_read(name) {
+                    merged.insert(name.clone(), stored.clone());
+                }
+            }
+        }
+        Ok(merged)
+    }
+
+    fn attribute(
+        &self,
+        stored: Option<&Attribute>,
+        before: Option<&Attribute>,
+        new: &Attribute,
+        path: &str,
+    ) -> Result<Attribute, String> {
+        let (Some(stored), Some(before)) = (stored, before) else { return Ok(new.clone()) };
+        if before == new && (self.keeps_unread || !matches!(stored, Attribute::Map(_) | Attribute::List(_))) {
+            return Ok(stored.clone());
+        }
+        match (stored, before, new) {
+            (Attribute::Map(stored), Attribute::Map(before), Attribute::Map(new)) => {
+                self.map(Some(stored), Some(before), new, path).map(Attribute::Map)
+            }
+            (Attribute::List(stored), Attribute::List(before), Attribute::List(new))
+                if stored.len() == before.len() =>
+            {
+                self.list(stored, before, new, path).map(Attribute::List)
+            }
+            (Attribute::Set(stored), _, Attribute::List(new)) => set(stored, new, path),
+            (Attribute::Binary(_), _, Attribute::List(new)) => Ok(binary(new)),
+            _ => Ok(new.clone()),
+        }
+    }
+
+    /// A member that is as it was keeps what belongs to it, wherever it moved. Those that were changed do, too, in their
+    /// order, as long as no member came or went.
+    fn list(
+        &self,
+        stored: &[Attribute],
+        before: &[Attribute],
+        new: &[Attribute],
+        path: &str,
+    ) -> Result<Vec<Attribute>, String> {
+        let mut is_taken = vec![false; before.len()];
+        let mut origins = vec![None; new.len()];
+        for (at, member) in new.iter().enumerate() {
+            let places = std::iter::once(at).chain(0..before.len());
+            let mut places = places.filter(|place| before.get(*place) == Some(member));
+            if let Some(place) = places.find(|place| !is_taken[*place]) {
+                is_taken[place] = true;
+                origins[at] = Some(place);
+            }
+        }
+        if before.len() == new.len() {
+            let mut left = (0..before.len()).filter(|place| !is_taken[*place]);
+            for origin in origins.iter_mut().filter(|origin| origin.is_none()) {
+                *origin = left.next();
+            }
+        }
+        let members = new.iter().zip(origins).enumerate();
+        let members = members.map(|(at, (member, origin))| {
+            let stored = origin.map(|origin| &stored[origin]);
+            self.attribute(stored, origin.map(|origin| &before[origin]), member, &format!("{path}.{at}"))
+        });
+        members.collect()
+    }
+}
+
+/// A list in the form of the set it was read from.
+fn set(stored: &[Attribute], new: &[Attribute], path: &str) -> Result<Attribute, String> {
+    let is_binary = matches!(stored.first(), Some(Attribute::Binary(_)));
+    let members: Vec<Attribute> = new
+        .iter()
+        .map(|member| match member {
+            Attribute::List(bytes) if is_binary => binary(bytes),
+            member => member.clone(),
+        })
+        .collect();
+    let name = Attribute::Set(stored.to_vec()).type_name();
+    let refused = |why: &str| {
+        Err(format!("field `{path}` is stored as a set ({name}), which other programs rely upon: {why}"))
+    };
+    if members.is_empty() {
+        return refused(
+            "DynamoDB has no empty set; leave the field out while it is empty, with `skip_serializing_if` and `default`",
+        );
+    }
+    let is_alike = |member: &Attribute| Some(member.type_name()) == stored.first().map(Attribute::type_name);
+    if !members.iter().all(is_alike) {
+        return refused("all its members must be of the type they have now");
+    }
+    if in_order(&members).windows(2).any(|pair| pair[0] == pair[1]) {
+        return refused("it can hold each member once only");
+    }
+    Ok(Attribute::Set(members))
+}
+
+/// A list of bytes in the form of the binary attribute it was read from.
+fn binary(new: &[Attribute]) -> Attribute {
+    let byte = |member: &Attribute| match member {
+        Attribute::Number(number) => number.as_str().parse::<u8>().ok(),
+        _ => None,
+    };
+    match new.iter().map(byte).collect::<Option<Vec<u8>>>() {
+        Some(bytes) => Attribute::Binary(bytes),
+        None => Attribute::List(new.to_vec()),
+    }
+}
+
+/// What a save changes of what was loaded: attributes to set, and names to remove.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Changes<'a> {
+    /// What is new or different.
+    pub set: Vec<(&'a str, &'a Attribute)>,
+    /// What is gone.
+    pub removed: Vec<&'a str>,
+}
+
+impl<'a> Changes<'a> {
+    /// What makes one item of another.
+    pub(crate) fn between(loaded: &'a Item, data: &'a Item) -> Self {
+        let set = data.iter().filter(|(name, attribute)| loaded.get(*name) != Some(attribute));
+        let removed = loaded.keys().filter(|name| !data.contains_key(*name));
+        Self {
+            set: set.map(|(name, attribute)| (name.as_str(), attribute)).collect(),
+            removed: removed.map(String::as_str).collect(),
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.set.len() + self.removed.len()
+    }
+}
