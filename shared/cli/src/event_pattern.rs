@@ -153,14 +153,16 @@ pub struct NotAPattern(String);
 /// assert_eq!(pattern.takes(&event(1)?), Answer::No);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EventPattern {
     rules: Rules,
+    /// What it would be in the other order, if the order is not known and counts.
+    reversed: Option<Rules>,
     doubt: Option<Doubt>,
 }
 
 /// What is in doubt whatever the event is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Doubt {
     /// Which events it takes.
     All(Reason),
@@ -186,7 +188,7 @@ impl EventPattern {
         match Node::of_template(pattern) {
             Node::Unresolved => {
                 let doubt = Some(Doubt::All(Reason { field: None, why: Why::Unresolved }));
-                Ok(Self { rules: Rules::default(), doubt })
+                Ok(Self { rules: Rules::default(), reversed: None, doubt })
             }
             node => Self::of(&node, false),
         }
@@ -200,12 +202,12 @@ impl EventPattern {
             _ if rules.are_too_many => Some(Doubt::All(reason(Why::Work))),
             (Err(_), Ok(())) => Some(Doubt::All(reason(Why::Refused))),
             (Ok(()), Err(_)) => Some(Doubt::Yes(reason(Why::Refused))),
-            (Ok(()), Ok(())) => {
-                let overridden = rules.overridden.clone().filter(|_| !is_in_order);
-                overridden.map(|field| Doubt::All(Reason { field: Some(field), why: Why::Order }))
-            }
+            (Ok(()), Ok(())) => None,
         };
-        Ok(Self { rules, doubt })
+        let is_other_way = !is_in_order && rules.overridden.is_some();
+        let reversed =
+            is_other_way.then(|| Rules::read(&node.reversed())).transpose().map_err(NotAPattern)?;
+        Ok(Self { rules, reversed, doubt })
     }
 
     /// Whether it takes an event.
@@ -213,20 +215,11 @@ impl EventPattern {
         if let Some(Doubt::All(reason)) = &self.doubt {
             return Answer::Perhaps(reason.clone());
         }
-        let mut search = Search::new(&self.rules.rules, event);
-        let mut answer = Answer::No;
-        for rule in &self.rules.rules {
-            match search.fulfils(rule) {
-                Verdict::Yes => {
-                    answer = Answer::Yes;
-                    break;
-                }
-                Verdict::Perhaps(why) => {
-                    let reason = search.doubt().unwrap_or(Reason { field: None, why });
-                    answer = answer.or(Answer::Perhaps(reason));
-                }
-                Verdict::No => {}
-            }
+        let answer = taken(&self.rules, event);
+        if let Some(reversed) = &self.reversed
+            && taken(reversed, event) != answer
+        {
+            return Answer::Perhaps(Reason { field: self.rules.overridden.clone(), why: Why::Order });
         }
         match (answer, &self.doubt) {
             (Answer::Yes, Some(Doubt::Yes(reason))) => Answer::Perhaps(reason.clone()),
@@ -240,7 +233,7 @@ impl EventPattern {
             return Some(reason.clone());
         }
         let event = unknown.iter().fold(Event::default(), |event, name| event.without(name, Unknown::Text));
-        self.rules.rules.iter().flatten().find_map(|(name, matchers)| {
+        self.rules.all.iter().flatten().find_map(|(name, matchers)| {
             let (unknown, is_within) = event.unknown(name)?;
             match of_unknown(unknown, is_within, matchers) {
                 Verdict::Perhaps(why) => Some(Reason { field: Some(name.to_string()), why }),
@@ -251,9 +244,26 @@ impl EventPattern {
 
     /// The texts that it names word for word for a field, in all of its rules.
     pub fn texts<'a>(&'a self, field: &'a str) -> impl Iterator<Item = &'a str> {
-        let of_field = self.rules.rules.iter().flatten().filter(move |(name, _)| &**name == field);
+        let of_field = self.rules.all.iter().flatten().filter(move |(name, _)| &**name == field);
         of_field.flat_map(|(_, matchers)| matchers.iter().filter_map(matcher::Matcher::text))
     }
+}
+
+/// Whether an event fulfils any of the rules.
+fn taken(rules: &Rules, event: &Event) -> Answer {
+    let mut search = Search::new(&rules.all, event);
+    let mut answer = Answer::No;
+    for rule in &rules.all {
+        match search.fulfils(rule) {
+            Verdict::Yes => return Answer::Yes,
+            Verdict::Perhaps(why) => {
+                let reason = search.doubt().unwrap_or(Reason { field: None, why });
+                answer = answer.or(Answer::Perhaps(reason));
+            }
+            Verdict::No => {}
+        }
+    }
+    answer
 }
 
 /// How much a search may do before it gives up.

@@ -51,7 +51,8 @@ impl Address {
 }
 
 fn digits(bytes: &[u8]) -> Digits {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default().to_ascii_uppercase();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xF)]).collect()
 }
 
 /// Neighbouring addresses.

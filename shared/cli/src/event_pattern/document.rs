@@ -52,6 +52,17 @@ impl Node {
         }
     }
 
+    /// The same with the members of objects in the other order.
+    pub(super) fn reversed(&self) -> Self {
+        match self {
+            Self::Object(members) => Self::Object(
+                members.iter().rev().map(|(name, value)| (name.clone(), value.reversed())).collect(),
+            ),
+            Self::Array(items) => Self::Array(items.iter().map(Self::reversed).collect()),
+            leaf => leaf.clone(),
+        }
+    }
+
     /// What it is, for a sentence.
     pub(super) fn kind(&self) -> &'static str {
         match self {

@@ -1,6 +1,7 @@
 //! Events as patterns look at them: values by the full names of their fields, and by the elements of arrays they are in.
 
 use super::{document::Node, matcher::Leaf};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which element of which array something belongs to, each array once, in their order; arrays are numbered through the
@@ -40,6 +41,11 @@ impl Event {
         flattening.object(members);
         let Flattening { fields, odd, .. } = flattening;
         Ok(Self { fields, odd, unknown: BTreeMap::new() })
+    }
+
+    /// An event of which this is the value. Numbers are as they are written then.
+    pub fn of(value: &Value) -> Self {
+        Self::read(&value.to_string()).unwrap_or_default()
     }
 
     /// The same event, of which a member is not known.

@@ -363,6 +363,15 @@ impl Matcher {
         }
     }
 
+    /// Whether it, or what it leaves out, ignores case.
+    pub(super) fn ignores_case(&self) -> bool {
+        match self {
+            Self::AnyCase(_) => true,
+            Self::Not(others) => others.iter().any(Self::ignores_case),
+            _ => false,
+        }
+    }
+
     /// Whether it, or what it leaves out, takes a text in any case if so many letters of it may be any.
     pub(super) fn takes_with_free_letters(&self, leaf: &Leaf, free: usize) -> bool {
         match self {

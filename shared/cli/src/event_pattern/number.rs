@@ -77,7 +77,7 @@ fn printed(number: f64) -> String {
 fn six_decimals(text: &str) -> Option<i64> {
     let number: f64 = text.parse().ok()?;
     #[expect(clippy::cast_possible_truncation, reason = "cut off, as there, and at most 1e16")]
-    (number.abs() <= FIVE_BILLION).then(|| (1e6 * (FIVE_BILLION + number)) as i64)
+    (number.abs() <= FIVE_BILLION).then_some((1e6 * (FIVE_BILLION + number)) as i64)
 }
 
 /// A decimal number, without leading and trailing zeros.

@@ -48,9 +48,9 @@ pub(super) type Matchers = Rc<Vec<Matcher>>;
 pub(super) type Rule = Vec<(Rc<str>, Matchers)>;
 
 /// The rules of a pattern.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Rules {
-    pub(super) rules: Vec<Rule>,
+    pub(super) all: Vec<Rule>,
     /// Whether there would be more than [`MOST_RULES`].
     pub(super) are_too_many: bool,
     /// A field for which there are several patterns, of which the last in the text counts.
@@ -81,7 +81,7 @@ impl Rules {
     /// # Errors
     /// A sentence, if it does.
     pub(super) fn check(&self, reading: Reading) -> Result<(), String> {
-        for (name, matchers) in self.rules.iter().flatten() {
+        for (name, matchers) in self.all.iter().flatten() {
             for matcher in matchers.iter() {
                 matcher.check(reading).map_err(|why| format!("`{name}`: {why}"))?;
             }
@@ -103,7 +103,7 @@ impl Compiler {
             fields.sort_unstable_by(|(one, _), (other, _)| by_units(one, other));
             fields
         };
-        Ok(Rules { rules: rules.into_iter().map(sorted).collect(), are_too_many, overridden })
+        Ok(Rules { all: rules.into_iter().map(sorted).collect(), are_too_many, overridden })
     }
 
     fn object(

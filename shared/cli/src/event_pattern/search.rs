@@ -216,14 +216,13 @@ fn of_value(matchers: &[Matcher], neighbours: &[&Matcher], leaf: &Leaf) -> Verdi
         return Verdict::Perhaps(Why::Address);
     }
     // What a wildcard has begun lets letters of a text in any case be any.
-    for matcher in matchers {
+    for matcher in matchers.iter().filter(|matcher| matcher.ignores_case()) {
         let before = neighbours.iter().take(place(matcher).unwrap_or_default());
         let stars = before.map(|neighbour| neighbour.stars()).sum();
         let is_changed = stars > 0 && matcher.takes_with_free_letters(leaf, stars);
         let is_left_out = matches!(matcher, Matcher::Not(_));
-        let others = matchers.iter().filter(|other| *other != matcher);
-        if is_changed && (doubles == Verdict::No || is_left_out && !others.clone().any(|other| holds(&other)))
-        {
+        let mut others = matchers.iter().filter(|other| *other != matcher);
+        if is_changed && (doubles == Verdict::No || is_left_out && !others.any(|other| holds(&other))) {
             return Verdict::Perhaps(Why::Wildcard);
         }
     }
