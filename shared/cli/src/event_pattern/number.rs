@@ -71,7 +71,12 @@ fn double(text: &str) -> Option<f64> {
 
 /// As Java prints a double: with two digits at least, of which the smallest ones need the second.
 fn printed(number: f64) -> String {
-    if number.abs() < f64::MIN_POSITIVE { format!("{number:.1e}") } else { format!("{number:e}") }
+    let shortest = format!("{number:e}");
+    if number.abs() < f64::MIN_POSITIVE && !shortest.contains('.') {
+        format!("{number:.1e}")
+    } else {
+        shortest
+    }
 }
 
 fn six_decimals(text: &str) -> Option<i64> {
@@ -111,9 +116,19 @@ mod tests {
 
     #[test]
     fn a_number_is_what_its_double_prints_as_however_it_is_written() {
-        for text in
-            ["300", "3.0e2", "-0", "0.1", "0.100", "1e300", "9007199254740992.0", "4.9e-324", "1e-7", "0e999"]
-        {
+        for text in [
+            "300",
+            "3.0e2",
+            "-0",
+            "0.1",
+            "0.100",
+            "1e300",
+            "9007199254740992.0",
+            "4.9e-324",
+            "1.25e-310",
+            "1e-7",
+            "0e999",
+        ] {
             assert!(Written::of(text).is_comparable(Reading::Doubles), "{text}");
         }
         for text in [

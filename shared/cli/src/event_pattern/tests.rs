@@ -291,3 +291,75 @@ fn what_a_template_resolves_later_decides_nothing() {
     assert_eq!(takes(twice("bank", "till")), Answer::No);
     assert_eq!(takes(twice("shop", "shop")), Answer::Yes);
 }
+
+/// Whether values can be chosen that belong together, tried one after the other.
+fn is_fulfilled(
+    rule: &[(std::rc::Rc<str>, rules::Matchers)],
+    event: &Event,
+    chosen: &[(usize, usize)],
+) -> bool {
+    let Some(((name, matchers), rest)) = rule.split_first() else { return true };
+    let steps = event::steps(name).collect();
+    let is_consistent = |belongs: &event::Membership| {
+        belongs.iter().all(|(array, index)| chosen.iter().all(|other| other.0 != *array || other.1 == *index))
+    };
+    let values: Vec<_> =
+        event.values(name, &steps).iter().filter(|(_, belongs)| is_consistent(belongs)).collect();
+    let is_taken = |leaf: &matcher::Leaf| {
+        matchers.iter().any(|matcher| matcher.holds(leaf, Reading::Doubles) == Verdict::Yes)
+    };
+    values
+        .iter()
+        .any(|(leaf, belongs)| is_taken(leaf) && is_fulfilled(rest, event, &[chosen, belongs].concat()))
+        || values.is_empty()
+            && matchers.contains(&matcher::Matcher::Absent)
+            && is_fulfilled(rest, event, chosen)
+}
+
+fn any_value(random: &mut fastrand::Rng, depth: u8) -> String {
+    let members = |random: &mut fastrand::Rng, with_names: bool| {
+        let member = |random: &mut fastrand::Rng| {
+            let value = any_value(random, depth - 1);
+            if with_names {
+                format!("\"{}\":{value}", random.choice(["a", "b", "c", "a.b"]).unwrap())
+            } else {
+                value
+            }
+        };
+        (0..random.usize(0..4)).map(|_| member(random)).collect::<Vec<_>>().join(",")
+    };
+    match random.u8(0..if depth > 0 { 6 } else { 2 }) {
+        0 | 1 => format!("\"{}\"", random.u8(0..3)),
+        2 | 3 => format!("[{}]", members(random, false)),
+        _ => format!("{{{}}}", members(random, true)),
+    }
+}
+
+fn any_pattern(random: &mut fastrand::Rng, depth: u8) -> String {
+    let field = |random: &mut fastrand::Rng| {
+        let name = random.choice(["a", "b", "c", "a.b"]).unwrap();
+        if depth > 0 && random.bool() {
+            return format!("\"{name}\":{}", any_pattern(random, depth - 1));
+        }
+        let lists =
+            [r#""0""#, r#""1""#, r#"{"exists":false}"#, r#"{"exists":false},"2""#, r#"{"anything-but":"0"}"#];
+        format!("\"{name}\":[{}]", random.choice(lists).unwrap())
+    };
+    let fields: Vec<String> = (0..random.usize(1..4)).map(|_| field(random)).collect();
+    format!("{{{}}}", fields.join(","))
+}
+
+#[test]
+fn the_search_finds_what_trying_every_choice_finds() {
+    let mut random = fastrand::Rng::with_seed(11);
+    let mut counts = [0, 0];
+    for _ in 0..10_000 {
+        let pattern = any_pattern(&mut random, 2);
+        let event = format!(r#"{{"a":{},"b":{}}}"#, any_value(&mut random, 4), any_value(&mut random, 3));
+        let (read, flat) = (EventPattern::read(&pattern).unwrap(), Event::read(&event).unwrap());
+        let expected = read.rules.all.iter().any(|rule| is_fulfilled(rule, &flat, &[]));
+        assert_eq!(read.takes(&flat), if expected { Answer::Yes } else { Answer::No }, "{pattern} | {event}");
+        counts[usize::from(expected)] += 1;
+    }
+    assert!(counts.iter().all(|count| *count > 1000), "{counts:?}");
+}
