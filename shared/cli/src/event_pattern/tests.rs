@@ -1,4 +1,5 @@
 use super::*;
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// A pattern, an event, and what event-ruler 2.0.1 says; `match`, `no match`, `refused`, or `varies`.
@@ -272,7 +273,6 @@ fn what_a_template_resolves_later_decides_nothing() {
         EventPattern::of_template(&pattern).unwrap().takes(&Event::read(r#"{"source":"shop"}"#).unwrap())
     };
     let why = |answer| if let Answer::Perhaps(Reason { why, .. }) = answer { Some(why) } else { None };
-    use serde_json::json;
     for pattern in [
         json!({ "Fn::If": ["X", {}, {}] }),
         json!({ "source": [{ "Ref": "Source" }] }),
