@@ -26,7 +26,9 @@ from model import (
     QUEUE,
     RULE,
     Template,
+    listed,
 )
+from rules.functions import LEVELS_WITHOUT_METRICS
 from template import transformed  # which knows the rules
 
 READERS_AT_ONCE = 8
@@ -53,7 +55,9 @@ def picked(answer, names):
 def function(cloud, physical, _):
     answer = cloud("lambda").get_function_configuration(FunctionName=physical)
     names = ["Timeout", "MemorySize", "Runtime", "Environment", "TracingConfig"]
-    return picked(answer, names), {"Arn": answer["FunctionArn"]}
+    logging = picked(answer.get("LoggingConfig", {}), ["LogFormat", "ApplicationLogLevel"])
+    drops = logging.get("ApplicationLogLevel") in LEVELS_WITHOUT_METRICS
+    return picked(answer, names) | ({"LoggingConfig": logging} if drops else {}), {"Arn": answer["FunctionArn"]}
 
 
 @reader(QUEUE)
@@ -106,7 +110,7 @@ def alarm(cloud, physical, _):
 class Cloud:
     """The clients of one cloud. All are made at once: making one is not safe while others are made."""
 
-    SERVICES = ["cloudformation", "cloudwatch", "events", "lambda", "logs", "sqs"]
+    SERVICES = ["cloudformation", "cloudwatch", "events", "lambda", "logs", "sns", "sqs"]
 
     def __init__(self):
         session = boto3.session.Session()
@@ -160,6 +164,21 @@ class Stack:
                 else:
                     self.observed[logical] = properties
                 self.values |= {f"{logical}.{name}": value for name, value in attributes.items()}
+
+    def look_at_topics(self, cloud, template):
+        """Asks the cloud for the topics of others that alarms go to."""
+        actions = {
+            action for alarm in template.of_type(ALARM).values() for action in self.concrete(listed(alarm.get("AlarmActions")))
+        }
+        for topic in sorted(action for action in actions if ":sns:" in action and action not in self.values.values()):
+            try:
+                answer = cloud("sns").get_topic_attributes(TopicArn=topic)["Attributes"]
+            except (ClientError, BotoCoreError) as error:
+                self.unread[topic.rpartition(":")[2]] = f"{type(error).__name__}: {error}"
+                continue
+            template.foreign_topics[topic] = picked(answer, ["KmsMasterKeyId"]) | {
+                "Policy": json.loads(answer.get("Policy", "{}"))
+            }
 
     def concrete(self, value):
         """What a value of the template is in this stack; texts keep the places of what is not known."""
@@ -236,7 +255,7 @@ DEPLOY = "deploy again, or write it into the template"
 
 def is_a_change(key):
     """Properties that are reported only when somebody switched something off."""
-    return key in ("Enabled", "State", "AlarmActions")
+    return key in ("Enabled", "State", "AlarmActions", "LoggingConfig")
 
 
 def shown(value):
@@ -264,6 +283,7 @@ def main():
         stack = Stack.of(cloud, arguments.stack)
         template = Template(transformed(arguments.template), stack.parameters, facts)
         stack.look(cloud, template)
+        stack.look_at_topics(cloud, template)
     except (ClientError, BotoCoreError) as error:
         sys.exit(f"the stack {arguments.stack} cannot be read: {error}")
     found = found_in(template, stack)

@@ -13,18 +13,23 @@ DASHBOARD = "AWS::CloudWatch::Dashboard"
 EVENT_BUS = "AWS::Events::EventBus"
 FUNCTION = "AWS::Lambda::Function"
 INVOKE_CONFIG = "AWS::Lambda::EventInvokeConfig"
+KEY = "AWS::KMS::Key"
 LOG_GROUP = "AWS::Logs::LogGroup"
 MAPPING = "AWS::Lambda::EventSourceMapping"
 METRIC_FILTER = "AWS::Logs::MetricFilter"
 PERMISSION = "AWS::Lambda::Permission"
+PIPE = "AWS::Pipes::Pipe"
 QUERY = "AWS::Logs::QueryDefinition"
 QUEUE = "AWS::SQS::Queue"
 QUEUE_POLICY = "AWS::SQS::QueuePolicy"
 ROLE = "AWS::IAM::Role"
 RULE = "AWS::Events::Rule"
+SCHEDULE = "AWS::Scheduler::Schedule"
 SCHEDULE_GROUP = "AWS::Scheduler::ScheduleGroup"
 STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 TABLE = "AWS::DynamoDB::Table"
+TOPIC = "AWS::SNS::Topic"
+TOPIC_POLICY = "AWS::SNS::TopicPolicy"
 
 # Policies that are resources themselves, and the property that names whom they are for.
 STANDALONE_POLICIES = {
@@ -119,6 +124,8 @@ class Template:
             for name, resource in template["Resources"].items()
             if "Condition" not in resource or self.holds(resource["Condition"])
         }
+        # Topics of others that alarms go to, by their ARNs, as the cloud tells them; only a deployed stack knows them.
+        self.foreign_topics = {}
         self.by_type = {}
         for name, resource in self.resources.items():
             self.by_type.setdefault(resource["Type"], {})[name] = resource.get("Properties", {})
@@ -186,6 +193,9 @@ class Template:
     def by_arn(self, value, kind):
         """The resource of that kind whose ARN the value is, or None."""
         return next((name for name in self.of_type(kind) if value == arn(name)), None)
+
+    def is_fifo(self, queue):
+        return str(self.of_type(QUEUE)[queue].get("FifoQueue", False)).lower() == "true"
 
     # ---- Functions, and what calls them -----------------------------------------------------------------------------
 

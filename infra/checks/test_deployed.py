@@ -1,9 +1,13 @@
 """A deployed stack is held to its template: what somebody changed by hand is seen, and which rule it breaks."""
 
+import json
 import unittest
 from functools import cached_property
 
+from botocore.exceptions import ClientError
+
 from deployed import READERS, Stack, found_in
+from findings import findings
 from model import Template
 from mutation import FACTS, PLACES, TEMPLATE
 
@@ -73,6 +77,11 @@ class DeployedStack(unittest.TestCase):
         self.assert_found("PlaceOrderFunction", "a message may come again")
         self.assert_found("PlaceOrderFunction", "THROUGHLINE_QUEUE_URL is not set, and its-PlaceOrderQueue")
 
+    def test_a_log_level_that_was_changed_and_drops_metrics_is_found(self):
+        self.stack.observed["PlaceOrderFunction"]["LoggingConfig"] = {"LogFormat": "JSON", "ApplicationLogLevel": "WARN"}
+        self.assert_found("PlaceOrderFunction", "LoggingConfig is", "not set in the template")
+        self.assert_found("PlaceOrderFunction", "Lambda drops its metrics")
+
     def test_an_archive_that_keeps_longer_than_claims_is_found(self):
         self.stack.observed["EventArchive"]["RetentionDays"] = 400
         self.assert_found("EventArchive", "RetentionDays is 400")
@@ -94,6 +103,43 @@ class DeployedStack(unittest.TestCase):
         self.stack.observed.pop("PlaceOrderQueue")
         self.stack.unread["PlaceOrderQueue"] = "AccessDenied: no"
         self.assert_found("PlaceOrderQueue", "the cloud does not tell what it is (AccessDenied: no)")
+
+
+class AlarmTopics(unittest.TestCase):
+    """The topic that a stack was told to send its alarms to is another's."""
+
+    TOPIC = "arn:aws:sns:us-east-1:000000000000:alarms"
+
+    def found(self, cloud):
+        template = Template(TEMPLATE, PLACES["on AWS"], FACTS)
+        stack = Stack("production", "arn:aws:cloudformation:eu-west-1:111122223333:stack/production/1", {}, {})
+        stack.look_at_topics(cloud, template)
+        return stack, [str(finding) for finding in findings(template)]
+
+    def test_one_that_cloudwatch_may_publish_to_is_no_problem(self):
+        by_default = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": ["SNS:Subscribe", "SNS:Publish"]}
+        attributes = {"KmsMasterKeyId": "1234", "Policy": json.dumps({"Statement": [by_default]})}
+        cloud = Cloud(get_topic_attributes={"Attributes": attributes})
+        self.assertEqual(self.found(cloud)[1], [])
+        self.assertEqual(cloud.asked["get_topic_attributes"], {"TopicArn": self.TOPIC})
+
+    def test_one_with_the_key_that_aws_manages_is_found(self):
+        _, (found,) = self.found(Cloud(get_topic_attributes={"Attributes": {"KmsMasterKeyId": "alias/aws/sns"}}))
+        self.assertIn("alarms: it is encrypted with alias/aws/sns, which CloudWatch may not use", found)
+
+    def test_one_whose_policy_leaves_cloudwatch_out_is_found(self):
+        of_budgets = {"Effect": "Allow", "Principal": {"Service": "budgets.amazonaws.com"}, "Action": "SNS:Publish"}
+        attributes = {"Policy": json.dumps({"Statement": [of_budgets]})}
+        _, (found,) = self.found(Cloud(get_topic_attributes={"Attributes": attributes}))
+        self.assertIn("alarms: its policy does not let CloudWatch publish", found)
+
+    def test_one_that_the_cloud_does_not_tell_of_is_found(self):
+        class Refusing(Cloud):
+            def get_topic_attributes(self, **_):
+                raise ClientError({"Error": {"Code": "AuthorizationError", "Message": "no"}}, "GetTopicAttributes")
+
+        stack, found = self.found(Refusing())
+        self.assertEqual((list(stack.unread), found), (["alarms"], []))
 
 
 class Cloud:
@@ -132,6 +178,13 @@ class Readers(unittest.TestCase):
     def test_an_alarm_that_is_silenced_tells_nobody(self):
         cloud = Cloud(describe_alarms={"MetricAlarms": [{"Threshold": 0.0, "ActionsEnabled": False}]})
         self.assertEqual(READERS["AWS::CloudWatch::Alarm"](cloud, "a", {})[0], {"Threshold": 0.0, "AlarmActions": []})
+
+    def test_a_log_level_is_told_if_it_drops_metrics(self):
+        for level, expected in [("INFO", None), ("ERROR", {"LogFormat": "JSON", "ApplicationLogLevel": "ERROR"})]:
+            logging = {"LogFormat": "JSON", "ApplicationLogLevel": level, "LogGroup": "x"}
+            cloud = Cloud(get_function_configuration={"FunctionArn": "a", "LoggingConfig": logging})
+            found, _ = READERS["AWS::Lambda::Function"](cloud, "f", {})
+            self.assertEqual(found.get("LoggingConfig"), expected)
 
     def test_a_log_group_of_a_longer_name_is_another_one(self):
         groups = [{"logGroupName": "x-long"}, {"logGroupName": "x", "retentionInDays": 3}]

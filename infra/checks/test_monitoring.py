@@ -133,6 +133,67 @@ class Alarms(MonitoringMutation):
         self.assert_reported("PlaceOrderFunction", "error rate", "(on AWS")
 
 
+class AlarmTopics(MonitoringMutation):
+    """A template that has the topic of its alarms itself, with a key of its own."""
+
+    def setUp(self):
+        super().setUp()
+        self.add("AlarmKey", "AWS::KMS::Key", KeyPolicy={"Statement": [self.of_cloud_watch("kms:Decrypt", "kms:GenerateDataKey*")]})
+        self.add("AlarmTopic", "AWS::SNS::Topic", KmsMasterKeyId=arn("AlarmKey"))
+        policy = {"Statement": self.of_cloud_watch("sns:Publish")}
+        self.add("AlarmTopicPolicy", "AWS::SNS::TopicPolicy", Topics=[reference("AlarmTopic")], PolicyDocument=policy)
+        for resource in self.resources.values():
+            if resource["Type"] == "AWS::CloudWatch::Alarm":
+                topics = [reference("AlarmTopicArn"), reference("AlarmTopic")]
+                resource["Properties"]["AlarmActions"] = {"Fn::If": ["Alarms", topics, reference("AWS::NoValue")]}
+
+    @staticmethod
+    def of_cloud_watch(*actions):
+        return {"Effect": "Allow", "Principal": {"Service": "cloudwatch.amazonaws.com"}, "Action": list(actions), "Resource": "*"}
+
+    def test_a_key_and_a_policy_that_let_cloudwatch_publish_are_accepted(self):
+        self.assert_accepted()
+
+    def test_a_topic_without_a_key_or_a_policy_of_its_own_is_accepted(self):
+        del self.properties("AlarmTopic")["KmsMasterKeyId"]
+        self.remove("AlarmTopicPolicy")
+        self.assert_accepted()
+
+    def test_the_key_that_aws_manages_is_reported(self):
+        for key in ["alias/aws/sns", {"Fn::Sub": "arn:aws:kms:${AWS::Region}:${AWS::AccountId}:alias/aws/sns"}]:
+            with self.subTest(key):
+                self.properties("AlarmTopic")["KmsMasterKeyId"] = key
+                self.assert_reported("AlarmTopic", "alias/aws/sns, which CloudWatch may not use", "kms:GenerateDataKey*")
+
+    def test_such_a_key_of_a_topic_that_no_alarm_goes_to_is_accepted(self):
+        self.assertEqual(self.properties("NotificationsTopic")["KmsMasterKeyId"], "alias/aws/sns")
+        self.assert_accepted()
+
+    def test_a_key_that_cloudwatch_may_not_use_is_reported(self):
+        for actions in [["kms:Decrypt"], ["kms:GenerateDataKey*"], ["kms:Encrypt"]]:
+            with self.subTest(actions):
+                self.properties("AlarmKey")["KeyPolicy"]["Statement"] = [self.of_cloud_watch(*actions)]
+                self.assert_reported("AlarmKey", "CloudWatch may not use it for AlarmTopic")
+
+    def test_a_policy_that_does_not_let_cloudwatch_publish_is_reported(self):
+        statement = self.properties("AlarmTopicPolicy")["PolicyDocument"]["Statement"]
+        for key, value in {
+            "Effect": "Deny",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sns:Subscribe",
+        }.items():
+            with self.subTest(key):
+                statement_before = dict(statement)
+                statement[key] = value
+                self.assert_reported("AlarmTopic", "its policy does not let CloudWatch publish")
+                statement |= statement_before
+
+    def test_a_policy_for_everybody_of_the_account_serves(self):
+        statement = self.properties("AlarmTopicPolicy")["PolicyDocument"]["Statement"]
+        statement |= {"Principal": {"AWS": "*"}, "Action": ["SNS:Publish"]}
+        self.assert_accepted()
+
+
 class TheDashboard(MonitoringMutation):
     def test_a_dead_letter_queue_that_is_not_shown_is_reported(self):
         self.without_line(["${PlaceOrderDeadLetterQueue.QueueName}"])

@@ -258,6 +258,53 @@ class Rules(Mutation):
         self.assert_reported("ConfirmOrderRole", "sqs:SendMessage", "OnFailure destination of ConfirmOrderInvocations")
 
 
+class FifoTargets(Mutation):
+    def setUp(self):
+        super().setUp()
+        self.queue = self.properties("ReserveStockQueue")
+        self.queue |= {"FifoQueue": True, "ContentBasedDeduplication": "true"}
+        # As SQS wants it; EventBridge has a queue of its own for what it cannot deliver.
+        self.properties("ReserveStockDeadLetterQueue")["FifoQueue"] = True
+        self.target = self.properties("ReserveStockRule")["Targets"][0]
+        self.target["DeadLetterConfig"]["Arn"] = arn("ConfirmOrderDeadLetterQueue")
+        self.target["SqsParameters"] = {"MessageGroupId": "stock"}
+        statement = self.properties("ConfirmOrderQueuePolicy")["PolicyDocument"]["Statement"]
+        (statement[0] if isinstance(statement, list) else statement)["Condition"]["ArnEquals"]["aws:SourceArn"] = [
+            arn("ConfirmOrderRule"),
+            arn("ReserveStockRule"),
+        ]
+
+    def test_a_group_and_deduplication_by_content_are_accepted(self):
+        self.assert_accepted()
+
+    def test_a_target_without_a_group_is_reported(self):
+        for parameters in [None, {}, {"MessageGroupId": ""}]:
+            with self.subTest(parameters):
+                self.target["SqsParameters"] = parameters or {}
+                self.assert_reported("ReserveStockRule", "ReserveStockQueue is a FIFO queue", "set MessageGroupId")
+        del self.target["SqsParameters"]
+        self.assert_reported("ReserveStockRule", "set MessageGroupId in SqsParameters")
+
+    def test_a_queue_that_has_nothing_to_tell_a_repeat_by_is_reported(self):
+        for value in [None, False, "false"]:
+            with self.subTest(value):
+                self.queue["ContentBasedDeduplication"] = value or False
+                self.assert_reported("ReserveStockQueue", "ReserveStockRule names no deduplication id")
+
+    def test_schedules_and_pipes_need_a_group_as_well(self):
+        self.add("Nightly", "AWS::Scheduler::Schedule", Target={"Arn": arn("ReserveStockQueue"), "SqsParameters": {}})
+        self.add("Copy", "AWS::Pipes::Pipe", Target=arn("ReserveStockQueue"))
+        self.assert_reported("Nightly", "set MessageGroupId in SqsParameters")
+        self.assert_reported("Copy", "set MessageGroupId in SqsQueueParameters")
+        self.properties("Nightly")["Target"]["SqsParameters"]["MessageGroupId"] = "stock"
+        self.properties("Copy")["TargetParameters"] = {"SqsQueueParameters": {"MessageGroupId": "stock"}}
+        self.assert_accepted()
+
+    def test_a_dead_letter_queue_that_eventbridge_cannot_write_to_is_reported(self):
+        self.properties("ConfirmOrderDeadLetterQueue")["FifoQueue"] = "true"
+        self.assert_reported("ReserveStockRule", "EventBridge keeps nothing there")
+
+
 class StateMachines(Mutation):
     def definition(self):
         return self.properties("CheckoutStateMachine")["Definition"]
@@ -398,6 +445,25 @@ class Functions(Mutation):
         self.statement("PlaceOrderRole", "WriteItsLogs")["Resource"] = other
         self.assert_reported("PlaceOrderRole", "could not write its logs")
         self.assert_reported("PlaceOrderRole", "logs:PutLogEvents is allowed on", "reserve-stock")
+
+
+class LogLevels(Mutation):
+    def test_a_level_that_drops_metrics_is_reported(self):
+        for level in ["WARN", "ERROR", "FATAL", "Warn"]:
+            with self.subTest(level):
+                self.properties("PlaceOrderFunction")["LoggingConfig"] = {"LogFormat": "JSON", "ApplicationLogLevel": level}
+                self.assert_reported("PlaceOrderFunction", f"ApplicationLogLevel is {level}", "set it to INFO", "THROUGHLINE_LOG")
+
+    def test_a_level_that_keeps_them_is_accepted(self):
+        for logging in [
+            {"LogFormat": "JSON"},
+            {"LogFormat": "JSON", "ApplicationLogLevel": "INFO"},
+            {"LogFormat": "JSON", "ApplicationLogLevel": "DEBUG", "SystemLogLevel": "WARN"},
+            {"LogFormat": "Text"},
+        ]:
+            with self.subTest(logging):
+                self.properties("PlaceOrderFunction")["LoggingConfig"] = logging
+                self.assert_accepted()
 
 
 class Settings(Mutation):

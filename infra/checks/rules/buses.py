@@ -1,7 +1,20 @@
 """Rules of event buses, and their targets."""
 
 from findings import rule
-from model import FUNCTION, PERMISSION, QUEUE, QUEUE_POLICY, RULE, arn, listed, on_failure, reference, source_arns
+from model import (
+    FUNCTION,
+    PERMISSION,
+    PIPE,
+    QUEUE,
+    QUEUE_POLICY,
+    RULE,
+    SCHEDULE,
+    arn,
+    listed,
+    on_failure,
+    reference,
+    source_arns,
+)
 
 from .mappings import problems_of_destination
 
@@ -102,6 +115,32 @@ def admits(statement, queue, name):
         and arn(queue) in listed(statement.get("Resource"))
         and arn(name) in source_arns(statement)
     )
+
+
+@rule
+def a_fifo_queue_is_sent_to_with_a_group(template):
+    """SQS refuses a message without a group, or without anything to tell a repeat by: every event would be given up."""
+    for name, target in [*template.targets(), *targets_of_others(template)]:
+        queue, dead_letters = (
+            template.by_arn(value, QUEUE) for value in (target.get("Arn"), target.get("DeadLetterConfig", {}).get("Arn"))
+        )
+        if queue and template.is_fifo(queue):
+            parameters = next((key for key in target if key.endswith("Parameters")), "SqsParameters")
+            if not target.get(parameters, {}).get("MessageGroupId"):
+                yield f"{name}: {queue} is a FIFO queue and takes nothing without a group; set MessageGroupId in {parameters}"
+            if str(template.of_type(QUEUE)[queue].get("ContentBasedDeduplication", False)).lower() != "true":
+                yield f"{queue}: {name} names no deduplication id, and cannot send to it; set ContentBasedDeduplication to true"
+        if dead_letters and template.is_fifo(dead_letters):
+            yield f"{name}: {dead_letters} is a FIFO queue, and EventBridge keeps nothing there; name a standard queue"
+
+
+def targets_of_others(template):
+    """What schedules and pipes send to, as a rule would name it."""
+    for name, schedule in template.of_type(SCHEDULE).items():
+        yield name, schedule.get("Target", {})
+    for name, pipe in template.of_type(PIPE).items():
+        parameters = pipe.get("TargetParameters", {}).get("SqsQueueParameters", {})
+        yield name, {"Arn": pipe.get("Target"), "SqsQueueParameters": parameters}
 
 
 @rule

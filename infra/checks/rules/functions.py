@@ -52,6 +52,23 @@ def a_function_has_a_log_group(template):
                 yield f"{group}: the logs of {name} would be kept for ever; set RetentionInDays"
 
 
+# Of Lambda's levels, those that leave out what has none: it counts as INFO.
+LEVELS_WITHOUT_METRICS = ["WARN", "ERROR", "FATAL"]
+
+
+@rule
+def a_function_s_log_level_keeps_its_metrics(template):
+    """The metrics are lines of the log without a level. The level of what the function logs itself is THROUGHLINE_LOG."""
+    for name, function in template.of_type(FUNCTION).items():
+        logging = function.get("LoggingConfig", {})
+        level = logging.get("ApplicationLogLevel")
+        if logging.get("LogFormat") == "JSON" and str(level).upper() in LEVELS_WITHOUT_METRICS:
+            yield (
+                f"{name}: Lambda drops its metrics, since ApplicationLogLevel is {level}; set it to INFO, and "
+                f"THROUGHLINE_LOG to {str(level).lower().replace('fatal', 'error')}"
+            )
+
+
 @rule
 def a_function_may_write_its_logs(template):
     """Or it would run in silence."""

@@ -1,11 +1,26 @@
 """Whether what goes wrong is seen: alarms, the dashboard, saved queries, traces."""
 
 import re
+from fnmatch import fnmatchcase
 
 import watched
 from facts import AWS_METRICS, DISCOVERED_FIELDS, RELAY
 from findings import missing_right, rule
-from model import ALARM, DASHBOARD, FUNCTION, LOG_GROUP, METRIC_FILTER, QUERY, QUEUE, STATE_MACHINE, listed, reference
+from model import (
+    ALARM,
+    DASHBOARD,
+    FUNCTION,
+    KEY,
+    LOG_GROUP,
+    METRIC_FILTER,
+    QUERY,
+    QUEUE,
+    STATE_MACHINE,
+    TOPIC,
+    TOPIC_POLICY,
+    listed,
+    reference,
+)
 
 # Alarms under this condition compute from several metrics. Where it does not hold the cloud cannot create them.
 COMPUTED = "ComputesAlarms"
@@ -109,6 +124,78 @@ def an_alarm_tells_somebody(template):
     for name, alarm in template.of_type(ALARM).items():
         if topic and topic not in listed(alarm.get("AlarmActions")):
             yield f"{name}: nobody would be told; put AlarmTopicArn into AlarmActions, under the condition Alarms"
+
+
+@rule
+def an_alarm_reaches_its_topic(template):
+    """CloudWatch says nowhere but in an alarm's history that it could not publish."""
+    for topic, properties, statements in alarm_topics(template):
+        yield from problems_of_key(template, topic, properties.get("KmsMasterKeyId"))
+        if statements and not is_allowed(statements, CLOUD_WATCH, ["sns:Publish"]):
+            yield (
+                f"{topic}: its policy does not let CloudWatch publish, and nobody would be told of an alarm; allow "
+                f"{CLOUD_WATCH} sns:Publish in it"
+            )
+
+
+CLOUD_WATCH = "cloudwatch.amazonaws.com"
+# AWS's own key for topics: its policy names nobody but SNS's callers of the account, and cannot be changed.
+AWS_MANAGED_KEY = "alias/aws/sns"
+KEY_ACTIONS = ["kms:Decrypt", "kms:GenerateDataKey*"]
+
+
+def alarm_topics(template):
+    """Each topic that an alarm goes to, with its properties and its policies' statements."""
+    named = {
+        action
+        for alarm in template.of_type(ALARM).values()
+        for kind in ("AlarmActions", "OKActions", "InsufficientDataActions")
+        for action in listed(alarm.get(kind))
+    }
+    for topic, properties in template.of_type(TOPIC).items():
+        if reference(topic) in named:
+            policies = template.of_type(TOPIC_POLICY).values()
+            policies = [policy for policy in policies if reference(topic) in listed(policy.get("Topics"))]
+            yield topic, properties, [one for policy in policies for one in statements_of(policy, "PolicyDocument")]
+    for topic, properties in template.foreign_topics.items():
+        if topic in named:
+            yield topic.rpartition(":")[2], properties, statements_of(properties, "Policy")
+
+
+def statements_of(properties, name):
+    return listed(properties.get(name, {}).get("Statement"))
+
+
+def problems_of_key(template, topic, key):
+    if not key:
+        return
+    if key.endswith(AWS_MANAGED_KEY):
+        yield (
+            f"{topic}: it is encrypted with {AWS_MANAGED_KEY}, which CloudWatch may not use, and nobody would be told of an "
+            f"alarm; name a key of your own in KmsMasterKeyId whose policy allows {CLOUD_WATCH} {' and '.join(KEY_ACTIONS)}"
+        )
+    for name, properties in template.of_type(KEY).items():
+        is_it = key in (reference(name), reference(f"{name}.Arn"))
+        if is_it and not is_allowed(statements_of(properties, "KeyPolicy"), CLOUD_WATCH, KEY_ACTIONS):
+            yield (
+                f"{name}: CloudWatch may not use it for {topic}, and nobody would be told of an alarm; allow {CLOUD_WATCH} "
+                f"{' and '.join(KEY_ACTIONS)} in its KeyPolicy"
+            )
+
+
+def is_allowed(statements, service, actions):
+    """Whether statements of a resource's policy let a service do all of this."""
+    return all(any(lets(statement, service, action) for statement in statements) for action in actions)
+
+
+def lets(statement, service, action):
+    principal = statement.get("Principal")
+    services, everybody = ([], [principal]) if not isinstance(principal, dict) else (
+        listed(principal.get("Service")),
+        listed(principal.get("AWS")),
+    )
+    is_named = any(fnmatchcase(action.lower(), pattern.lower()) for pattern in listed(statement.get("Action")))
+    return statement.get("Effect") == "Allow" and is_named and (service in services or "*" in everybody)
 
 
 def alarms_on(template, metric, dimension, value):

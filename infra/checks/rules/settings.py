@@ -129,9 +129,5 @@ def a_schedule_reaches_its_queue(template):
                 yield f"{function}: {setting} is {value}; set it to the Arn of a queue of this template"
             elif role and not template.may(role, "sqs:SendMessage", value):
                 yield f"{role}: schedules need sqs:SendMessage on {value} for the setting {setting}; allow it there"
-            if queue and is_fifo(template, queue) and not template.of_type(QUEUE)[queue].get("ContentBasedDeduplication"):
+            if queue and template.is_fifo(queue) and not template.of_type(QUEUE)[queue].get("ContentBasedDeduplication"):
                 yield f"{queue}: schedules cannot send to it; set ContentBasedDeduplication to true"
-
-
-def is_fifo(template, queue):
-    return str(template.of_type(QUEUE)[queue].get("FifoQueue", False)).lower() == "true"

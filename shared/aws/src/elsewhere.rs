@@ -50,6 +50,23 @@ impl Elsewhere {
         Self { url, connector: SharedHttpConnector::new(connector) }
     }
 
+    /// Whether requests can be made to a URL: one of HTTP that names a host.
+    pub fn is_url(url: &str) -> bool {
+        let is_of =
+            |scheme: &&&str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+        let scheme = ["http://", "https://"].iter().find(is_of).map_or(url.len(), |scheme| scheme.len());
+        let authority = url[scheme..].split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let is_host = !host.is_empty() && !host.starts_with(':');
+        is_host && HttpRequest::new(Vec::new().into()).set_uri(url).is_ok()
+    }
+
+    /// Whether a header can be sent.
+    pub fn is_header(name: &str, value: &str) -> bool {
+        let mut request = HttpRequest::new(Vec::new().into());
+        request.headers_mut().try_insert(name.to_owned(), value.to_owned()).is_ok()
+    }
+
     /// Sends something, and waits for the answer for as long as it takes.
     ///
     /// # Errors
@@ -96,6 +113,36 @@ mod tests {
         assert_eq!(answer, Answer { status: 202, body: b"yes".to_vec() });
         let seen = server.join().unwrap();
         assert!(seen.starts_with("POST /here HTTP/1.1\r\n") && seen.contains("x-key: k\r\n"), "{seen}");
+    }
+
+    #[test]
+    fn urls_and_headers_are_known_before_they_are_used() {
+        for url in [
+            "http://localhost:4318",
+            "HTTPS://collector.example/otlp/",
+            "http://[::1]:4318/v1",
+            "http://me:pw@host",
+        ] {
+            assert!(Elsewhere::is_url(url), "{url}");
+        }
+        for url in [
+            "",
+            "localhost:4318",
+            "//host",
+            "unix:///run",
+            "http://",
+            "https:///x",
+            "http:// x",
+            "http://:80",
+            "http://a@",
+            "http://[::1",
+        ] {
+            assert!(!Elsewhere::is_url(url), "{url}");
+        }
+        assert!(Elsewhere::is_header("Authorization", "Basic a2V5"));
+        for (name, value) in [("api key", "x"), ("", "x"), ("key", "x\ny"), ("kéy", "x")] {
+            assert!(!Elsewhere::is_header(name, value), "{name}: {value}");
+        }
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ pub mod deploy;
 pub mod describe;
 pub mod dlq;
 pub mod down;
+pub mod event_pattern;
 pub mod execution;
 pub mod gateway;
 mod http;

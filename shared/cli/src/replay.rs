@@ -4,7 +4,6 @@ pub mod archive;
 pub mod directory;
 pub mod foreign;
 pub mod journal;
-mod pattern;
 pub mod plan;
 mod planned;
 pub mod rules;

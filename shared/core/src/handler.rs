@@ -56,7 +56,8 @@ pub trait Handler: Clone + Send + Sync + 'static {
     /// Its name: part of the key of everything it has done. A rename makes it do all of it again, so the
     /// name is locked in a checked-in file.
     const NAME: &'static str;
-    /// What it takes: an event, a command, a whole catalogue of either, or [`Raw`] JSON.
+    /// What it takes: an event, a command, a whole catalogue of either, or [`Raw`] JSON. A catalogue is matched variant by
+    /// variant, without `_` or `let … else`: these would acknowledge the second version of an event as done.
     type Message: Message;
     /// What it may announce; [`Never`](crate::Never) if nothing.
     type Emits: Event;

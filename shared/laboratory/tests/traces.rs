@@ -140,3 +140,30 @@ async fn no_collector_is_asked_where_no_traces_are_wanted() {
     function.invoke(batch(0), MINUTE).await.unwrap();
     assert!(collector.requests().is_empty());
 }
+
+#[tokio::test]
+async fn variables_that_are_not_understood_are_warned_of_once_and_the_spans_arrive() {
+    let (laboratory, collector) = (Laboratory::open().await.unwrap(), Collector::start());
+    let odd = [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "nonsense"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+        ("OTEL_TRACES_EXPORTER", "OTLP,console"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "nonsense"),
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+    ];
+    let settings =
+        odd.iter().fold(settings(&laboratory, &collector), |all, (name, value)| all.with(name, *value));
+    let function = Function::start(&settings).await.unwrap();
+    for invocation in 0..2 {
+        function.invoke(batch(invocation), MINUTE).await.unwrap();
+        whole(&collector.spans(), invocation);
+    }
+    let lines = function.lines();
+    for (name, _) in odd {
+        let about = lines.iter().filter(|line| line.contains(name));
+        let about: Vec<_> = about.filter(|line| line.contains(r#""level":"WARN""#)).collect();
+        assert_eq!(about.len(), 1, "{name}: {lines:?}");
+    }
+}

@@ -47,6 +47,7 @@ impl std::error::Error for SettingsError {}
 pub struct Environment {
     variables: BTreeMap<String, String>,
     problems: Vec<String>,
+    warnings: Vec<String>,
 }
 
 impl Environment {
@@ -54,7 +55,7 @@ impl Environment {
     pub fn of_process() -> Self {
         let text = |value: std::ffi::OsString| value.to_string_lossy().into_owned();
         let variables = env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
-        Self { variables, problems: Vec::new() }
+        Self { variables, ..Self::default() }
     }
 
     /// A setting that must be there; `meaning` says what it is. Empty if it is missing, which
@@ -104,6 +105,16 @@ impl Environment {
     /// Adds something that is wrong.
     pub fn problem(&mut self, problem: String) {
         self.problems.push(problem);
+    }
+
+    /// Adds something that is not understood and not heeded, but does not keep a function from starting.
+    pub fn warning(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
+    /// What is not understood and not heeded, each once: a function logs it when it starts.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// # Errors
@@ -162,7 +173,7 @@ const DAY: Duration = Duration::from_hours(24);
 impl<const N: usize> From<[(&str, &str); N]> for Environment {
     fn from(variables: [(&str, &str); N]) -> Self {
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Self { variables: BTreeMap::from(variables), problems: Vec::new() }
+        Self { variables: BTreeMap::from(variables), ..Self::default() }
     }
 }
 

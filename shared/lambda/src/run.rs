@@ -12,7 +12,7 @@ use throughline_core::{
     describe::{DESCRIBE, FunctionDescription},
     panics,
 };
-use tracing::error;
+use tracing::{error, warn};
 
 /// The longest a Lambda invocation may take ("Lambda quotas": function timeout).
 const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
@@ -171,6 +171,9 @@ pub async fn run_with<T: Trigger>(build: impl FnOnce(&mut Environment) -> T) -> 
     panics::tell_places();
     logs::start(&mut environment);
     let ready = build(&mut environment).configure(&mut environment);
+    for warning in environment.take_warnings() {
+        warn!("{warning}");
+    }
     if let Err(error) = environment.finish() {
         error!(%error, "the function cannot start");
         return Err(Error::Settings(error));

@@ -26,10 +26,13 @@
 //! | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` | the whole URL instead |
 //! | `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_EXPORTER_OTLP_TRACES_HEADERS` | `name=value,…`, percent-encoded |
 //! | `OTEL_EXPORTER_OTLP_TIMEOUT`, `OTEL_EXPORTER_OTLP_TRACES_TIMEOUT` | the most milliseconds an answer is kept back (default 1000, and not the specification's 10000: somebody waits for the function) |
-//! | `OTEL_EXPORTER_OTLP_PROTOCOL`, `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL` | `http/json`, if given |
+//! | `OTEL_EXPORTER_OTLP_PROTOCOL`, `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL` | `http/json`, which is the only one here |
 //! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | who this is (default: the function's name) |
 //! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | what share of invocations is recorded (default `parentbased_always_on`: all) |
 //! | `OTEL_TRACES_EXPORTER=none`, `OTEL_SDK_DISABLED=true` | nothing is recorded |
+//!
+//! What is not understood, such as the protocol `grpc` or the exporter `console`, never keeps a function from starting: it
+//! is ignored, as the specification demands, and a warning in the log names the variable and what is done instead.
 //!
 //! What the variables mean: [OTLP exporter](https://opentelemetry.io/docs/specs/otel/protocol/exporter/),
 //! [general SDK configuration](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
@@ -43,7 +46,7 @@
 //! # async fn example() {
 //! let mut environment = Environment::from([("OTEL_SERVICE_NAME", "import")]);
 //! let traces = Traces::start(Settings::read(&mut environment).expect("traces are not switched off"));
-//! environment.finish().expect("the settings are right");
+//! assert_eq!(environment.take_warnings(), Vec::<String>::new());
 //! let _recording = tracing::subscriber::set_default(tracing_subscriber::registry().with(traces.layer()));
 //! tracing::info_span!("import").in_scope(|| { /* work */ });
 //! traces.flush(None).await;

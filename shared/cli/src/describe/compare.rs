@@ -2,9 +2,13 @@
 
 use super::{
     Described,
-    wiring::{WiredFunction, Wiring, matches, named},
+    wiring::{Rule, WiredFunction, Wiring, named},
 };
-use crate::{catalogue::Catalogue, stack::kebab_case};
+use crate::{
+    catalogue::Catalogue,
+    event_pattern::{Answer, Reason, Why},
+    stack::kebab_case,
+};
 use serde::Serialize;
 use std::{collections::BTreeSet, fmt};
 use throughline_core::{
@@ -97,11 +101,37 @@ impl<'a> Sides<'a> {
             .map(|(id, function)| (id.as_str(), function))
     }
 
-    /// Whether a rule brings events of a type to a function.
+    /// Whether a rule may bring events of a type to a function.
     pub fn delivers(&self, wired: &WiredFunction, message_type: &str) -> bool {
-        let of_rule =
-            |rule: &str| self.template.rules.get(rule).is_some_and(|rule| rule.matches(message_type));
-        wired.deliveries.iter().any(|delivery| of_rule(&delivery.rule))
+        self.answers(wired, message_type).any(|answer| answer.may_be())
+    }
+
+    /// Whether a rule brings events of a type to a function, if not all of them: what is left open is no difference.
+    fn surely_delivers(&self, wired: &WiredFunction, message_type: &str) -> bool {
+        self.answers(wired, message_type).any(|answer| match answer {
+            Answer::Yes => true,
+            Answer::Perhaps(reason) => reason.why == Why::Unknown,
+            Answer::No => false,
+        })
+    }
+
+    /// Whether each of a function's rules takes events of a type.
+    fn answers(&self, wired: &WiredFunction, message_type: &str) -> impl Iterator<Item = Answer> {
+        let rules = wired.deliveries.iter().filter_map(|delivery| self.template.rules.get(&delivery.rule));
+        rules.map(move |rule| {
+            // That it takes nothing of our sources is a finding of its own.
+            let is_ours = self.takes(rule, None).may_be();
+            if is_ours { self.takes(rule, Some(message_type)) } else { rule.takes(None, Some(message_type)) }
+        })
+    }
+
+    /// Whether a rule takes events of any of the sources that functions emit as, and of a type, if one is given.
+    fn takes(&self, rule: &Rule, message_type: Option<&str>) -> Answer {
+        let sources = &self.template.sources;
+        if sources.is_empty() {
+            return rule.takes(None, message_type);
+        }
+        sources.iter().map(|source| rule.takes(Some(source), message_type)).fold(Answer::No, Answer::or)
     }
 
     fn is_event(&self, message_type: &str) -> bool {
@@ -130,11 +160,18 @@ impl<'a> Sides<'a> {
 
     fn rules(&self, findings: &mut Findings) {
         for (id, rule) in &self.template.rules {
+            if let Some(refused) = rule.refused() {
+                findings.wrong(id, format!("EventBridge refuses its pattern: {refused}"));
+                continue;
+            }
+            if let Some((name, reason)) = self.disputed(rule) {
+                findings.note(id, format!("whether its pattern takes `{name}` is left open here: {reason}"));
+            }
             for name in rule.named_types().filter(|name| !self.is_event(name)) {
                 findings.wrong(id, format!("its pattern names `{name}`, which is no event of the catalogue"));
             }
             let sources = &self.template.sources;
-            if !sources.is_empty() && !sources.iter().any(|source| matches(&rule.sources, source)) {
+            if !sources.is_empty() && !self.takes(rule, None).may_be() {
                 let emitted = sources.iter().cloned().collect::<Vec<_>>().join(", ");
                 findings.wrong(
                     id,
@@ -142,6 +179,15 @@ impl<'a> Sides<'a> {
                 );
             }
         }
+    }
+
+    /// An event of which nobody but AWS could tell whether a rule takes it, with the reason.
+    fn disputed(&self, rule: &Rule) -> Option<(&str, Reason)> {
+        let events = self.catalogue.messages().iter().map(|message| message.entry.message_type.as_str());
+        events.filter(|name| self.is_event(name)).find_map(|name| match self.takes(rule, Some(name)) {
+            Answer::Perhaps(reason) if reason.why.is_disputed() => Some((name, reason)),
+            _ => None,
+        })
     }
 
     fn names(&self, function: &FunctionDescription, findings: &mut Findings) {
@@ -187,7 +233,7 @@ impl<'a> Sides<'a> {
         {
             let (name, version) = (message.entry.message_type.as_str(), message.entry.schemaversion);
             let mut of_type = handler.takes.iter().filter(|taken| taken.name == name).peekable();
-            if !self.delivers(wired, name) {
+            if !self.surely_delivers(wired, name) {
                 continue;
             }
             if of_type.peek().is_none() {

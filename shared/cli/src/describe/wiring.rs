@@ -1,6 +1,9 @@
 //! What the template connects: which rules, queues, streams and state machines feed which function.
 
-use crate::template::Template;
+use crate::{
+    event_pattern::{Answer, Event, EventPattern, NotAPattern, Unknown},
+    template::Template,
+};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,48 +48,53 @@ pub struct Delivery {
     pub queue: Option<String>,
 }
 
-/// Which events a rule matches.
+/// Which events a rule takes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
-    /// The matchers of `detail-type`; none matches every type.
-    pub detail_types: Vec<Value>,
-    /// The matchers of `source`; none matches every source.
-    pub sources: Vec<Value>,
+    pattern: Result<EventPattern, NotAPattern>,
 }
 
+/// What the template does not say of an event that passes the rule's bus.
+const UNKNOWN: [(&str, Unknown); 8] = [
+    ("id", Unknown::Text),
+    ("time", Unknown::Text),
+    ("account", Unknown::Text),
+    ("region", Unknown::Text),
+    ("source", Unknown::Text),
+    ("detail-type", Unknown::Text),
+    ("resources", Unknown::Anything),
+    ("detail", Unknown::Anything),
+];
+
 impl Rule {
-    /// Whether it matches events of a type.
-    pub fn matches(&self, message_type: &str) -> bool {
-        matches(&self.detail_types, message_type)
+    /// The rule of a template with this `EventPattern`.
+    pub fn of_template(pattern: &Value) -> Self {
+        Self { pattern: EventPattern::of_template(pattern) }
+    }
+
+    /// Whether it takes events of a source, if that is known, and of a type, if that is known. One with a pattern that
+    /// EventBridge refuses takes nothing.
+    pub fn takes(&self, source: Option<&str>, message_type: Option<&str>) -> Answer {
+        let Ok(pattern) = &self.pattern else { return Answer::No };
+        let known = [("version", Some("0")), ("source", source), ("detail-type", message_type)];
+        let known = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+        let event = Event::of(&Value::Object(known.collect()));
+        let unknown = UNKNOWN.into_iter().filter(|(name, _)| match *name {
+            "source" => source.is_none(),
+            "detail-type" => message_type.is_none(),
+            _ => true,
+        });
+        pattern.takes(&unknown.fold(event, |event, (name, unknown)| event.without(name, unknown)))
     }
 
     /// The types it names word for word.
     pub fn named_types(&self) -> impl Iterator<Item = &str> {
-        self.detail_types.iter().filter_map(Value::as_str)
+        self.pattern.iter().flat_map(|pattern| pattern.texts("detail-type"))
     }
-}
 
-/// Whether any of the matchers takes a text ("Creating Amazon EventBridge event patterns", comparison operators). One
-/// that is not known here is taken to match: it is not what is wrong.
-pub fn matches(matchers: &[Value], text: &str) -> bool {
-    matchers.is_empty() || matchers.iter().any(|matcher| is_match(matcher, text))
-}
-
-fn is_match(matcher: &Value, text: &str) -> bool {
-    let Some((operator, argument)) = matcher.as_object().and_then(|operators| operators.iter().next()) else {
-        return matcher == text;
-    };
-    let texts = |argument: &Value| -> Vec<String> {
-        let listed = argument.as_array().map_or_else(|| vec![argument.clone()], Clone::clone);
-        listed.iter().filter_map(|text| text.as_str().map(ToOwned::to_owned)).collect()
-    };
-    match (operator.as_str(), argument) {
-        ("prefix", Value::String(start)) => text.starts_with(start),
-        ("suffix", Value::String(end)) => text.ends_with(end),
-        ("equals-ignore-case", Value::String(other)) => text.eq_ignore_ascii_case(other),
-        ("anything-but", Value::Object(inner)) => !is_match(&Value::Object(inner.clone()), text),
-        ("anything-but", argument) => !texts(argument).iter().any(|other| other == text),
-        _ => true,
+    /// Why EventBridge refuses its pattern, if it does.
+    pub fn refused(&self) -> Option<&NotAPattern> {
+        self.pattern.as_ref().err()
     }
 }
 
@@ -136,10 +144,7 @@ impl Wiring {
         for (id, rule) in template.of_type("AWS::Events::Rule") {
             let is_on_own_bus = named(&rule["EventBusName"]).is_some();
             if is_on_own_bus {
-                let matchers =
-                    |name: &str| rule["EventPattern"][name].as_array().cloned().unwrap_or_default();
-                let pattern = Rule { detail_types: matchers("detail-type"), sources: matchers("source") };
-                self.rules.insert(id.to_owned(), pattern);
+                self.rules.insert(id.to_owned(), Rule::of_template(&rule["EventPattern"]));
             }
             for target in
                 rule["Targets"].as_array().into_iter().flatten().filter_map(|target| named(&target["Arn"]))
@@ -185,19 +190,33 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_pattern_matches_as_event_bridge_does() {
-        for (matcher, matched, other) in [
-            (json!("order.placed"), "order.placed", "order.paid"),
-            (json!({ "prefix": "order." }), "order.placed", "stock.reserved"),
-            (json!({ "suffix": ".placed" }), "order.placed", "order.paid"),
-            (json!({ "equals-ignore-case": "Order.Placed" }), "order.placed", "order.paid"),
-            (json!({ "anything-but": ["order.paid"] }), "order.placed", "order.paid"),
-            (json!({ "anything-but": { "prefix": "stock." } }), "order.placed", "stock.reserved"),
+    fn a_rule_takes_what_its_whole_pattern_may_take() {
+        for (pattern, takes, not) in [
+            (json!({ "detail-type": [{ "prefix": "order." }] }), "order.placed", "stock.reserved"),
+            (json!({ "detail-type": [{ "wildcard": "order.*d" }] }), "order.placed", "order.lost"),
+            (
+                json!({ "detail-type": [{ "anything-but": { "suffix": [".lost", ".paid"] } }] }),
+                "order.placed",
+                "order.lost",
+            ),
+            (
+                json!({ "$or": [{ "source": ["shop"], "detail-type": ["order.placed"] }, { "source": ["bank"] }] }),
+                "order.placed",
+                "order.paid",
+            ),
+            (
+                json!({ "detail-type": ["a", "b"], "detail": { "total": [1] }, "id": [{ "exists": true }] }),
+                "a",
+                "c",
+            ),
         ] {
-            assert!(matches(std::slice::from_ref(&matcher), matched), "{matcher}");
-            assert!(!matches(std::slice::from_ref(&matcher), other), "{matcher}");
+            let rule = Rule::of_template(&pattern);
+            assert!(rule.takes(Some("shop"), Some(takes)).may_be(), "{pattern}");
+            assert!(!rule.takes(Some("shop"), Some(not)).may_be(), "{pattern}");
+            assert!(rule.takes(None, None).may_be(), "{pattern}");
         }
-        assert!(matches(&[], "anything"));
+        let never = Rule::of_template(&json!({ "source": ["shop"], "id": [{ "exists": false }] }));
+        assert_eq!(never.takes(Some("shop"), None), Answer::No);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(super) struct EventType {
     pub(super) version: String,
     /// Its variant, such as `Placed`.
     pub(super) variant: String,
+    /// Its data, such as `OrderPlaced`.
+    pub(super) payload: String,
 }
 
 impl Catalogue {
@@ -133,10 +135,13 @@ fn declared(package: &str, text: &str) -> Vec<Catalogue> {
 fn event(line: &str) -> Option<EventType> {
     let (message_type, rest) = line.strip_prefix('"')?.split_once('"')?;
     let (version, rest) = rest.trim().split_once("=>")?;
-    let (variant, _) = rest.trim().split_once('(')?;
+    let (variant, rest) = rest.trim().split_once('(')?;
+    let payload = rest.split(['.', ')']).next()?.trim();
     // Of several versions that it reads, the last is the one that is written.
     let version = version.split_whitespace().last()?;
-    Some(EventType { message_type: message_type.into(), version: version.into(), variant: variant.into() })
+    let [message_type, version, variant, payload] =
+        [message_type, version, variant, payload].map(ToOwned::to_owned);
+    Some(EventType { message_type, version, variant, payload })
 }
 
 #[cfg(test)]
@@ -162,6 +167,7 @@ mod tests {
         assert_eq!((orders.name.as_str(), orders.events.len()), ("OrderEvent", 4));
         let confirmed = orders.event("order.confirmed").unwrap();
         assert_eq!((confirmed.variant.as_str(), confirmed.version.as_str()), ("Confirmed", "v1"));
+        assert_eq!(confirmed.payload, "OrderConfirmed");
         assert_eq!(declared("throughline-shop", include_str!("../../../shop/src/placing.rs")), []);
     }
 }

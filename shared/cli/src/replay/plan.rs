@@ -2,10 +2,12 @@
 
 use super::{
     journal::{Kept, Way, Work},
-    pattern::Takes,
     rules::{Handlers, Route},
 };
-use crate::terminal::{Progress, Table};
+use crate::{
+    event_pattern::Answer,
+    terminal::{Progress, Table},
+};
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -168,10 +170,10 @@ pub async fn handler_plans(
     let mut plans = Vec::new();
     let mut looked_up = 0;
     for route in routes {
-        let taken: Vec<(&Candidate, Takes)> = candidates
+        let taken: Vec<(&Candidate, Answer)> = candidates
             .iter()
             .map(|candidate| (candidate, route.takes(candidate)))
-            .filter(|(_, takes)| *takes != Takes::No)
+            .filter(|(_, takes)| takes.may_be())
             .collect();
         for handler in &route.handlers {
             let policy = handlers.policy(handler);
@@ -180,7 +182,7 @@ pub async fn handler_plans(
                 rule: route.rule.name.clone(),
                 policy: policy.name().to_owned(),
                 events: u64::try_from(taken.len()).unwrap_or(u64::MAX),
-                is_at_most: taken.iter().any(|(_, takes)| *takes == Takes::Perhaps),
+                is_at_most: taken.iter().any(|(_, takes)| *takes != Answer::Yes),
                 duplicate: 0,
                 under_way: 0,
                 rerun: 0,
@@ -189,7 +191,7 @@ pub async fn handler_plans(
             if policy == ReplayPolicy::Reprocess {
                 plan.projection_only = plan.events;
             } else {
-                let key = |(candidate, _): &(&Candidate, Takes)| {
+                let key = |(candidate, _): &(&Candidate, Answer)| {
                     ClaimKey::for_event(handler, &candidate.source, &candidate.id)
                 };
                 let keys: Vec<ClaimKey> = taken.iter().map(key).collect();
@@ -221,7 +223,7 @@ pub fn to_send(candidates: Vec<Candidate>, straight_to: Option<&[Route]>) -> ToS
         let queues: BTreeSet<String> = straight_to
             .into_iter()
             .flatten()
-            .filter(|route| route.takes(&candidate) != Takes::No)
+            .filter(|route| route.takes(&candidate).may_be())
             .flat_map(|route| route.queues.iter().cloned())
             .collect();
         if straight_to.is_some() && queues.is_empty() {

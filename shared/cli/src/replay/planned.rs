@@ -153,11 +153,11 @@ pub(super) fn check(from: Timestamp, arguments: &Arguments, stack: &Stack) -> Re
 
 /// What goes straight to a queue must be what EventBridge would give it, and nothing else.
 fn must_be_decidable(straight_to: &[Route]) -> Result<(), String> {
-    let Some(route) = straight_to.iter().find(|route| !route.is_decidable()) else { return Ok(()) };
+    let undecided = straight_to.iter().find_map(|route| Some((&route.rule.name, route.undecided()?)));
+    let Some((name, why)) = undecided else { return Ok(()) };
     Err(format!(
-        "what the pattern of rule `{}` asks for can only be told by EventBridge, so that nothing can be sent past it: \
-         leave out --rule and --handler, and the bus gets the events",
-        route.rule.name
+        "what the pattern of rule `{name}` asks for can only be told by EventBridge ({why}), so that nothing can be \
+         sent past it: leave out --rule and --handler, and the bus gets the events"
     ))
 }
 

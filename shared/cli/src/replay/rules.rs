@@ -1,12 +1,12 @@
 //! Which handlers the rules of a bus lead to.
 
-use super::{
-    pattern::{Takes, is_decidable, takes},
-    plan::Candidate,
+use super::plan::Candidate;
+use crate::{
+    event_pattern::{Answer, Event, EventPattern, NotAPattern, Reason, Unknown, Why},
+    project::Project,
 };
-use crate::project::Project;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs};
 use throughline_aws::replays::BusRule;
 use throughline_core::{envelope::EncodedEnvelope, replay::ReplayPolicy};
@@ -22,7 +22,7 @@ pub struct Route {
     pub queues: Vec<String>,
     /// Whether all of its targets are queues.
     pub is_queues_alone: bool,
-    pattern: Value,
+    pattern: Result<EventPattern, NotAPattern>,
 }
 
 /// A rule that leads to a queue, as it was when a replay was planned.
@@ -32,8 +32,18 @@ pub struct Taker {
     pub queue: String,
     /// The rule's ARN.
     pub rule_arn: String,
-    /// Which events it takes.
-    pub pattern: Value,
+    /// Which events it takes: its pattern, as it is written.
+    #[serde(deserialize_with = "pattern_text")]
+    pub pattern: String,
+}
+
+/// A pattern's text. Journals of earlier versions hold the pattern itself.
+fn pattern_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let pattern = Value::deserialize(deserializer)?;
+    Ok(match pattern {
+        Value::String(text) => text,
+        pattern => pattern.to_string(),
+    })
 }
 
 /// What EventBridge gives each event anew.
@@ -41,14 +51,19 @@ const GIVEN_ANEW: [&str; 2] = ["id", "time"];
 
 impl Route {
     /// Whether it takes an event, as far as is known of it.
-    pub(crate) fn takes(&self, candidate: &Candidate) -> Takes {
+    pub(crate) fn takes(&self, candidate: &Candidate) -> Answer {
         let event = candidate.event.clone().unwrap_or_default();
-        takes_event(&self.pattern, &self.rule.arn, &candidate.source, &candidate.message_type, event)
+        let event = event.into_iter().map(|(name, value)| (name, value.to_string())).collect();
+        let (source, message_type) = (&candidate.source, &candidate.message_type);
+        takes_event(self.pattern.as_ref(), &self.rule.arn, source, message_type, event)
     }
 
-    /// Whether it can be told of every message whether EventBridge would give it to this rule.
-    pub(crate) fn is_decidable(&self) -> bool {
-        is_decidable(&self.pattern, &GIVEN_ANEW)
+    /// Why it cannot be told of every message whether EventBridge would give it to this rule.
+    pub(crate) fn undecided(&self) -> Option<String> {
+        match &self.pattern {
+            Ok(pattern) => pattern.undecided_without(&GIVEN_ANEW).map(|reason| reason.to_string()),
+            Err(refused) => Some(refused.to_string()),
+        }
     }
 
     /// The rule as what leads to each of its queues.
@@ -56,30 +71,33 @@ impl Route {
         self.queues.iter().map(|queue| Taker {
             queue: queue.clone(),
             rule_arn: self.rule.arn.clone(),
-            pattern: self.pattern.clone(),
+            pattern: self.rule.pattern.clone(),
         })
     }
 }
 
 impl Taker {
     /// Whether EventBridge would give a message to it.
-    pub(crate) fn takes(&self, envelope: &EncodedEnvelope) -> Takes {
+    pub(crate) fn takes(&self, envelope: &EncodedEnvelope) -> Answer {
         let (source, message_type) = (&envelope.attributes.source, &envelope.attributes.message_type);
-        let detail = serde_json::to_value(envelope).ok();
+        // As text: it says how numbers are written.
+        let detail = serde_json::to_string(envelope).ok();
         let event = detail.map(|detail| ("detail".to_owned(), detail)).into_iter().collect();
-        takes_event(&self.pattern, &self.rule_arn, source, message_type, event)
+        takes_event(EventPattern::read(&self.pattern).as_ref(), &self.rule_arn, source, message_type, event)
     }
 }
 
-/// Whether a rule takes an event of which these members are known; the others are what they would be, were it
+/// Whether a rule takes an event of which these members are known, in JSON; the others are what they would be, were it
 /// published to the rule's bus.
 fn takes_event(
-    pattern: &Value,
+    pattern: Result<&EventPattern, &NotAPattern>,
     rule_arn: &str,
     source: &str,
     message_type: &str,
-    mut event: Map<String, Value>,
-) -> Takes {
+    mut event: BTreeMap<String, String>,
+) -> Answer {
+    // EventBridge has it, whatever is known here.
+    let Ok(pattern) = pattern else { return Answer::Perhaps(Reason { field: None, why: Why::Refused }) };
     let mut parts = rule_arn.split(':').skip(3);
     let (region, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     for (name, value) in [
@@ -90,10 +108,15 @@ fn takes_event(
         ("region", json!(region)),
         ("resources", json!([])),
     ] {
-        event.entry(name).or_insert(value);
+        event.entry(name.to_owned()).or_insert_with(|| value.to_string());
     }
-    let unknown = if event.contains_key("detail") { vec![] } else { vec!["detail"] };
-    takes(pattern, &Value::Object(event), &[&unknown, &GIVEN_ANEW[..]].concat())
+    let has_detail = event.contains_key("detail");
+    let members: Vec<String> = event.iter().map(|(name, value)| format!("{}:{value}", json!(name))).collect();
+    let Ok(event) = Event::read(&format!("{{{}}}", members.join(","))) else {
+        return Answer::Perhaps(Reason { field: None, why: Why::Unknown });
+    };
+    let event = GIVEN_ANEW.iter().fold(event, |event, name| event.without(name, Unknown::Text));
+    pattern.takes(&if has_detail { event } else { event.without("detail", Unknown::Anything) })
 }
 
 /// The handlers of a project, as `functions/handlers.lock` lists them, and what a replay means to them.
@@ -141,7 +164,7 @@ impl Handlers {
         let handlers = names.iter().filter_map(handler).collect();
         let is_queue = |arn: &&String| arn.split(':').nth(2) == Some("sqs");
         let queues: Vec<String> = rule.targets.iter().filter(is_queue).map(|arn| named(arn)).collect();
-        let pattern = serde_json::from_str(&rule.pattern).unwrap_or_default();
+        let pattern = EventPattern::read(&rule.pattern);
         let is_queues_alone = queues.len() == rule.targets.len();
         Route { rule, handlers, queues, is_queues_alone, pattern }
     }
@@ -172,8 +195,8 @@ mod tests {
         assert!(!route.is_queues_alone);
         assert_eq!(handlers.policy("order-board"), ReplayPolicy::Reprocess);
         assert_eq!(handlers.policy("reserve-stock"), ReplayPolicy::ClaimsDecide);
-        assert_eq!(route.takes(&candidate("order.placed", None)), Takes::Yes);
-        assert_eq!(route.takes(&candidate("order.paid", None)), Takes::No);
+        assert_eq!(route.takes(&candidate("order.placed", None)), Answer::Yes);
+        assert_eq!(route.takes(&candidate("order.paid", None)), Answer::No);
     }
 
     fn candidate(message_type: &str, event: Option<Value>) -> Candidate {
@@ -197,10 +220,10 @@ mod tests {
     #[test]
     fn a_rule_decides_on_the_whole_event_once_it_is_known() {
         let takes = |event| board().takes(&candidate("order.placed", event));
-        assert_eq!(takes(None), Takes::Perhaps);
-        assert_eq!(takes(Some(json!({ "detail": { "sequence": "1" } }))), Takes::Yes);
-        assert_eq!(takes(Some(json!({ "detail": {} }))), Takes::No);
-        assert_eq!(takes(Some(json!({ "account": "2", "detail": { "sequence": "1" } }))), Takes::No);
+        assert!(matches!(takes(None), Answer::Perhaps(Reason { why: Why::Unknown, .. })));
+        assert_eq!(takes(Some(json!({ "detail": { "sequence": "1" } }))), Answer::Yes);
+        assert_eq!(takes(Some(json!({ "detail": {} }))), Answer::No);
+        assert_eq!(takes(Some(json!({ "account": "2", "detail": { "sequence": "1" } }))), Answer::No);
     }
 
     #[test]
@@ -211,8 +234,30 @@ mod tests {
             r#"{"specversion":"1.0","id":"1","source":"shop","type":"order.placed","data":1}"#,
         )
         .unwrap();
-        assert_eq!(taker.takes(&envelope), Takes::No, "it has no place");
+        assert_eq!(taker.takes(&envelope), Answer::No, "it has no place");
         envelope.attributes.sequence = Some(1);
-        assert_eq!(taker.takes(&envelope), Takes::Yes);
+        assert_eq!(taker.takes(&envelope), Answer::Yes);
+    }
+
+    #[test]
+    fn a_rule_that_asks_for_what_is_given_anew_is_undecided_with_the_reason() {
+        let undecided = |pattern: &str| {
+            let rule = BusRule { pattern: pattern.into(), ..rule(&[]) };
+            Handlers::default().route(rule, "shop").undecided()
+        };
+        assert_eq!(undecided(r#"{"source":["shop"],"time":[{"exists":true}]}"#), None);
+        assert_eq!(undecided(r#"{"detail":{"address":[{"cidr":"10.0.0.0/8"}]}}"#), None);
+        assert_eq!(undecided(r#"{"id":["e-1"]}"#).as_deref(), Some("`id`: its value is not known here"));
+        let refused = undecided(r#"{"source":[{"contains":"x"}]}"#);
+        assert_eq!(refused.as_deref(), Some("no event pattern: `source`: there is no operator `contains`"));
+    }
+
+    #[test]
+    fn a_journal_of_an_earlier_version_holds_the_pattern_itself() {
+        let kept = r#"{"queue":"q","rule_arn":"a","pattern":{"source":["shop"]}}"#;
+        let taker: Taker = serde_json::from_str(kept).unwrap();
+        assert_eq!(taker.pattern, r#"{"source":["shop"]}"#);
+        let kept = serde_json::to_string(&taker).unwrap();
+        assert_eq!(serde_json::from_str::<Taker>(&kept).unwrap(), taker);
     }
 }

@@ -2,10 +2,12 @@
 
 use super::{
     journal::{Journal, JournalError, Kept, Sent, Work},
-    pattern::Takes,
     rules::Taker,
 };
-use crate::terminal::{Progress, Terminal};
+use crate::{
+    event_pattern::Answer,
+    terminal::{Progress, Terminal},
+};
 use std::{fs, time::Duration};
 use throughline_aws::{DynamoLedger, ledger::LogError, replays::RESENT};
 use throughline_core::{
@@ -131,11 +133,9 @@ impl Sending<'_> {
             match addressed(outgoing, work, self.replay_name, self.takers) {
                 Ok(none) if none.is_empty() => sent.untaken += 1,
                 Ok(addressed) => messages.extend(addressed),
-                Err(queue) => {
+                Err(why) => {
                     sent.refused += 1;
-                    progress.note(&format!(
-                        "{message_type} {id} is not sent: whether a rule gives it to {queue} cannot be told"
-                    ));
+                    progress.note(&format!("{message_type} {id} is not sent: {why}"));
                 }
             }
         }
@@ -188,7 +188,7 @@ impl Sending<'_> {
 }
 
 /// A message as it is sent: to where it went before, or to those of its queues that a rule would give it to. An error
-/// names a queue of which that cannot be told.
+/// says of which queue that cannot be told, and why.
 fn addressed(
     mut outgoing: Outgoing,
     Work { message, queues }: &Work,
@@ -210,11 +210,13 @@ fn addressed(
     let mut addressed = Vec::with_capacity(queues.len());
     for queue in queues {
         let rules: Vec<&Taker> = takers.iter().filter(|taker| taker.queue == *queue).collect();
-        let takes = rules.iter().map(|rule| rule.takes(&outgoing.envelope)).fold(Takes::No, Takes::either);
+        let takes = rules.iter().map(|rule| rule.takes(&outgoing.envelope)).fold(Answer::No, Answer::or);
         match takes {
             // A journal of an earlier version names no rules.
-            Takes::No if !rules.is_empty() => {}
-            Takes::Perhaps => return Err(queue.clone()),
+            Answer::No if !rules.is_empty() => {}
+            Answer::Perhaps(reason) => {
+                return Err(format!("whether a rule gives it to {queue} cannot be told ({reason})"));
+            }
             _ => addressed
                 .push(Outgoing { destination: Destination::Queue(queue.clone()), ..outgoing.clone() }),
         }
@@ -242,6 +244,7 @@ mod tests {
     }
 
     fn taker(queue: &str, pattern: Value) -> Taker {
+        let pattern = pattern.to_string();
         Taker { queue: queue.into(), rule_arn: "arn:aws:events:us-east-1:1:rule/shop/r".into(), pattern }
     }
 
@@ -273,9 +276,26 @@ mod tests {
 
     #[test]
     fn what_cannot_be_told_of_is_not_sent() {
-        let takers =
-            [taker("board", json!({ "detail": { "data": { "address": [{ "cidr": "10.0.0.0/8" }] } } }))];
-        assert_eq!(queues(outgoing(None), &to_queues(&["board"]), &takers), Err("board".into()));
+        for (pattern, why) in [
+            (
+                json!({ "detail": { "data": { "quantity": [2.0] } } }),
+                "`detail.data.quantity`: the same number in another notation",
+            ),
+            (json!({ "id": ["e-1"] }), "`id`: its value is not known here"),
+            (
+                json!({ "source": [{ "contains": "x" }] }),
+                "not every version of Amazon's matcher takes this pattern",
+            ),
+        ] {
+            let refused =
+                queues(outgoing(None), &to_queues(&["board"]), &[taker("board", pattern)]).unwrap_err();
+            assert!(
+                refused.starts_with(&format!("whether a rule gives it to board cannot be told ({why}")),
+                "{refused}"
+            );
+        }
+        let inside = json!({ "detail": { "data": { "quantity": [{ "cidr": "10.0.0.0/8" }] } } });
+        assert_eq!(queues(outgoing(None), &to_queues(&["board"]), &[taker("board", inside)]), Ok(vec![]));
     }
 
     /// The archive leaves out what says so, and a folder's events may be new to it.

@@ -1,5 +1,6 @@
 //! Which traces are recorded.
 
+use super::settings::chosen;
 use crate::Environment;
 
 /// Records a share of the traces: those whose ids say so
@@ -16,19 +17,11 @@ const RANDOM: u128 = 1 << 56;
 impl Sampler {
     /// As `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` say.
     pub(super) fn read(environment: &mut Environment) -> Self {
-        let name = "OTEL_TRACES_SAMPLER";
-        let chosen = environment.optional(name).unwrap_or_else(|| "parentbased_always_on".to_owned());
-        let share = match chosen.strip_prefix("parentbased_").unwrap_or(&chosen) {
-            "always_on" => 1.0,
-            "always_off" => 0.0,
-            "traceidratio" => ratio(environment),
-            _ => {
-                environment.problem(format!(
-                    "{name} is `{chosen}`: it must be `always_on`, `always_off` or `traceidratio`, or one of these after \
-                     `parentbased_`"
-                ));
-                1.0
-            }
+        let chosen = chosen(environment, "OTEL_TRACES_SAMPLER", &SAMPLERS, "all invocations are recorded");
+        let share = match chosen.map(|name| name.strip_prefix("parentbased_").unwrap_or(name)) {
+            Some("always_off") => 0.0,
+            Some("traceidratio") => ratio(environment),
+            _ => 1.0,
         };
         Self { share }
     }
@@ -46,13 +39,26 @@ impl Sampler {
     }
 }
 
+/// Those that the specification builds in.
+const SAMPLERS: [&str; 6] = [
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+];
+
 fn ratio(environment: &mut Environment) -> f64 {
-    let (name, form) = ("OTEL_TRACES_SAMPLER_ARG", "a number from 0 to 1");
-    let ratio = environment.parsed(name, form, 1.0);
-    if !(0.0..=1.0).contains(&ratio) {
-        environment.problem(format!("{name} is `{ratio}`: it must be {form}"));
-    }
-    ratio
+    let name = "OTEL_TRACES_SAMPLER_ARG";
+    let Some(text) = environment.optional(name) else { return 1.0 };
+    let ratio = text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+    ratio.unwrap_or_else(|| {
+        environment.warning(format!(
+            "{name} is `{text}`, which is no number from 0 to 1, and is ignored: all invocations are recorded"
+        ));
+        1.0
+    })
 }
 
 #[cfg(test)]
@@ -74,6 +80,8 @@ mod tests {
             ("parentbased_always_off", "", 0.0),
             ("traceidratio", "0.25", 0.25),
             ("parentbased_traceidratio", "", 1.0),
+            ("Always_Off", "", 0.0),
+            ("TraceIdRatio", "0.25", 0.25),
         ] {
             assert!((share(sampler, argument) - expected).abs() < f64::EPSILON, "{sampler}");
         }

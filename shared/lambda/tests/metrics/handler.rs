@@ -50,7 +50,10 @@ impl Handler for Harbour {
     type Emits = Never;
 
     async fn handle(&self, event: Envelope<ShipEvent>, _: &Context<'_>) -> Result<Effects, Failure> {
-        let ShipEvent::Boarded(boarded) = event.data else { return Ok(Effects::none()) };
+        let boarded = match event.data {
+            ShipEvent::Boarded(boarded) => boarded,
+            ShipEvent::Landed(_) => return Ok(Effects::none()),
+        };
         match boarded.wish {
             Wish::Sail => self.time_passes(3).await,
             Wish::Dawdle => self.time_passes(60_000).await,
