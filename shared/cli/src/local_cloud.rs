@@ -13,7 +13,7 @@ use crate::{
     cloud_error::{CloudError, system},
     gateway::Gateway,
     http,
-    project::{Project, endpoint},
+    project::{OUTPUTS, Project, endpoint},
 };
 use localstack::Database;
 use serde::Serialize;
@@ -68,6 +68,8 @@ pub struct Status {
     pub log: Option<PathBuf>,
     /// Where the payment provider and the carrier answer.
     pub providers: Option<String>,
+    /// The stacks that were deployed to it from here.
+    pub stacks: Vec<String>,
 }
 
 impl LocalCloud {
@@ -169,7 +171,7 @@ impl LocalCloud {
 
     /// What was deployed to a cloud is gone with it.
     fn forget(&self) {
-        _ = fs::remove_file(self.project.outputs(self.port));
+        _ = fs::remove_dir_all(self.project.stacks(self.port));
     }
 
     /// Says whether it runs.
@@ -185,8 +187,18 @@ impl LocalCloud {
             is_ready: running.is_some_and(|(kind, _)| http::is_ok(&endpoint, kind.health())),
             log: running.filter(|(_, pid)| pid.is_some()).map(|(kind, _)| self.program(kind).log),
             providers: self.gateway.address()?,
+            stacks: if running.is_some() { self.stacks() } else { Vec::new() },
             endpoint,
         })
+    }
+
+    fn stacks(&self) -> Vec<String> {
+        let kept = fs::read_dir(self.project.stacks(self.port)).into_iter().flatten().flatten();
+        let deployed = kept.filter(|stack| stack.path().join(OUTPUTS).is_file());
+        let mut stacks: Vec<String> =
+            deployed.filter_map(|stack| stack.file_name().into_string().ok()).collect();
+        stacks.sort();
+        stacks
     }
 
     /// What was started and has not ended: its process, if it is one of this machine.
@@ -241,7 +253,7 @@ impl LocalCloud {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { endpoint, cloud, pid, is_ready, log, providers } = self;
+        let Self { endpoint, cloud, pid, is_ready, log, providers, stacks } = self;
         let port = endpoint.rsplit(':').next().unwrap_or_default();
         let Some(cloud) = cloud else {
             writeln!(f, "No local cloud runs on port {port}: start one with `throughline up`.")?;
@@ -259,6 +271,11 @@ impl fmt::Display for Status {
         }
         if let Some(providers) = providers {
             writeln!(f, "The payment provider and the carrier answer at {providers}.")?;
+        }
+        if stacks.is_empty() {
+            writeln!(f, "Nothing is deployed there yet: deploy with `throughline deploy`.")?;
+        } else {
+            writeln!(f, "Deployed there: {}.", stacks.join(", "))?;
         }
         Ok(())
     }

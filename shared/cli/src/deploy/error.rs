@@ -45,6 +45,27 @@ pub enum DeployError {
         /// Those there are.
         known: String,
     },
+    /// The stack has no such function.
+    #[error(
+        "stack `{stack}` has no function `{logical_id}`: `{name}` is in functions/ and was never deployed; deploy it all, \
+         with `throughline deploy`"
+    )]
+    NotInStack {
+        /// The function's name in functions/.
+        name: String,
+        /// What the template calls it.
+        logical_id: String,
+        /// The stack.
+        stack: String,
+    },
+    /// A function has new code and does not run it.
+    #[error("function `{function}` was given new code and does not run it: {reason}")]
+    NotLive {
+        /// Its name on the cloud.
+        function: String,
+        /// What Lambda says.
+        reason: String,
+    },
     /// The functions could not be built.
     #[error("the functions were not built: {program} says why above")]
     NotBuilt {
