@@ -20,6 +20,7 @@ pub use parameters::Parameter;
 
 use crate::{
     aws_command_line::AwsCommandLine,
+    local_cloud,
     place::Place,
     project::{Project, answers},
     replay::archive,
@@ -128,6 +129,9 @@ impl fmt::Display for Report {
             writeln!(f, "{code}")?;
         }
         match self.outcome {
+            Outcome::Unchanged if !self.changes.0.is_empty() => f.write_str(
+                "CloudFormation does not deploy this by itself: it comes with the next change of a resource.",
+            ),
             Outcome::Unchanged => f.write_str("Nothing has changed: nothing was deployed."),
             Outcome::DryRun => f.write_str(
                 "A dry run: the stack is as it was. CloudFormation reads from a bucket, so the code is there now.",
@@ -181,7 +185,8 @@ impl Deployment<'_> {
         if let Place::Local { endpoint } = self.place
             && !answers(endpoint)
         {
-            return Err(DeployError::NoCloud { endpoint: endpoint.clone() });
+            let advice = local_cloud::advice(self.project);
+            return Err(DeployError::NoCloud { endpoint: endpoint.clone(), advice });
         }
         if !self.arguments.functions.is_empty() {
             if !self.place.is_local() {
@@ -283,7 +288,9 @@ impl Deployment<'_> {
             return Ok(Vec::new());
         }
         let deployed = self.deployed_stack().functions()?;
-        strayed.iter().map(|name| deployed.put(name, &code[name], self.build().builder)).collect()
+        // One that the template does not name any more is gone.
+        let there = strayed.iter().filter(|name| deployed.has(name));
+        there.map(|name| deployed.put(name, &code[name], self.build().builder)).collect()
     }
 
     /// A new shop sells nothing: every order ends cancelled.

@@ -251,6 +251,32 @@ impl LocalCloud {
     }
 }
 
+/// What to do where no cloud answers: one of the project's may run on another port.
+pub(crate) fn advice(project: &Project) -> String {
+    let mut running: Vec<u16> = project
+        .local_ports()
+        .filter(|port| {
+            let cloud = LocalCloud::new(project.clone(), *port);
+            cloud.running().is_ok_and(|running| running.is_some())
+        })
+        .collect();
+    running.sort_unstable();
+    advice_among(&running)
+}
+
+fn advice_among(running: &[u16]) -> String {
+    match running {
+        [] => "start one with `throughline up`, and deploy with `throughline deploy`".to_owned(),
+        [port] => {
+            format!("one runs on port {port}: say --port {port}, or start another with `throughline up`")
+        }
+        [first, ..] => {
+            let ports: Vec<String> = running.iter().map(ToString::to_string).collect();
+            format!("some run on the ports {}: say which, such as --port {first}", ports.join(", "))
+        }
+    }
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { endpoint, cloud, pid, is_ready, log, providers, stacks } = self;
@@ -278,5 +304,17 @@ impl fmt::Display for Status {
             writeln!(f, "Deployed there: {}.", stacks.join(", "))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_where_no_cloud_answers_is_told_where_one_does() {
+        assert!(advice_among(&[]).contains("`throughline up`"));
+        assert!(advice_among(&[4567]).contains("say --port 4567"));
+        assert!(advice_among(&[4567, 4568]).contains("ports 4567, 4568"));
     }
 }

@@ -71,6 +71,12 @@ impl Project {
         self.root.join(".throughline/local").join(port.to_string())
     }
 
+    /// The ports for which anything of a local cloud is kept, whether or not it runs.
+    pub(crate) fn local_ports(&self) -> impl Iterator<Item = u16> {
+        let kept = fs::read_dir(self.root.join(".throughline/local")).into_iter().flatten().flatten();
+        kept.filter_map(|folder| folder.file_name().to_str()?.parse().ok())
+    }
+
     /// What is kept of the stacks on the local cloud on a port; it goes with the cloud.
     pub(crate) fn stacks(&self, port: u16) -> PathBuf {
         self.state(port).join(STACKS)

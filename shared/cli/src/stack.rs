@@ -6,6 +6,7 @@ pub(crate) use described::{Described, Resources, advice, outputs_in, resources};
 
 use crate::{
     aws_command_line::AwsCommandLine,
+    local_cloud,
     place::Place,
     project::{Project, answers},
 };
@@ -20,12 +21,12 @@ use throughline_aws::{
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
     /// Nothing listens where the cloud should be.
-    #[error(
-        "no cloud answers at {endpoint}: start one with `throughline up`, and deploy with `throughline deploy`"
-    )]
+    #[error("no cloud answers at {endpoint}: {advice}")]
     NoCloud {
         /// Where it should be.
         endpoint: String,
+        /// What to do.
+        advice: String,
     },
     /// Nothing was deployed from this folder yet.
     #[error("the stack's outputs are not at {path} ({source}): deploy first, with `throughline deploy`")]
@@ -162,7 +163,8 @@ impl Stack {
         if let Place::Local { endpoint } = &place
             && !answers(endpoint)
         {
-            return Err(StackError::NoCloud { endpoint: endpoint.clone() });
+            let advice = Project::find().map(|project| local_cloud::advice(&project)).unwrap_or_default();
+            return Err(StackError::NoCloud { endpoint: endpoint.clone(), advice });
         }
         let path = outputs.display().to_string();
         let described = Described::read(outputs)
@@ -179,7 +181,8 @@ impl Stack {
         if let Place::Local { endpoint } = &place
             && !answers(endpoint)
         {
-            return Err(StackError::NoCloud { endpoint: endpoint.clone() });
+            let advice = local_cloud::advice(project);
+            return Err(StackError::NoCloud { endpoint: endpoint.clone(), advice });
         }
         let described = Described::of(AwsCommandLine { project, place: &place }, stack);
         match described {

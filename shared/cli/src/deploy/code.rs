@@ -140,6 +140,11 @@ impl DeployedFunctions<'_> {
         }
     }
 
+    /// Whether the stack has a function of functions/.
+    pub(super) fn has(&self, function: &str) -> bool {
+        self.name(function).is_ok()
+    }
+
     /// Gives a function new code.
     fn give(&self, function: &str, code: &Code, builder: Builder) -> Result<GivenCode, DeployError> {
         let deployed_name = self.name(function)?.to_owned();

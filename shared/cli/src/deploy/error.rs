@@ -13,10 +13,12 @@ pub enum DeployError {
     #[error("{0}")]
     NotSetUp(String),
     /// Nothing listens where the cloud should be.
-    #[error("no cloud answers at {endpoint}: start one with `throughline up`")]
+    #[error("no cloud answers at {endpoint}: {advice}")]
     NoCloud {
         /// Where it should be.
         endpoint: String,
+        /// What to do.
+        advice: String,
     },
     /// A file could not be read or written.
     #[error("{path}: {source}")]

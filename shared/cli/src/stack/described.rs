@@ -158,7 +158,11 @@ const NAMED: usize = 10;
 /// What to do about a stack that is not there: the sentence names those that are.
 pub(crate) fn advice(project: &Project, place: &Place, stack: &str) -> String {
     let aws = AwsCommandLine { project, place };
-    let listed = aws.json(["cloudformation", "describe-stacks"]).unwrap_or_default();
+    let listed = match aws.json(["cloudformation", "describe-stacks"]) {
+        Ok(listed) => listed,
+        // Whoever deploys need not have the right to see others' stacks.
+        Err(_) => return format!("deploy it first, with {}", deploy(place, stack)),
+    };
     let stacks = listed["Stacks"].as_array().into_iter().flatten();
     // A stack that was made for a change set alone holds nothing.
     let stacks = stacks.filter(|stack| stack["StackStatus"] != "REVIEW_IN_PROGRESS");
@@ -166,9 +170,13 @@ pub(crate) fn advice(project: &Project, place: &Place, stack: &str) -> String {
     advice_among(&names, place, stack)
 }
 
-fn advice_among(names: &[&str], place: &Place, stack: &str) -> String {
+fn deploy(place: &Place, stack: &str) -> String {
     let aws = if place.is_local() { "" } else { " --aws" };
-    let deploy = format!("`throughline deploy{aws} --stack {stack}`");
+    format!("`throughline deploy{aws} --stack {stack}`")
+}
+
+fn advice_among(names: &[&str], place: &Place, stack: &str) -> String {
+    let deploy = deploy(place, stack);
     match names {
         [] => format!("nothing is deployed there: deploy first, with {deploy}"),
         [only] => format!("deployed there is `{only}`: say --stack {only}, or deploy first, with {deploy}"),
