@@ -20,6 +20,8 @@ OWN_CALLS = {
     "cloudformation:DescribeStackEvents",
     "cloudformation:DescribeStacks",
     "cloudformation:ExecuteChangeSet",
+    "cloudformation:GetTemplate",
+    "cloudformation:ListStackResources",
     "lambda:GetFunctionConfiguration",
     "lambda:UpdateFunctionCode",
     "s3:CreateBucket",

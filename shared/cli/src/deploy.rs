@@ -6,6 +6,8 @@ mod changes;
 mod code;
 mod error;
 mod follow;
+mod live;
+mod outside_resources;
 mod package;
 mod parameters;
 mod record;
@@ -18,10 +20,11 @@ pub use parameters::Parameter;
 
 use crate::{
     aws_command_line::AwsCommandLine,
+    local_cloud,
     place::Place,
     project::{Project, answers},
     replay::archive,
-    stack::Stack,
+    stack::{Described, Stack, resources},
     target::Target,
     template::Template,
     terminal::Terminal,
@@ -31,7 +34,7 @@ use change_set::{ChangeSet, StackState, Wanted};
 use clap::Args;
 use error::file;
 use package::Staged;
-use record::{OUTPUTS, Record};
+use record::Record;
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -115,6 +118,8 @@ pub struct Report {
     pub code: Vec<UpdatedFunction>,
     /// Where the stack's outputs are.
     pub outputs: Option<PathBuf>,
+    /// What is to be done next, with its command, if the stack is new.
+    pub next: Option<String>,
 }
 
 /// What follows on the change set, which was shown already.
@@ -124,6 +129,9 @@ impl fmt::Display for Report {
             writeln!(f, "{code}")?;
         }
         match self.outcome {
+            Outcome::Unchanged if !self.changes.0.is_empty() => f.write_str(
+                "CloudFormation does not deploy this by itself: it comes with the next change of a resource.",
+            ),
             Outcome::Unchanged => f.write_str("Nothing has changed: nothing was deployed."),
             Outcome::DryRun => f.write_str(
                 "A dry run: the stack is as it was. CloudFormation reads from a bucket, so the code is there now.",
@@ -132,7 +140,8 @@ impl fmt::Display for Report {
             Outcome::CodeUpdated => Ok(()),
             Outcome::Deployed => {
                 let outputs = self.outputs.as_deref().unwrap_or(Path::new(""));
-                write!(f, "Deployed; the stack's outputs are in {}.", outputs.display())
+                write!(f, "Deployed; the stack's outputs are in {}.", outputs.display())?;
+                self.next.iter().try_for_each(|next| write!(f, "\n{next}"))
             }
         }
     }
@@ -148,15 +157,21 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
     terminal.note(format_args!("stack `{}` on {place}", arguments.target.stack));
     let deployment = Deployment { project: &project, place: &place, arguments, terminal };
     let report = deployment.run()?;
-    if place.is_local() && !arguments.dry_run {
-        let outputs = arguments.target.outputs.clone();
-        let outputs = outputs.unwrap_or_else(|| project.outputs(arguments.target.cloud.port));
-        let stack = Stack::of_file(&outputs, place.clone()).await?;
-        archive::ensure(&stack, &arguments.target.stack).await?;
+    if place.is_local()
+        && let Some(outputs) = &report.outputs
+    {
+        let stack = Stack::of_file(outputs, place.clone()).await?;
+        // Not every stack has a bus.
+        if stack.output("EventBus").is_ok() {
+            archive::ensure(&stack, &arguments.target.stack).await?;
+        }
     }
     terminal.show(&report)?;
     Ok(())
 }
+
+/// What the template calls the shop's table of what there is to sell.
+const STOCK: &str = "StockTable";
 
 struct Deployment<'a> {
     project: &'a Project,
@@ -170,7 +185,8 @@ impl Deployment<'_> {
         if let Place::Local { endpoint } = self.place
             && !answers(endpoint)
         {
-            return Err(DeployError::NoCloud { endpoint: endpoint.clone() });
+            let advice = local_cloud::advice(self.project);
+            return Err(DeployError::NoCloud { endpoint: endpoint.clone(), advice });
         }
         if !self.arguments.functions.is_empty() {
             if !self.place.is_local() {
@@ -206,7 +222,7 @@ impl Deployment<'_> {
         if let Some(state) =
             state.as_ref().filter(|state| state.is_complete() && record.is_of(state, &inputs))
         {
-            let outputs = Some(self.write_outputs(&state.outputs)?);
+            let outputs = Some(self.write_outputs(&state.outputs, false)?);
             return Ok(Report { outputs, ..self.report(Outcome::Unchanged) });
         }
         let bucket = package::bucket(aws, self.arguments.bucket.as_deref(), *self.terminal)?;
@@ -214,34 +230,46 @@ impl Deployment<'_> {
         let is_new = state.as_ref().is_none_or(StackState::is_empty);
         let wanted = Wanted { stack, is_new, template_url: &template_url, parameters, folder: &folder };
         let change_set = self.step("working out what changes", || ChangeSet::create(aws, &wanted))?;
-        let changes = change_set.as_ref().map(|set| set.changes.clone()).unwrap_or_default();
+        let mut changes = change_set.as_ref().map(|set| set.changes.clone()).unwrap_or_default();
+        let resources = changes.0.len();
+        if let Some(state) = state.as_ref().filter(|_| resources == 0) {
+            changes.0 = self.outside_resources(state, parameters);
+        }
         self.show(&changes)?;
         if self.arguments.dry_run {
             change_set.map_or(Ok(()), |set| set.discard(aws, &wanted))?;
             return Ok(Report { changes, ..self.report(Outcome::DryRun) });
         }
+        let follow =
+            || self.step("changing the stack", || follow::follow(aws, stack, resources, *self.terminal));
+        let mut is_changed = true;
         let state = match &change_set {
-            None => state.unwrap_or_default(),
             Some(set) => {
                 if let Err(declined) = self.confirm(&changes) {
                     set.discard(aws, &wanted)?;
                     return Err(declined);
                 }
                 set.execute(aws, stack)?;
-                self.step("changing the stack", || {
-                    follow::follow(aws, stack, changes.0.len(), *self.terminal)
-                })?
+                follow()?
+            }
+            // A local cloud makes no change set of what is no resource, or comes by a condition, and changes it all the
+            // same. AWS, if it makes none, does not.
+            None if self.place.is_local() && change_set::update(aws, &wanted)? => follow()?,
+            None => {
+                is_changed = false;
+                state.unwrap_or_default()
             }
         };
         let code_updates = self.put_right(&record, &changes, code)?;
         let functions = code.iter().map(|(name, code)| (name.clone(), code.digest.clone())).collect();
         let overridden = code_updates.iter().map(|update| update.function.clone()).collect();
-        let outputs = Some(self.write_outputs(&state.outputs)?);
+        let is_changed = is_changed || !code_updates.is_empty();
+        let outputs = Some(self.write_outputs(&state.outputs, is_changed)?);
         let StackState { id: stack_id, changed_at, .. } = state;
         Record { stack_id, changed_at, inputs, functions, overridden }.write(&folder, stack)?;
-        let is_changed = change_set.is_some() || !code_updates.is_empty();
         let outcome = if is_changed { Outcome::Deployed } else { Outcome::Unchanged };
-        Ok(Report { changes, code: code_updates, outputs, ..self.report(outcome) })
+        let next = self.next(&changes);
+        Ok(Report { changes, code: code_updates, outputs, next, ..self.report(outcome) })
     }
 
     /// Functions that were given code by themselves, and that CloudFormation leaves alone now, get what they should run.
@@ -251,11 +279,44 @@ impl Deployment<'_> {
         changes: &Changes,
         code: &BTreeMap<String, Code>,
     ) -> Result<Vec<UpdatedFunction>, DeployError> {
+        let functions = changes.0.iter().filter(|change| change.kind == "AWS::Lambda::Function");
         let changed: Vec<String> =
-            changes.0.iter().map(|change| crate::stack::kebab_case(&change.logical_id)).collect();
+            functions.map(|change| crate::stack::kebab_case(&change.logical_id)).collect();
         let is_left_alone = |name: &String| !changed.contains(&format!("{name}-function"));
-        let strayed = record.strayed(code).into_iter().filter(is_left_alone);
-        strayed.map(|name| self.deployed_stack().put(&name, &code[&name], self.build().builder)).collect()
+        let strayed: Vec<String> = record.strayed(code).into_iter().filter(is_left_alone).collect();
+        if strayed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let deployed = self.deployed_stack().functions()?;
+        // One that the template does not name any more is gone.
+        let there = strayed.iter().filter(|name| deployed.has(name));
+        there.map(|name| deployed.put(name, &code[name], self.build().builder)).collect()
+    }
+
+    /// A new shop sells nothing: every order ends cancelled.
+    fn next(&self, changes: &Changes) -> Option<String> {
+        let is_new_stock = |change: &Change| change.action == "Add" && change.logical_id == STOCK;
+        changes.0.iter().any(is_new_stock).then(|| {
+            let again = self.arguments.target.said_again();
+            format!(
+                "Nothing is in stock yet, so that every order would be cancelled: `throughline demo --stock-only{again}` \
+                 puts some there."
+            )
+        })
+    }
+
+    /// What changes besides resources, as far as CloudFormation tells what there is.
+    fn outside_resources(&self, state: &StackState, parameters: &BTreeMap<String, String>) -> Vec<Change> {
+        let stack = &self.arguments.target.stack;
+        let now = self.aws().json(["cloudformation", "get-template", "--stack-name", stack]);
+        let now = now.ok().and_then(|answer| outside_resources::template(&answer));
+        let wanted = fs::read_to_string(self.folder().join(package::PACKAGED)).unwrap_or_default();
+        match (now, serde_json::from_str(&wanted)) {
+            (Some(now), Ok(wanted)) => {
+                outside_resources::differences((&now, &state.parameters), (&wanted, parameters))
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// On AWS whatever changes is asked about; elsewhere, only what loses data.
@@ -278,7 +339,8 @@ impl Deployment<'_> {
 
     fn report(&self, outcome: Outcome) -> Report {
         let (stack, place) = (self.arguments.target.stack.clone(), self.place.to_string());
-        Report { stack, place, outcome, changes: Changes::default(), code: Vec::new(), outputs: None }
+        let (changes, code) = (Changes::default(), Vec::new());
+        Report { stack, place, outcome, changes, code, outputs: None, next: None }
     }
 
     fn build(&self) -> Build {
@@ -291,18 +353,32 @@ impl Deployment<'_> {
     fn parameters(&self) -> Result<BTreeMap<String, String>, DeployError> {
         let Arguments { target, parameters_file, parameters, .. } = self.arguments;
         let from = parameters_file.as_ref();
-        let values = parameters::gather(self.project, self.place, target.cloud.port, from, parameters)?;
+        let values = parameters::gather(self.project, self.place, target.port(), from, parameters)?;
         parameters::check(&Template::of(self.project)?, &values)?;
         Ok(values)
     }
 
-    fn write_outputs(&self, outputs: &BTreeMap<String, String>) -> Result<PathBuf, DeployError> {
+    /// Writes what the other commands go by. What the stack's resources are called is asked if it has changed, or is
+    /// not known.
+    fn write_outputs(
+        &self,
+        outputs: &BTreeMap<String, String>,
+        is_changed: bool,
+    ) -> Result<PathBuf, DeployError> {
+        let stack = &self.arguments.target.stack;
         let path = match &self.arguments.target.outputs {
             Some(path) => path.clone(),
-            None => self.folder().join(OUTPUTS),
+            None => self.project.outputs(self.place, stack),
         };
-        fs::create_dir_all(self.folder()).map_err(file(&path))?;
-        fs::write(&path, serde_json::to_string_pretty(outputs).unwrap_or_default()).map_err(file(&path))?;
+        let known = Described::read(&path).ok().and_then(Result::ok).filter(|known| {
+            !is_changed && known.stack.as_ref() == Some(stack) && !known.resources.is_empty()
+        });
+        let resources = match known {
+            Some(known) => known.resources,
+            None => resources(self.aws(), stack)?.unwrap_or_default(),
+        };
+        let described = Described { stack: Some(stack.clone()), outputs: outputs.clone(), resources };
+        described.write(&path).map_err(file(&path))?;
         Ok(path)
     }
 
@@ -315,8 +391,7 @@ impl Deployment<'_> {
     }
 
     fn folder(&self) -> PathBuf {
-        let Target { cloud, stack, .. } = &self.arguments.target;
-        record::folder(self.project, self.place, cloud.port, stack)
+        self.project.stack(self.place, &self.arguments.target.stack)
     }
 
     fn aws(&self) -> AwsCommandLine<'_> {
@@ -324,7 +399,7 @@ impl Deployment<'_> {
     }
 
     fn deployed_stack(&self) -> DeployedStack<'_> {
-        let Target { cloud, stack, .. } = &self.arguments.target;
-        DeployedStack { project: self.project, place: self.place, port: cloud.port, stack }
+        let stack = &self.arguments.target.stack;
+        DeployedStack { project: self.project, place: self.place, stack }
     }
 }

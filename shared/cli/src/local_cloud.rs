@@ -13,7 +13,7 @@ use crate::{
     cloud_error::{CloudError, system},
     gateway::Gateway,
     http,
-    project::{Project, endpoint},
+    project::{OUTPUTS, Project, endpoint},
 };
 use localstack::Database;
 use serde::Serialize;
@@ -68,6 +68,8 @@ pub struct Status {
     pub log: Option<PathBuf>,
     /// Where the payment provider and the carrier answer.
     pub providers: Option<String>,
+    /// The stacks that were deployed to it from here.
+    pub stacks: Vec<String>,
 }
 
 impl LocalCloud {
@@ -169,7 +171,7 @@ impl LocalCloud {
 
     /// What was deployed to a cloud is gone with it.
     fn forget(&self) {
-        _ = fs::remove_file(self.project.outputs(self.port));
+        _ = fs::remove_dir_all(self.project.stacks(self.port));
     }
 
     /// Says whether it runs.
@@ -185,8 +187,18 @@ impl LocalCloud {
             is_ready: running.is_some_and(|(kind, _)| http::is_ok(&endpoint, kind.health())),
             log: running.filter(|(_, pid)| pid.is_some()).map(|(kind, _)| self.program(kind).log),
             providers: self.gateway.address()?,
+            stacks: if running.is_some() { self.stacks() } else { Vec::new() },
             endpoint,
         })
+    }
+
+    fn stacks(&self) -> Vec<String> {
+        let kept = fs::read_dir(self.project.stacks(self.port)).into_iter().flatten().flatten();
+        let deployed = kept.filter(|stack| stack.path().join(OUTPUTS).is_file());
+        let mut stacks: Vec<String> =
+            deployed.filter_map(|stack| stack.file_name().into_string().ok()).collect();
+        stacks.sort();
+        stacks
     }
 
     /// What was started and has not ended: its process, if it is one of this machine.
@@ -239,9 +251,35 @@ impl LocalCloud {
     }
 }
 
+/// What to do where no cloud answers: one of the project's may run on another port.
+pub(crate) fn advice(project: &Project) -> String {
+    let mut running: Vec<u16> = project
+        .local_ports()
+        .filter(|port| {
+            let cloud = LocalCloud::new(project.clone(), *port);
+            cloud.running().is_ok_and(|running| running.is_some())
+        })
+        .collect();
+    running.sort_unstable();
+    advice_among(&running)
+}
+
+fn advice_among(running: &[u16]) -> String {
+    match running {
+        [] => "start one with `throughline up`, and deploy with `throughline deploy`".to_owned(),
+        [port] => {
+            format!("one runs on port {port}: say --port {port}, or start another with `throughline up`")
+        }
+        [first, ..] => {
+            let ports: Vec<String> = running.iter().map(ToString::to_string).collect();
+            format!("some run on the ports {}: say which, such as --port {first}", ports.join(", "))
+        }
+    }
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { endpoint, cloud, pid, is_ready, log, providers } = self;
+        let Self { endpoint, cloud, pid, is_ready, log, providers, stacks } = self;
         let port = endpoint.rsplit(':').next().unwrap_or_default();
         let Some(cloud) = cloud else {
             writeln!(f, "No local cloud runs on port {port}: start one with `throughline up`.")?;
@@ -260,6 +298,23 @@ impl fmt::Display for Status {
         if let Some(providers) = providers {
             writeln!(f, "The payment provider and the carrier answer at {providers}.")?;
         }
+        if stacks.is_empty() {
+            writeln!(f, "Nothing is deployed there yet: deploy with `throughline deploy`.")?;
+        } else {
+            writeln!(f, "Deployed there: {}.", stacks.join(", "))?;
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_where_no_cloud_answers_is_told_where_one_does() {
+        assert!(advice_among(&[]).contains("`throughline up`"));
+        assert!(advice_among(&[4567]).contains("say --port 4567"));
+        assert!(advice_among(&[4567, 4568]).contains("ports 4567, 4568"));
     }
 }

@@ -100,7 +100,7 @@ async fn run(command: Command, terminal: &Terminal) -> Result<(), Box<dyn Error>
             let stack = target.open(terminal).await?;
             let providers = match providers {
                 Some(providers) => providers,
-                None => Gateway::of(&Project::find()?, target.cloud.port)
+                None => Gateway::of(&Project::find()?, target.port())
                     .address()?
                     .ok_or("no providers run: start them with `throughline up`, and deploy again")?,
             };

@@ -260,16 +260,21 @@ fn with_name(names: &str, name: &str) -> Result<String, NewError> {
     Ok(lines.join("\n") + "\n")
 }
 
-/// Cargo.lock knows the new crate afterwards: everything is built with --locked.
+/// Cargo.lock knows the new crate afterwards: everything is built with --locked. What was built here can be resolved
+/// without the registry; where nothing was, cargo asks it.
 fn renew_lock(project: &Project) -> Result<(), NewError> {
+    let offline = cargo_update(project, &["--offline"]);
+    offline.or_else(|_| cargo_update(project, &[])).map_err(|reason| NewError::NotLocked { reason })
+}
+
+fn cargo_update(project: &Project, options: &[&str]) -> Result<(), String> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["update", "--workspace", "--offline", "--quiet"]).current_dir(project.root());
-    let not_locked = |reason: String| NewError::NotLocked { reason };
-    let output = cargo.stdin(Stdio::null()).output().map_err(|error| not_locked(error.to_string()))?;
+    cargo.args(["update", "--workspace", "--quiet"]).args(options).current_dir(project.root());
+    let output = cargo.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
     if output.status.success() {
         return Ok(());
     }
-    Err(not_locked(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+    Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
 }
 
 #[cfg(test)]

@@ -38,6 +38,23 @@ impl Place {
         matches!(self, Self::Local { .. })
     }
 
+    /// The port of a cloud on this machine.
+    pub fn port(&self) -> Option<u16> {
+        let Self::Local { endpoint } = self else { return None };
+        let (host, port) = authority(endpoint).rsplit_once(':')?;
+        ["127.0.0.1", "localhost", "[::1]"].contains(&host).then(|| port.parse().ok())?
+    }
+
+    /// A name for it that a folder can have: for a cloud on this machine its port, else its address.
+    pub(crate) fn folder_name(&self) -> Option<String> {
+        let Self::Local { endpoint } = self else { return None };
+        let permitted = |letter: char| letter.is_ascii_alphanumeric() || "-.".contains(letter);
+        let written = |letter| if permitted(letter) { letter } else { '_' };
+        // With something before it, no address is the name of a folder above.
+        let address = || format!("at-{}", authority(endpoint).chars().map(written).collect::<String>());
+        Some(self.port().map_or_else(address, |port| port.to_string()))
+    }
+
     /// The SDK's clients for it.
     pub async fn clients(&self) -> Clients {
         match self {
@@ -67,6 +84,42 @@ impl Place {
                 }
                 program.env_remove("AWS_ENDPOINT_URL")
             }
+        }
+    }
+}
+
+/// The host and the port of an address such as `http://127.0.0.1:4566`.
+fn authority(endpoint: &str) -> &str {
+    let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(endpoint: &str) -> Place {
+        Place::Local { endpoint: endpoint.into() }
+    }
+
+    #[test]
+    fn a_cloud_on_this_machine_is_known_by_its_port_however_its_address_is_written() {
+        for address in ["http://127.0.0.1:4567", "http://localhost:4567/", "https://[::1]:4567/x"] {
+            assert_eq!(local(address).port(), Some(4567), "{address}");
+            assert_eq!(local(address).folder_name().as_deref(), Some("4567"), "{address}");
+        }
+        assert_eq!(Place::Aws.port(), None);
+    }
+
+    #[test]
+    fn another_machine_s_cloud_keeps_nothing_where_this_one_s_does() {
+        for (address, folder) in [
+            ("http://cloud.example:4566", "at-cloud.example_4566"),
+            ("http://../..", "at-.."),
+            ("http://a b/", "at-a_b"),
+        ] {
+            assert_eq!(local(address).port(), None, "{address}");
+            assert_eq!(local(address).folder_name().as_deref(), Some(folder), "{address}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Where a project and its local cloud keep things.
 
+use crate::place::Place;
 use std::{
     env, fs,
     net::{TcpStream, ToSocketAddrs as _},
@@ -7,6 +8,11 @@ use std::{
     process::Command,
     time::Duration,
 };
+
+/// The folder with what is kept of each stack.
+const STACKS: &str = "stacks";
+/// The file in it with the stack's outputs.
+pub(crate) const OUTPUTS: &str = "outputs.json";
 
 /// The port of the local cloud unless told otherwise: LocalStack's, too.
 pub const DEFAULT_PORT: u16 = 4566;
@@ -60,14 +66,33 @@ impl Project {
         Err(format!("`{name}` is not installed at {}: run scripts/setup", path.display()))
     }
 
-    /// What the local cloud on a port keeps: its pid, its log, the outputs of the deployed stack.
+    /// What the local cloud on a port keeps: its pid, its log, and what is deployed to it.
     pub fn state(&self, port: u16) -> PathBuf {
         self.root.join(".throughline/local").join(port.to_string())
     }
 
-    /// Where `throughline deploy` writes the outputs of the stack.
-    pub fn outputs(&self, port: u16) -> PathBuf {
-        self.state(port).join("outputs.json")
+    /// The ports for which anything of a local cloud is kept, whether or not it runs.
+    pub(crate) fn local_ports(&self) -> impl Iterator<Item = u16> {
+        let kept = fs::read_dir(self.root.join(".throughline/local")).into_iter().flatten().flatten();
+        kept.filter_map(|folder| folder.file_name().to_str()?.parse().ok())
+    }
+
+    /// What is kept of the stacks on the local cloud on a port; it goes with the cloud.
+    pub(crate) fn stacks(&self, port: u16) -> PathBuf {
+        self.state(port).join(STACKS)
+    }
+
+    /// What is kept of a stack.
+    pub(crate) fn stack(&self, place: &Place, stack: &str) -> PathBuf {
+        match place.folder_name() {
+            Some(cloud) => self.root.join(".throughline/local").join(cloud).join(STACKS).join(stack),
+            None => self.root.join(".throughline/aws").join(stack),
+        }
+    }
+
+    /// Where `throughline deploy` writes the outputs of a stack.
+    pub fn outputs(&self, place: &Place, stack: &str) -> PathBuf {
+        self.stack(place, stack).join(OUTPUTS)
     }
 
     /// The functions, by their crates' names.

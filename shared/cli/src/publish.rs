@@ -157,7 +157,8 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
     }
     lines.dedup();
     if let [first, ..] = lines.as_slice() {
-        terminal.note(format_args!("what becomes of it: throughline trace {first}"));
+        let again = arguments.target.said_again();
+        terminal.note(format_args!("what becomes of it: throughline trace {first}{again}"));
     }
     Ok(())
 }

@@ -1,11 +1,16 @@
 //! A deployed stack, as the commands see it: its outputs, and where its cloud is.
 
+mod described;
+
+pub(crate) use described::{Described, Resources, advice, outputs_in, resources};
+
 use crate::{
+    aws_command_line::AwsCommandLine,
+    local_cloud,
     place::Place,
     project::{Project, answers},
 };
-use serde_json::Value;
-use std::{collections::BTreeMap, fs, io, path::Path, time::Duration};
+use std::{collections::BTreeMap, io, path::Path, time::Duration};
 use throughline_aws::{
     Clients,
     ledger::LineError,
@@ -16,12 +21,12 @@ use throughline_aws::{
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
     /// Nothing listens where the cloud should be.
-    #[error(
-        "no cloud answers at {endpoint}: start one with `throughline up`, and deploy with `throughline deploy`"
-    )]
+    #[error("no cloud answers at {endpoint}: {advice}")]
     NoCloud {
         /// Where it should be.
         endpoint: String,
+        /// What to do.
+        advice: String,
     },
     /// Nothing was deployed from this folder yet.
     #[error("the stack's outputs are not at {path} ({source}): deploy first, with `throughline deploy`")]
@@ -41,8 +46,31 @@ pub enum StackError {
         /// What is wrong with them.
         reason: String,
     },
-    /// AWS does not tell the outputs.
-    #[error("the outputs of stack `{stack}` on {place} are not known: {reason}")]
+    /// The cloud has no such stack.
+    #[error("stack `{stack}` is not on {place}; {advice}")]
+    NotThere {
+        /// The stack's name.
+        stack: String,
+        /// Where it should be.
+        place: Place,
+        /// Which there are, and what to do.
+        advice: String,
+    },
+    /// The outputs are another stack's.
+    #[error(
+        "the outputs at {path} are those of stack `{found}`, and stack `{stack}` was asked for: say --stack {found}, or \
+         name {stack}'s outputs with --outputs"
+    )]
+    AnothersOutputs {
+        /// Where they are.
+        path: String,
+        /// Whose they are.
+        found: String,
+        /// The stack that was asked for.
+        stack: String,
+    },
+    /// CloudFormation does not tell of the stack.
+    #[error("what belongs to stack `{stack}` on {place} is not known: {reason}")]
     NotTold {
         /// The stack's name.
         stack: String,
@@ -73,9 +101,13 @@ pub enum StackError {
     Line(#[from] LineError),
 }
 
-/// A deployed stack.
+/// A deployed stack. What the template gives no output is known by its logical id: `PlaceOrderFunction` is a function,
+/// and `PlaceOrderQueue` a queue, as if there were an output `PlaceOrderQueueUrl`.
 #[derive(Debug)]
 pub struct Stack {
+    /// Its name, where it is known.
+    name: Option<String>,
+    /// The outputs, and what has none.
     outputs: BTreeMap<String, String>,
     place: Place,
     /// The clients of its cloud.
@@ -113,14 +145,6 @@ pub(crate) fn camel_case(name: &str) -> String {
     name.split('-').map(capital).collect()
 }
 
-/// The outputs of a stack in CloudFormation's answer to `describe-stacks`.
-pub(crate) fn outputs_in(described: &str) -> BTreeMap<String, String> {
-    let described: Value = serde_json::from_str(described).unwrap_or_default();
-    let outputs = described["Stacks"][0]["Outputs"].as_array().cloned().unwrap_or_default();
-    let text = |output: &Value, name: &str| output[name].as_str().unwrap_or_default().to_owned();
-    outputs.iter().map(|output| (text(output, "OutputKey"), text(output, "OutputValue"))).collect()
-}
-
 impl Stack {
     /// A stack whose outputs were written to a file, on a local cloud at `endpoint`, or else on AWS.
     ///
@@ -139,31 +163,55 @@ impl Stack {
         if let Place::Local { endpoint } = &place
             && !answers(endpoint)
         {
-            return Err(StackError::NoCloud { endpoint: endpoint.clone() });
+            let advice = Project::find().map(|project| local_cloud::advice(&project)).unwrap_or_default();
+            return Err(StackError::NoCloud { endpoint: endpoint.clone(), advice });
         }
         let path = outputs.display().to_string();
-        let text = fs::read_to_string(outputs)
-            .map_err(|source| StackError::NotDeployed { path: path.clone(), source })?;
-        let outputs = serde_json::from_str(&text)
+        let described = Described::read(outputs)
+            .map_err(|source| StackError::NotDeployed { path: path.clone(), source })?
             .map_err(|error| StackError::Malformed { path, reason: error.to_string() })?;
-        Ok(Self { outputs, clients: place.clients().await, place })
+        Ok(Self::of(described, place).await)
     }
 
-    /// A stack on AWS, whose outputs CloudFormation tells.
+    /// A stack of which CloudFormation tells, on a local cloud or on AWS.
     ///
     /// # Errors
-    /// [`StackError::NotTold`].
-    pub async fn of_aws(project: &Project, stack: &str) -> Result<Self, StackError> {
-        let place = Place::Aws;
-        let not_told = |reason| StackError::NotTold { stack: stack.to_owned(), place: Place::Aws, reason };
-        let mut command = place.aws_command_line(project).map_err(not_told)?;
-        command.args(["cloudformation", "describe-stacks", "--output", "json", "--stack-name", stack]);
-        let answer = command.output().map_err(|error| not_told(error.to_string()))?;
-        if !answer.status.success() {
-            return Err(not_told(String::from_utf8_lossy(&answer.stderr).trim().to_owned()));
+    /// [`StackError::NoCloud`], [`StackError::NotThere`] with the stacks that there are, and [`StackError::NotTold`].
+    pub async fn of_cloud(project: &Project, place: Place, stack: &str) -> Result<Self, StackError> {
+        if let Place::Local { endpoint } = &place
+            && !answers(endpoint)
+        {
+            let advice = local_cloud::advice(project);
+            return Err(StackError::NoCloud { endpoint: endpoint.clone(), advice });
         }
-        let outputs = outputs_in(&String::from_utf8_lossy(&answer.stdout));
-        Ok(Self { outputs, clients: place.clients().await, place })
+        let described = Described::of(AwsCommandLine { project, place: &place }, stack);
+        match described {
+            Ok(Some(described)) => Ok(Self::of(described, place).await),
+            Ok(None) => {
+                let advice = advice(project, &place, stack);
+                Err(StackError::NotThere { stack: stack.to_owned(), place, advice })
+            }
+            Err(error) => {
+                Err(StackError::NotTold { stack: stack.to_owned(), place, reason: error.to_string() })
+            }
+        }
+    }
+
+    async fn of(described: Described, place: Place) -> Self {
+        let name = described.stack.clone();
+        Self { name, outputs: described.names(), clients: place.clients().await, place }
+    }
+
+    /// That it is the stack of this name, as far as that is known. `outputs` is where it was found.
+    pub(crate) fn must_be(self, stack: &str, outputs: &Path) -> Result<Self, StackError> {
+        match &self.name {
+            Some(found) if found != stack => Err(StackError::AnothersOutputs {
+                path: outputs.display().to_string(),
+                found: found.clone(),
+                stack: stack.to_owned(),
+            }),
+            _ => Ok(self),
+        }
     }
 
     /// Where it is.
@@ -171,7 +219,7 @@ impl Stack {
         &self.place
     }
 
-    /// One of the stack's outputs.
+    /// One of the stack's outputs, or what would be one.
     ///
     /// # Errors
     /// [`StackError::NoOutput`].

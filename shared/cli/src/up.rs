@@ -5,7 +5,7 @@ use crate::{
     local_cloud::{LocalCloud, Options, Wanted},
     place::Place,
     project::Project,
-    target::Cloud,
+    target::{Cloud, DEFAULT_STACK, stack_name},
     terminal::Terminal,
     watch,
 };
@@ -39,7 +39,7 @@ pub struct Arguments {
     #[arg(long)]
     pub watch: bool,
     /// With --watch: the stack whose functions these are
-    #[arg(long, env = "THROUGHLINE_STACK", default_value = "shop")]
+    #[arg(long, env = "THROUGHLINE_STACK", default_value = DEFAULT_STACK, value_parser = stack_name)]
     pub stack: String,
 }
 
@@ -65,8 +65,7 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<dyn Err
 fn watch(arguments: &Arguments, cloud: &LocalCloud, terminal: Terminal) -> Result<(), Box<dyn Error>> {
     let project = Project::find()?;
     let place = Place::Local { endpoint: cloud.endpoint() };
-    let Arguments { cloud: on, stack, .. } = arguments;
-    let stack = DeployedStack { project: &project, place: &place, port: on.port, stack };
+    let stack = DeployedStack { project: &project, place: &place, stack: &arguments.stack };
     let build = Build { builder: Builder::Cargo, profile: "local".into() };
     let deploy = |functions: &[String]| -> Result<Vec<String>, DeployError> {
         let updated = update_code(stack, &build, functions)?;

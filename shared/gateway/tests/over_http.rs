@@ -235,7 +235,7 @@ async fn the_program_writes_down_its_address_and_ends_when_it_is_told_to() {
     let answer = post(&client(), address, "/charges", Some("k-1"), &charge("o-1", "card-ada")).await.unwrap();
     assert_eq!(answer.0, StatusCode::CREATED);
 
-    let told = Command::new("kill").arg("-TERM").arg(program.0.id().to_string()).status().unwrap();
+    let told = Command::new("sh").args(["-c", &format!("kill -s TERM {}", program.0.id())]).status().unwrap();
     assert!(told.success());
     assert!(program.0.wait().unwrap().success());
 }

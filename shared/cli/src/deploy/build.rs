@@ -56,6 +56,7 @@ impl Build {
         functions: &[String],
     ) -> Result<BTreeMap<String, Code>, DeployError> {
         match self.builder {
+            _ if functions.is_empty() => {}
             Builder::Cargo => self.with_cargo(project, functions)?,
             Builder::CargoLambda => self.with_cargo_lambda(project, functions)?,
         }

@@ -32,6 +32,8 @@ pub(super) struct StackState {
     /// When it was made or last changed.
     pub(super) changed_at: String,
     pub(super) outputs: BTreeMap<String, String>,
+    /// The values of its parameters.
+    pub(super) parameters: BTreeMap<String, String>,
 }
 
 impl StackState {
@@ -47,7 +49,18 @@ impl StackState {
         let text = |name: &str| described["Stacks"][0][name].as_str().unwrap_or_default().to_owned();
         let changed_at = Some(text("LastUpdatedTime")).filter(|time| !time.is_empty());
         let changed_at = changed_at.unwrap_or_else(|| text("CreationTime"));
-        Ok(Some(Self { id: text("StackId"), status: text("StackStatus"), changed_at, outputs }))
+        let parameters = described["Stacks"][0]["Parameters"].as_array().into_iter().flatten();
+        let value = |parameter: &Value| {
+            let text = |name: &str| parameter[name].as_str().map(ToOwned::to_owned);
+            Some((text("ParameterKey")?, text("ParameterValue")?))
+        };
+        Ok(Some(Self {
+            id: text("StackId"),
+            status: text("StackStatus"),
+            changed_at,
+            outputs,
+            parameters: parameters.filter_map(value).collect(),
+        }))
     }
 
     /// Whether all that was asked for last was done.
@@ -99,42 +112,44 @@ pub(super) struct Wanted<'a> {
     pub(super) folder: &'a Path,
 }
 
+impl Wanted<'_> {
+    /// The template and the values of its parameters, for AWS's command line.
+    fn arguments(&self) -> Result<Vec<String>, DeployError> {
+        let path = self.folder.join("parameters.json");
+        let values: Vec<Value> = self
+            .parameters
+            .iter()
+            .map(|(name, value)| json!({ "ParameterKey": name, "ParameterValue": value }))
+            .collect();
+        fs::write(&path, json!(values).to_string()).map_err(super::error::file(&path))?;
+        let parameters = format!("file://{}", path.display());
+        let template = ["--template-url", self.template_url, "--parameters", &parameters];
+        let capabilities = ["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"];
+        Ok(template.into_iter().chain(capabilities).map(ToOwned::to_owned).collect())
+    }
+}
+
+/// Changes a stack without a change set. Whether CloudFormation had anything to change.
+pub(super) fn update(aws: AwsCommandLine<'_>, wanted: &Wanted<'_>) -> Result<bool, DeployError> {
+    let what = wanted.arguments()?;
+    let call = ["cloudformation", "update-stack", "--stack-name", wanted.stack].into_iter();
+    match aws.text(call.chain(what.iter().map(String::as_str))) {
+        Ok(_) => Ok(true),
+        Err(error) if says_nothing_changes(&error.reason) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 impl ChangeSet {
     /// Has CloudFormation work out what would change. `None`, if nothing would.
     pub(super) fn create(aws: AwsCommandLine<'_>, wanted: &Wanted<'_>) -> Result<Option<Self>, DeployError> {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = format!("throughline-{}", since_epoch.as_millis());
-        let parameters = wanted.folder.join("parameters.json");
-        let values: Vec<Value> = wanted
-            .parameters
-            .iter()
-            .map(|(name, value)| json!({ "ParameterKey": name, "ParameterValue": value }))
-            .collect();
-        fs::write(&parameters, json!(values).to_string()).map_err(super::error::file(&parameters))?;
-        let parameters = format!("file://{}", parameters.display());
         let kind = if wanted.is_new { "CREATE" } else { "UPDATE" };
-        aws.text(
-            [
-                &[
-                    "cloudformation",
-                    "create-change-set",
-                    "--stack-name",
-                    wanted.stack,
-                    "--change-set-name",
-                    &name,
-                ][..],
-                &[
-                    "--change-set-type",
-                    kind,
-                    "--template-url",
-                    wanted.template_url,
-                    "--parameters",
-                    &parameters,
-                ],
-                &["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-            ]
-            .concat(),
-        )?;
+        let named_so = ["--stack-name", wanted.stack, "--change-set-name", &name, "--change-set-type", kind];
+        let what = wanted.arguments()?;
+        let call = ["cloudformation", "create-change-set"].into_iter().chain(named_so);
+        aws.text(call.chain(what.iter().map(String::as_str)))?;
         loop {
             let described = aws.json(named("describe-change-set", wanted.stack, &name))?;
             let reason = described["StatusReason"].as_str().unwrap_or_default();

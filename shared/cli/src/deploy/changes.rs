@@ -17,14 +17,14 @@ const HOLD_DATA: [&str; 8] = [
     "AWS::StepFunctions::StateMachine",
 ];
 
-/// One change of one resource.
+/// One change of one resource, or of something else that a stack has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// `Add`, `Modify`, `Remove`, `Import` or `Dynamic`.
     pub action: String,
     /// What the template calls it.
     pub logical_id: String,
-    /// Its type, such as `AWS::SQS::Queue`.
+    /// Its type, such as `AWS::SQS::Queue`; or `Output`, `Parameter` or `Section`, if the template changes elsewhere.
     #[serde(rename = "type")]
     pub kind: String,
     /// Whether another one takes its place: `True`, `False`, or `Conditional` where CloudFormation cannot know yet.

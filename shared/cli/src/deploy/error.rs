@@ -13,10 +13,12 @@ pub enum DeployError {
     #[error("{0}")]
     NotSetUp(String),
     /// Nothing listens where the cloud should be.
-    #[error("no cloud answers at {endpoint}: start one with `throughline up`")]
+    #[error("no cloud answers at {endpoint}: {advice}")]
     NoCloud {
         /// Where it should be.
         endpoint: String,
+        /// What to do.
+        advice: String,
     },
     /// A file could not be read or written.
     #[error("{path}: {source}")]
@@ -44,6 +46,27 @@ pub enum DeployError {
         name: String,
         /// Those there are.
         known: String,
+    },
+    /// The stack has no such function.
+    #[error(
+        "stack `{stack}` has no function `{logical_id}`: `{name}` is in functions/ and was never deployed; deploy it all, \
+         with `throughline deploy`"
+    )]
+    NotInStack {
+        /// The function's name in functions/.
+        name: String,
+        /// What the template calls it.
+        logical_id: String,
+        /// The stack.
+        stack: String,
+    },
+    /// A function has new code and does not run it.
+    #[error("function `{function}` was given new code and does not run it: {reason}")]
+    NotLive {
+        /// Its name on the cloud.
+        function: String,
+        /// What Lambda says.
+        reason: String,
     },
     /// The functions could not be built.
     #[error("the functions were not built: {program} says why above")]

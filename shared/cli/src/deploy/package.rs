@@ -18,6 +18,9 @@ pub(super) struct Staged {
     included: Vec<String>,
 }
 
+/// The file with the template as CloudFormation gets it, in JSON.
+pub(super) const PACKAGED: &str = "packaged.json";
+
 /// The key of a function's code in a template of SAM, and of a state machine's definition.
 const CODE: &str = "CodeUri: ";
 const DEFINITION: &str = "DefinitionS3Location: ";
@@ -83,7 +86,7 @@ impl Staged {
         folder: &Path,
         bucket: &Bucket,
     ) -> Result<String, DeployError> {
-        let [staged, packaged] = ["staged.yaml", "packaged.yaml"].map(|name| folder.join(name));
+        let [staged, packaged] = ["staged.yaml", PACKAGED].map(|name| folder.join(name));
         fs::create_dir_all(folder).map_err(file(folder))?;
         fs::write(&staged, &self.text).map_err(file(&staged))?;
         let [from, to] = [&staged, &packaged].map(|path| path.display().to_string());

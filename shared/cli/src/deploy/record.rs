@@ -5,7 +5,6 @@ use super::{
     change_set::StackState,
     error::{DeployError, file},
 };
-use crate::{place::Place, project::Project};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,17 +26,6 @@ pub(super) struct Record {
     pub(super) functions: BTreeMap<String, String>,
     /// Functions that were given other code than the stack's template names.
     pub(super) overridden: BTreeSet<String>,
-}
-
-/// The file with a stack's outputs.
-pub(super) const OUTPUTS: &str = "outputs.json";
-
-/// Where the record and the outputs of a stack are kept.
-pub(super) fn folder(project: &Project, place: &Place, port: u16, stack: &str) -> PathBuf {
-    match place {
-        Place::Local { .. } => project.state(port),
-        Place::Aws => project.root().join(".throughline/aws").join(stack),
-    }
 }
 
 impl Record {
@@ -63,10 +51,15 @@ impl Record {
         is_same_stack && self.inputs == inputs && self.overridden.is_empty()
     }
 
-    /// A function was given code by itself.
-    pub(super) fn override_code(&mut self, function: &str, code: &Code) {
-        self.functions.insert(function.to_owned(), code.digest.clone());
+    /// A function was given code by itself; whether it runs it is not known yet.
+    pub(super) fn override_code(&mut self, function: &str) {
+        self.functions.remove(function);
         self.overridden.insert(function.to_owned());
+    }
+
+    /// A function runs the code that it was given by itself.
+    pub(super) fn confirm_code(&mut self, function: &str, code: &Code) {
+        self.functions.insert(function.to_owned(), code.digest.clone());
     }
 
     /// Functions that CloudFormation believes to be as the template says, and that run something else.
@@ -139,8 +132,10 @@ mod tests {
     #[test]
     fn code_given_by_itself_is_put_right_by_the_next_deployment() {
         let mut record = deployed();
-        record.override_code("f", &code(&[("f", "new")])["f"]);
+        record.override_code("f");
         assert!(!record.is_of(&stack("s", "noon"), "i"));
+        assert_eq!(record.strayed(&code(&[("f", "new")])), ["f"], "it may not have come to run it");
+        record.confirm_code("f", &code(&[("f", "new")])["f"]);
         // The source went back: CloudFormation sees no change, and the function runs the new code.
         assert_eq!(record.strayed(&code(&[("f", "old")])), ["f"]);
         assert!(record.strayed(&code(&[("f", "new")])).is_empty());

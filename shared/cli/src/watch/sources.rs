@@ -23,38 +23,22 @@ pub(super) struct Sources {
 /// What `cargo metadata` says, as far as it is needed here.
 #[derive(Debug, Deserialize)]
 struct Metadata {
+    /// Those of the workspace.
     packages: Vec<Package>,
-    resolve: Resolve,
-    workspace_members: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Package {
-    id: String,
     name: String,
     manifest_path: PathBuf,
-}
-
-#[derive(Debug, Deserialize)]
-struct Resolve {
-    nodes: Vec<Node>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Node {
-    id: String,
-    deps: Vec<Dependency>,
+    dependencies: Vec<Dependency>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Dependency {
-    pkg: String,
-    dep_kinds: Vec<DependencyKind>,
-}
-
-/// `dev` for what tests alone need.
-#[derive(Debug, Deserialize)]
-struct DependencyKind {
+    /// The folder, of what lies on this machine.
+    path: Option<PathBuf>,
+    /// `dev` for what tests alone need.
     kind: Option<String>,
 }
 
@@ -64,8 +48,15 @@ impl Sources {
     /// # Errors
     /// A sentence, if it does not answer.
     pub(super) fn find(project: &Project) -> Result<Self, String> {
-        let output = Command::new("cargo")
-            .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        Self::said_by(Command::new("cargo"), project)
+    }
+
+    /// What the manifests say is enough, since only packages of this workspace are watched. To resolve the others as
+    /// well, cargo would want them there for every platform, and what their tests need: none of that was downloaded
+    /// for a build.
+    fn said_by(mut cargo: Command, project: &Project) -> Result<Self, String> {
+        let output = cargo
+            .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
             .current_dir(project.root())
             .output()
             .map_err(|error| format!("cargo cannot be run: {error}"))?;
@@ -79,27 +70,15 @@ impl Sources {
     fn read(root: &Path, metadata: &[u8]) -> Result<Self, String> {
         let metadata: Metadata = serde_json::from_slice(metadata)
             .map_err(|error| format!("`cargo metadata` cannot be read: {error}"))?;
-        let members: BTreeSet<&str> = metadata.workspace_members.iter().map(String::as_str).collect();
-        let built_from: BTreeMap<&str, Vec<&str>> =
-            metadata.resolve.nodes.iter().map(|node| (node.id.as_str(), node.built_from())).collect();
-        let folders: BTreeMap<&str, &Path> = metadata
-            .packages
-            .iter()
-            .filter(|package| members.contains(package.id.as_str()))
-            .filter_map(|package| Some((package.id.as_str(), package.manifest_path.parent()?)))
-            .collect();
+        let packages: BTreeMap<&Path, &Package> =
+            metadata.packages.iter().filter_map(|package| Some((package.folder()?, package))).collect();
         let mut sources =
             Self { root: root.to_owned(), packages: BTreeMap::new(), functions: BTreeSet::new() };
         let in_functions = |folder: &Path| folder.parent() == Some(&root.join("functions"));
-        for package in &metadata.packages {
-            if !folders.get(package.id.as_str()).is_some_and(|folder| in_functions(folder)) {
-                continue;
-            }
+        for (folder, package) in packages.iter().filter(|(folder, _)| in_functions(folder)) {
             sources.functions.insert(package.name.clone());
-            for part in all_parts(&package.id, &built_from) {
-                if let Some(folder) = folders.get(part) {
-                    sources.packages.entry((*folder).to_owned()).or_default().insert(package.name.clone());
-                }
+            for part in all_parts(folder, &packages) {
+                sources.packages.entry(part.to_owned()).or_default().insert(package.name.clone());
             }
         }
         Ok(sources)
@@ -136,11 +115,15 @@ impl Sources {
     }
 }
 
-impl Node {
-    fn built_from(&self) -> Vec<&str> {
-        let is_built = |kind: &DependencyKind| kind.kind.as_deref() != Some("dev");
-        let built = self.deps.iter().filter(|dependency| dependency.dep_kinds.iter().any(is_built));
-        built.map(|dependency| dependency.pkg.as_str()).collect()
+impl Package {
+    fn folder(&self) -> Option<&Path> {
+        self.manifest_path.parent()
+    }
+
+    /// The folders of what it is built from, on this machine.
+    fn built_from(&self) -> impl Iterator<Item = &Path> {
+        let built = self.dependencies.iter().filter(|dependency| dependency.kind.as_deref() != Some("dev"));
+        built.filter_map(|dependency| dependency.path.as_deref())
     }
 }
 
@@ -150,13 +133,14 @@ fn is_an_editors(path: &Path) -> bool {
     name.starts_with('.') || name.ends_with('~') || !name.contains('.')
 }
 
-/// A package and all that it is built from.
-fn all_parts<'a>(id: &'a str, built_from: &BTreeMap<&'a str, Vec<&'a str>>) -> BTreeSet<&'a str> {
+/// The folders of a package and of all in the workspace that it is built from.
+fn all_parts<'a>(folder: &'a Path, packages: &BTreeMap<&'a Path, &'a Package>) -> BTreeSet<&'a Path> {
     let mut parts = BTreeSet::new();
-    let mut next = vec![id];
+    let mut next = vec![folder];
     while let Some(part) = next.pop() {
+        let Some(package) = packages.get(part) else { continue };
         if parts.insert(part) {
-            next.extend(built_from.get(part).into_iter().flatten().copied());
+            next.extend(package.built_from());
         }
     }
     parts
@@ -165,27 +149,28 @@ fn all_parts<'a>(id: &'a str, built_from: &BTreeMap<&'a str, Vec<&'a str>>) -> B
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+    use std::{env, fs};
 
     /// Two functions; both are built from `core`, one of them from `shop`; `testing` is for tests alone.
     fn sources() -> Sources {
-        let package = |name: &str, folder: &str| json!({ "id": name, "name": name, "manifest_path": format!("/project/{folder}/Cargo.toml") });
-        let needs = |name: &str, kind: Option<&str>| json!({ "pkg": name, "dep_kinds": [{ "kind": kind }] });
-        let metadata = json!({
-            "packages": [
-                package("place-order", "functions/place-order"), package("relay", "functions/relay"),
-                package("core", "shared/core"), package("shop", "shared/shop"), package("testing", "shared/testing"),
-                { "id": "serde", "name": "serde", "manifest_path": "/registry/serde/Cargo.toml" },
-            ],
-            "workspace_members": ["place-order", "relay", "core", "shop", "testing"],
-            "resolve": { "nodes": [
-                { "id": "place-order", "deps": [needs("shop", None), needs("testing", Some("dev"))] },
-                { "id": "relay", "deps": [needs("core", None)] },
-                { "id": "shop", "deps": [needs("core", None)] },
-                { "id": "core", "deps": [needs("serde", None)] },
-                { "id": "testing", "deps": [needs("core", None)] },
-            ] },
-        });
+        let needs =
+            |path: &str, kind: Option<&str>| json!({ "path": format!("/project/{path}"), "kind": kind });
+        let package = |folder: &str, dependencies: &[Value]| {
+            let name = folder.rsplit('/').next();
+            let manifest_path = format!("/project/{folder}/Cargo.toml");
+            json!({ "name": name, "manifest_path": manifest_path, "dependencies": dependencies })
+        };
+        let metadata = json!({ "packages": [
+            package(
+                "functions/place-order",
+                &[needs("shared/shop", None), needs("shared/testing", Some("dev"))],
+            ),
+            package("functions/relay", &[needs("shared/core", Some("build")), needs("../elsewhere", None)]),
+            package("shared/shop", &[needs("shared/core", None)]),
+            package("shared/core", &[json!({ "name": "serde", "kind": null })]),
+            package("shared/testing", &[needs("shared/core", None)]),
+        ] });
         Sources::read(Path::new("/project"), metadata.to_string().as_bytes()).unwrap()
     }
 
@@ -238,5 +223,19 @@ mod tests {
         assert_eq!(functions.into_iter().collect::<Vec<_>>(), ["place-order"]);
         let core = root.join("shared/core/src/lib.rs");
         assert_eq!(sources.functions_of([core.as_path()]).len(), sources.functions.len());
+    }
+
+    #[test]
+    fn this_workspace_is_understood_before_any_other_package_was_downloaded() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        let home = env::temp_dir().join(format!("throughline-cargo-home-{}", std::process::id()));
+        fs::create_dir_all(&home).unwrap();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.env("CARGO_HOME", &home);
+        let sources = Sources::said_by(cargo, &Project::at(root));
+        fs::remove_dir_all(home).unwrap();
+        let main = root.join("functions/relay-outbox/src/main.rs");
+        let functions = sources.unwrap().functions_of([main.as_path()]);
+        assert_eq!(functions.into_iter().collect::<Vec<_>>(), ["relay-outbox"]);
     }
 }

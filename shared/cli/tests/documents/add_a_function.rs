@@ -64,9 +64,10 @@ fn a_function_is_added_by_following_the_readme() {
     follow(&workshop, &blocks);
     let tree = workshop.until_traced("web-1001", |tree| is_done_by(tree, "keep-receipt"));
     println!("{tree}\nall of the section: {:.0} s", started.elapsed().as_secs_f32());
-    let outputs: Value =
-        serde_json::from_str(&workshop.done("cat .throughline/local/$THROUGHLINE_PORT/outputs.json"))
-            .unwrap();
+    let outputs: Value = serde_json::from_str(
+        &workshop.done("cat .throughline/local/$THROUGHLINE_PORT/stacks/shop/outputs.json"),
+    )
+    .unwrap();
     let table = outputs["LedgerTable"].as_str().unwrap();
     assert!(workshop.holds(table, "receipt", "o-1001"));
 

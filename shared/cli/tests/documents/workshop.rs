@@ -121,7 +121,9 @@ impl Workshop {
     pub(crate) fn until_traced(&self, correlation_id: &str, is_so: impl Fn(&str) -> bool) -> String {
         let started = Instant::now();
         loop {
-            let tree = self.done(&format!("throughline trace {correlation_id}"));
+            // Of what nobody has handled yet nothing is known, which is no success.
+            let traced = self.run(&format!("throughline trace {correlation_id}"));
+            let tree = String::from_utf8_lossy(&traced.stdout).into_owned();
             if is_so(&tree) {
                 return tree;
             }

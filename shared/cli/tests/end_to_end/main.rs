@@ -20,6 +20,7 @@ mod processes;
 mod recorder;
 mod replays;
 mod requests;
+mod stacks;
 mod storm;
 mod stuck;
 mod tailing;

@@ -49,7 +49,7 @@ pub(crate) fn of_function(function: &str) -> Vec<u32> {
 
 /// Kills a process and waits until it is dead: it does nothing any more after this.
 pub(crate) fn kill(pid: u32) {
-    let status = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+    let status = Command::new("sh").args(["-c", &format!("kill -s KILL {pid}")]).status();
     let is_killed = status.is_ok_and(|status| status.success());
     assert!(is_killed || !is_alive(pid), "process {pid} could not be killed");
     let started = Instant::now();
