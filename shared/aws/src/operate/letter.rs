@@ -1,5 +1,6 @@
 //! A message in a dead-letter queue: who put it there, why, and what was to be delivered.
 
+use crate::json_text::{Step, readable};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as System};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
@@ -61,13 +62,58 @@ pub struct FoundLetter {
     pub origin: Origin,
 }
 
-/// Where in a body the event may be.
-const PLACES: [&str; 4] = ["", "/detail", "/requestPayload", "/requestPayload/detail"];
+/// Something that is wrapped around an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrapping {
+    /// An EventBridge event: what it carries is its `detail`.
+    EventBridge,
+    /// An SNS notification: what it carries is JSON in the text of its `Message`.
+    Notification,
+    /// What Lambda sends to an on-failure destination: what was to be handled is its `requestPayload`.
+    Invocation,
+}
 
-/// The CloudEvent in a body, and where it is: a JSON pointer.
-pub fn event_in(body: &Value) -> Option<(&'static str, &Value)> {
-    let at = |place: &&'static str| Some((*place, body.pointer(place)?));
-    PLACES.iter().filter_map(at).find(|(_, value)| value["specversion"].is_string())
+impl Wrapping {
+    /// The steps to what it carries.
+    pub fn steps(self) -> Vec<Step> {
+        match self {
+            Self::EventBridge => vec![Step::name("detail")],
+            Self::Notification => vec![Step::name("Message"), Step::Inside],
+            Self::Invocation => vec![Step::name("requestPayload")],
+        }
+    }
+}
+
+/// How many SNS notifications may be wrapped around an event, as handlers have it.
+const MOST_NOTIFICATIONS: usize = 2;
+
+/// The CloudEvent in a body, and what is wrapped around it, the outermost first.
+pub fn event_in(body: &Value) -> Option<(Vec<Wrapping>, Value)> {
+    unwrapped(body, Vec::new())
+}
+
+fn unwrapped(body: &Value, mut around: Vec<Wrapping>) -> Option<(Vec<Wrapping>, Value)> {
+    if body["specversion"].is_string() {
+        return Some((around, body.clone()));
+    }
+    let is_told = |name: &str| body[name].is_string();
+    if body["Type"] == "Notification" && ["MessageId", "TopicArn"].into_iter().all(is_told) {
+        let is_notification = |it: &&Wrapping| **it == Wrapping::Notification;
+        if around.iter().filter(is_notification).count() == MOST_NOTIFICATIONS {
+            return None;
+        }
+        let (inner, _) = readable(body["Message"].as_str()?).ok()?;
+        around.push(Wrapping::Notification);
+        return unwrapped(&inner, around);
+    }
+    // Nobody wraps an invocation's record into something else.
+    let (wrapping, inner) = match (body.get("detail"), body.get("requestPayload")) {
+        (Some(detail), _) if detail["specversion"].is_string() => (Wrapping::EventBridge, detail),
+        (_, Some(payload)) if around.is_empty() => (Wrapping::Invocation, payload),
+        _ => return None,
+    };
+    around.push(wrapping);
+    unwrapped(inner, around)
 }
 
 #[derive(Deserialize)]
@@ -105,8 +151,8 @@ impl FoundLetter {
 
     /// The CloudEvent in it, if there is one.
     pub fn event(&self) -> Option<Value> {
-        let body: Value = serde_json::from_str(&self.body).ok()?;
-        event_in(&body).map(|(_, event)| event.clone())
+        let (body, _) = readable(&self.body).ok()?;
+        event_in(&body).map(|(_, event)| event)
     }
 }
 
@@ -133,7 +179,7 @@ pub(super) fn letter(message: Message) -> FoundLetter {
         .filter_map(|(name, value)| Some((name, value.string_value?)))
         .collect();
     let body = message.body.unwrap_or_default();
-    let json = serde_json::from_str(&body).unwrap_or_default();
+    let json = readable(&body).map_or(Value::Null, |(json, _)| json);
     let origin = origin(&attributes, &json, is_moved);
     let attributes = completed(attributes, &json);
     let message_id = message.message_id.unwrap_or_default();
@@ -173,7 +219,7 @@ fn origin(attributes: &BTreeMap<String, String>, body: &Value, is_moved: bool) -
 /// and the event are in the body). What they say is put under our names.
 fn completed(mut attributes: BTreeMap<String, String>, body: &Value) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
-    let event = event_in(body).map_or(&Value::Null, |(_, event)| event);
+    let event = event_in(body).map_or(Value::Null, |(_, event)| event);
     let error = &body["responsePayload"];
     let handler = text(&body["requestContext"]["functionArn"]);
     let found = [
@@ -232,6 +278,44 @@ mod tests {
         assert_eq!(letter.origin, Origin::Invocation { function: arn.into() });
         assert_eq!(letter.delivered(), payload, "to the letter");
         assert_eq!(letter.event().unwrap()["id"], "e-1");
+    }
+
+    #[test]
+    fn an_event_is_found_in_a_notification_and_in_all_that_is_wrapped_around_it() {
+        let notification = |message: &Value| {
+            json!({
+                "Type": "Notification", "MessageId": "n-1", "TopicArn": "arn:aws:sns:eu-west-1:1:orders",
+                "Message": message.to_string(), "Timestamp": "2026-01-02T03:04:05Z",
+            })
+        };
+        let bus = json!({ "id": "b", "source": "shop", "detail-type": "t", "detail": event() });
+        use Wrapping::{EventBridge, Invocation, Notification};
+        let cases = [
+            (event(), vec![]),
+            (bus.clone(), vec![EventBridge]),
+            (notification(&event()), vec![Notification]),
+            (notification(&bus), vec![Notification, EventBridge]),
+            (notification(&notification(&event())), vec![Notification, Notification]),
+            (json!({ "requestContext": {}, "requestPayload": bus }), vec![Invocation, EventBridge]),
+        ];
+        for (body, around) in cases {
+            let letter = found(&body.to_string(), &[], &[]);
+            let said = ["EventId", "EventType", "CorrelationId"].map(|name| letter.attribute(name));
+            assert_eq!(said, [Some("e-1"), Some("stock.reserved"), Some("c-1")], "{body}");
+            assert_eq!(event_in(&body), Some((around, event())), "{body}");
+        }
+        let too_deep = notification(&notification(&notification(&event())));
+        let not_of_sns = json!({ "Type": "Notification", "Message": event().to_string() });
+        for body in [too_deep, not_of_sns] {
+            assert_eq!(event_in(&body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_found_beside_what_no_value_can_hold() {
+        let body = r#"{"specversion":"1.0","id":"e-1","type":"t","data":{"much":1e400,"half":"\ud800"}}"#;
+        let letter = found(body, &[], &[]);
+        assert_eq!((letter.attribute("EventId"), letter.attribute("EventType")), (Some("e-1"), Some("t")));
     }
 
     #[test]
