@@ -1,6 +1,6 @@
 //! A string as JSON writes it, and what it says: which byte of the one is which of the other.
 
-use std::{iter::Peekable, ops::Range, str::CharIndices};
+use std::{ops::Range, str::CharIndices};
 
 /// A string literal that was read.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ impl Literal {
         let inner = literal.strip_prefix('"')?.strip_suffix('"')?;
         let (mut text, mut places) =
             (String::with_capacity(inner.len()), Vec::with_capacity(inner.len() + 1));
-        let mut letters = inner.char_indices().peekable();
+        let mut letters = inner.char_indices();
         while let Some((at, letter)) = letters.next() {
             let said = if letter == '\\' { escape(&mut letters)? } else { letter };
             text.push(said);
@@ -43,9 +43,7 @@ impl Literal {
     }
 }
 
-type Letters<'a> = Peekable<CharIndices<'a>>;
-
-fn escape(letters: &mut Letters<'_>) -> Option<char> {
+fn escape(letters: &mut CharIndices<'_>) -> Option<char> {
     Some(match letters.next()?.1 {
         'b' => '\u{8}',
         'f' => '\u{c}',
@@ -58,7 +56,7 @@ fn escape(letters: &mut Letters<'_>) -> Option<char> {
     })
 }
 
-fn unicode(letters: &mut Letters<'_>) -> Option<char> {
+fn unicode(letters: &mut CharIndices<'_>) -> Option<char> {
     let first = unit(letters)?;
     if !(0xD800..0xDC00).contains(&first) {
         return Some(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER));
@@ -75,7 +73,7 @@ fn unicode(letters: &mut Letters<'_>) -> Option<char> {
     }
 }
 
-fn unit(letters: &mut Letters<'_>) -> Option<u32> {
+fn unit(letters: &mut CharIndices<'_>) -> Option<u32> {
     (0..4).try_fold(0, |unit, _| Some(unit * 16 + letters.next()?.1.to_digit(16)?))
 }
 

@@ -8,7 +8,7 @@ use super::{
 use serde_json::{Map, Value, value::RawValue};
 use std::{collections::BTreeSet, ops::Range};
 
-/// How deep values are read, as serde_json has it for the data of a message; what lies deeper is read as null.
+/// How deep values are read, as `serde_json` has it for the data of a message; what lies deeper is read as null.
 const DEEPEST: usize = 128;
 /// What stands for a number that is out of range.
 const OUT_OF_RANGE: f64 = f64::MAX;

@@ -3,7 +3,7 @@
 use crate::json_text::{Step, readable};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as System};
 use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 use std::{borrow::Cow, collections::BTreeMap};
 use throughline_core::Timestamp;
 
@@ -92,14 +92,18 @@ pub fn event_in(body: &Value) -> Option<(Vec<Wrapping>, Value)> {
     unwrapped(body, Vec::new())
 }
 
+fn is_notification(body: &Value) -> bool {
+    let is_told = |name: &str| body[name].is_string();
+    body["Type"] == "Notification" && ["MessageId", "TopicArn", "Message"].into_iter().all(is_told)
+}
+
 fn unwrapped(body: &Value, mut around: Vec<Wrapping>) -> Option<(Vec<Wrapping>, Value)> {
     if body["specversion"].is_string() {
         return Some((around, body.clone()));
     }
-    let is_told = |name: &str| body[name].is_string();
-    if body["Type"] == "Notification" && ["MessageId", "TopicArn"].into_iter().all(is_told) {
-        let is_notification = |it: &&Wrapping| **it == Wrapping::Notification;
-        if around.iter().filter(is_notification).count() == MOST_NOTIFICATIONS {
+    if is_notification(body) {
+        let is_one = |it: &&Wrapping| **it == Wrapping::Notification;
+        if around.iter().filter(is_one).count() == MOST_NOTIFICATIONS {
             return None;
         }
         let (inner, _) = readable(body["Message"].as_str()?).ok()?;
@@ -214,12 +218,25 @@ fn origin(attributes: &BTreeMap<String, String>, body: &Value, is_moved: bool) -
     if attributes.contains_key("ErrorType") { Origin::Function } else { Origin::Unknown }
 }
 
+/// What a body that holds no CloudEvent says of its message, by the names that one has: a notification's id, or id and
+/// type of an event of EventBridge.
+fn told_of(body: &Value) -> Value {
+    let body = body.get("requestPayload").unwrap_or(body);
+    if is_notification(body) {
+        return json!({ "id": body["MessageId"] });
+    }
+    if body["detail-type"].is_string() && body["source"].is_string() && body.get("detail").is_some() {
+        return json!({ "id": body["id"], "type": body["detail-type"] });
+    }
+    Value::Null
+}
+
 /// Messages also get here without our attributes: moved by SQS, by a rule that could not reach its target
 /// (its attributes are `ERROR_CODE` and `ERROR_MESSAGE`), or by Lambda's on-failure destination (the error
 /// and the event are in the body). What they say is put under our names.
 fn completed(mut attributes: BTreeMap<String, String>, body: &Value) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
-    let event = event_in(body).map_or(Value::Null, |(_, event)| event);
+    let event = event_in(body).map_or_else(|| told_of(body), |(_, event)| event);
     let error = &body["responsePayload"];
     let handler = text(&body["requestContext"]["functionArn"]);
     let found = [
@@ -242,7 +259,6 @@ fn completed(mut attributes: BTreeMap<String, String>, body: &Value) -> BTreeMap
 mod tests {
     use super::*;
     use aws_sdk_sqs::types::MessageAttributeValue;
-    use serde_json::json;
 
     fn found(body: &str, attributes: &[(&str, &str)], system: &[(System, &str)]) -> FoundLetter {
         let value = |text: &str| {
@@ -282,6 +298,8 @@ mod tests {
 
     #[test]
     fn an_event_is_found_in_a_notification_and_in_all_that_is_wrapped_around_it() {
+        use Wrapping::{EventBridge, Invocation, Notification};
+
         let notification = |message: &Value| {
             json!({
                 "Type": "Notification", "MessageId": "n-1", "TopicArn": "arn:aws:sns:eu-west-1:1:orders",
@@ -289,7 +307,6 @@ mod tests {
             })
         };
         let bus = json!({ "id": "b", "source": "shop", "detail-type": "t", "detail": event() });
-        use Wrapping::{EventBridge, Invocation, Notification};
         let cases = [
             (event(), vec![]),
             (bus.clone(), vec![EventBridge]),
@@ -309,6 +326,26 @@ mod tests {
         for body in [too_deep, not_of_sns] {
             assert_eq!(event_in(&body), None, "{body}");
         }
+    }
+
+    #[test]
+    fn what_is_no_cloud_event_says_who_it_is_by_what_its_sender_gave_it() {
+        let notified =
+            json!({ "Type": "Notification", "MessageId": "n-1", "TopicArn": "t", "Message": "a text" });
+        let changed =
+            json!({ "id": "b-1", "source": "aws.s3", "detail-type": "Object Created", "detail": {} });
+        let invoked = json!({ "requestContext": {}, "requestPayload": changed });
+        for (body, id, kind) in [
+            (notified, "n-1", None),
+            (changed, "b-1", Some("Object Created")),
+            (invoked, "b-1", Some("Object Created")),
+        ] {
+            let letter = found(&body.to_string(), &[], &[]);
+            let said = ["EventId", "EventType", "CorrelationId"].map(|name| letter.attribute(name));
+            assert_eq!(said, [Some(id), kind, Some(id)], "{body}");
+        }
+        let own = found(r#"{"detail-type":"order","detail":1}"#, &[], &[]);
+        assert_eq!(own.attribute("EventType"), None, "a body of the customer's own");
     }
 
     #[test]

@@ -92,6 +92,7 @@ impl<'a> Run<'a> {
         progress.finish();
         self.redriven.in_others_hands = pass.in_others_hands();
         self.redriven.not_reached = pass.not_reached();
+        self.redriven.blocked_groups = pass.blocked_groups();
         // What is in hand comes back by itself if this fails: it is worth a word, and no reason to stop.
         if let Err(error) = pass.end().await {
             self.terminal.note(error);
