@@ -15,12 +15,12 @@ const INTEGER: &str = "x-integer";
 
 /// The integers that types are made of, as their schemas name them.
 const INTEGERS: [(&str, i128, u128); 12] = [
-    ("int8", i8::MIN as i128, i8::MAX as u128),
-    ("int16", i16::MIN as i128, i16::MAX as u128),
-    ("int32", i32::MIN as i128, i32::MAX as u128),
-    ("int64", i64::MIN as i128, i64::MAX as u128),
-    ("int128", i128::MIN, i128::MAX as u128),
-    ("int", i64::MIN as i128, i64::MAX as u128),
+    ("int8", i8::MIN as i128, i8::MAX.unsigned_abs() as u128),
+    ("int16", i16::MIN as i128, i16::MAX.unsigned_abs() as u128),
+    ("int32", i32::MIN as i128, i32::MAX.unsigned_abs() as u128),
+    ("int64", i64::MIN as i128, i64::MAX.unsigned_abs() as u128),
+    ("int128", i128::MIN, i128::MAX.unsigned_abs()),
+    ("int", i64::MIN as i128, i64::MAX.unsigned_abs() as u128),
     ("uint8", 0, u8::MAX as u128),
     ("uint16", 0, u16::MAX as u128),
     ("uint32", 0, u32::MAX as u128),
@@ -137,14 +137,14 @@ struct Integer {
     most: u128,
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "a keyword that cannot be used is an error elsewhere")]
 fn integer<'a>(
     _: &'a Map<String, Value>,
     format: &'a Value,
     _: jsonschema::paths::Location,
 ) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
     let found = INTEGERS.iter().find(|(name, ..)| format == name);
-    let (name, least, most) = *found.unwrap_or(&("integer", i128::MIN, u128::MAX));
+    let (name, least, most) =
+        *found.ok_or_else(|| ValidationError::custom(format!("{format} is no integer's format")))?;
     Ok(Box::new(Integer { name, least, most }))
 }
 
