@@ -89,6 +89,8 @@ pub(super) struct Pass<L> {
     depth: QueueDepth,
     /// The letters that came by.
     seen: BTreeSet<String>,
+    /// Whether an interrupted pass had letters in hand, which counts may not tell of yet.
+    goes_on: bool,
     others: u64,
     not_reached: u64,
 }
@@ -113,7 +115,13 @@ impl<L: Letters> Pass<L> {
         let held = held.saturating_add(Duration::from_secs(longer)).min(LONGEST_HELD);
         let hidden_until = letters.now();
         let (aside, seen) = (BTreeMap::new(), BTreeSet::new());
-        Ok(Self { letters, held, aside, hidden_until, depth, seen, others: 0, not_reached: 0 })
+        let (goes_on, others, not_reached) = (false, 0, 0);
+        Ok(Self { letters, held, aside, hidden_until, depth, seen, goes_on, others, not_reached })
+    }
+
+    /// It goes on where another was interrupted: what that had in hand is waited for.
+    pub(super) fn going_on(self, goes_on: bool) -> Self {
+        Self { goes_on, ..self }
     }
 
     /// How many letters there were at the beginning.
@@ -189,7 +197,8 @@ impl<L: Letters> Pass<L> {
     /// some of SQS's servers, the others all of them.
     async fn is_over(&mut self, fruitless: u32, last_fruit: Instant) -> Result<bool, StackError> {
         let waiting = self.count().await?;
-        let have_all_come = self.depth.in_flight == 0 && self.seen.len() as u64 >= self.depth.waiting;
+        let is_settled = !self.goes_on && self.depth.in_flight == 0;
+        let have_all_come = is_settled && self.seen.len() as u64 >= self.depth.waiting;
         if waiting + self.others == 0 && (have_all_come || fruitless > 1) {
             return Ok(true);
         }

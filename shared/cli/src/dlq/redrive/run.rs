@@ -86,7 +86,8 @@ impl<'a> Run<'a> {
             ));
         }
         let sets_aside = !self.asked.selection.is_whole_queues();
-        let mut pass = Pass::begin(self.stack, self.queue, self.arguments.hold, sets_aside).await?;
+        let pass = Pass::begin(self.stack, self.queue, self.arguments.hold, sets_aside).await?;
+        let mut pass = pass.going_on(self.redriven.is_resumed);
         let progress = self.terminal.progress(&format!("redriving {}", self.queue.name), Some(pass.total()));
         let ended = self.pass_by(&mut pass, &progress).await;
         progress.finish();
