@@ -167,7 +167,7 @@ impl Integer {
             return None;
         }
         // An integer beyond 64 bits is a float by now, and only types of 128 bits read it.
-        let is_beyond_64_bits = float >= 2f64.powi(64) || float < -(2f64.powi(63));
+        let is_beyond_64_bits = float >= 2f64.powi(64) || float <= -(2f64.powi(63));
         let exponent = if *least < 0 { 127 } else { 128 };
         let is_within =
             float < 2f64.powi(exponent) && (float >= 0.0 || *least < 0 && float >= -(2f64.powi(127)));
