@@ -36,6 +36,11 @@ pub enum Origin {
         /// When the first of them was written.
         since: Option<String>,
     },
+    /// An SNS topic that could not deliver its notification to a subscriber.
+    Topic {
+        /// The topic's ARN.
+        topic: String,
+    },
     /// Somebody else.
     #[default]
     Unknown,
@@ -132,6 +137,9 @@ impl FoundLetter {
         match (self.attribute("ErrorType"), self.attribute("ErrorMessage")) {
             (Some(error_type), Some(message)) => format!("{error_type}: {message}"),
             (Some(reason), None) | (None, Some(reason)) => reason.to_owned(),
+            (None, None) if matches!(self.origin, Origin::Topic { .. }) => {
+                "its topic could not deliver it: the subscriber is gone, or refused it".into()
+            }
             (None, None) => {
                 "received too often without an answer: its function crashed or ran out of time".into()
             }
@@ -215,7 +223,14 @@ fn origin(attributes: &BTreeMap<String, String>, body: &Value, is_moved: bool) -
     if is_moved {
         return Origin::Queue;
     }
-    if attributes.contains_key("ErrorType") { Origin::Function } else { Origin::Unknown }
+    if attributes.contains_key("ErrorType") {
+        return Origin::Function;
+    }
+    // SNS gives what it could not deliver to the subscription's dead-letter queue in the form that it was to have.
+    match text(&body["TopicArn"]).filter(|_| is_notification(body)) {
+        Some(topic) => Origin::Topic { topic },
+        None => Origin::Unknown,
+    }
 }
 
 /// What a body that holds no CloudEvent says of its message, by the names that one has: a notification's id, or id and
@@ -343,6 +358,9 @@ mod tests {
             let letter = found(&body.to_string(), &[], &[]);
             let said = ["EventId", "EventType", "CorrelationId"].map(|name| letter.attribute(name));
             assert_eq!(said, [Some(id), kind, Some(id)], "{body}");
+            let is_of_topic = letter.origin == Origin::Topic { topic: "t".into() };
+            assert_eq!(is_of_topic, id == "n-1", "{body}");
+            assert_eq!(letter.reason().contains("its topic could not deliver it"), is_of_topic);
         }
         let own = found(r#"{"detail-type":"order","detail":1}"#, &[], &[]);
         assert_eq!(own.attribute("EventType"), None, "a body of the customer's own");

@@ -144,6 +144,7 @@ fn who(origin: &Origin) -> String {
         Origin::Schedule { target, .. } => format!("a schedule that could not reach {target}"),
         Origin::Invocation { function } => format!("Lambda, which had invoked {function} too often"),
         Origin::Stream { .. } => "Lambda, which had read the ledger's stream too often".to_owned(),
+        Origin::Topic { topic } => format!("SNS, which could not deliver it from the topic {topic}"),
         Origin::Unknown => "somebody who left no trace".to_owned(),
     }
 }
