@@ -428,7 +428,7 @@ mod tests {
             r#"{"timestamp":"2026-01-01T00:00:00Z","level":"ERROR","type":"platform.x"}"#,
         ];
         let is_platform = |text: &&str| lines("f", &event(1, "1", text))[0].is_platform;
-        assert!(well.iter().all(|text| is_platform(text)));
+        assert!(well.iter().all(&is_platform));
         assert!(!wrong.iter().any(is_platform));
     }
 

@@ -20,7 +20,7 @@ use std::{
     io::{self, IsTerminal as _},
     time::{Duration, Instant},
 };
-use subject::Lines;
+use subject::Answer;
 use throughline_core::Timestamp;
 
 const EXAMPLES: &str = "Examples:
@@ -147,7 +147,7 @@ async fn about(
     stack: &Stack,
     terminal: &Terminal,
 ) -> Result<String, Box<dyn Error>> {
-    let lines = Lines::about(subject, since, stack, &Catalogue::of(project)?, terminal).await?;
+    let lines = Answer::about(subject, since, stack, &Catalogue::of(project)?, terminal).await?;
     if let Some(only) = lines.only() {
         terminal.note(format_args!("the line about `{subject}`: {only}"));
         return Ok(only.to_owned());

@@ -112,10 +112,11 @@ fn integers_as_they_are_read(schema: &mut Map<String, Value>) {
         return;
     };
     // The bounds of the type itself are told once, in its own words.
-    for (name, bound) in [("minimum", i128::to_string(least)), ("maximum", u128::to_string(most))] {
-        if schema.get(name).is_some_and(|it| it.to_string() == bound) {
-            schema.remove(name);
-        }
+    if schema.get("minimum").and_then(Value::as_i64).map(i128::from) == Some(*least) {
+        schema.remove("minimum");
+    }
+    if schema.get("maximum").and_then(Value::as_u64).map(u128::from) == Some(*most) {
+        schema.remove("maximum");
     }
     schema.insert(INTEGER.to_owned(), (*format).into());
 }

@@ -179,7 +179,7 @@ mod tests {
     fn changed(text: &str) -> Value {
         let mut sample = sample();
         sample.change(&text.parse().unwrap(), Some("order_id")).unwrap();
-        serde_json::from_str(&sample.body()).unwrap()
+        serde_json::from_str(sample.body()).unwrap()
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
         let text = r#"{"id":"1","correlationid":"c","causationid":"b","resent":true,"data":1}"#;
         let mut sample = Sample::of("a".into(), text.into());
         sample.renew("fresh", "2026-01-01T00:00:00Z".parse().unwrap());
-        let message: Value = serde_json::from_str(&sample.body()).unwrap();
+        let message: Value = serde_json::from_str(sample.body()).unwrap();
         assert_eq!((&message["id"], &message["correlationid"]), (&"fresh".into(), &"fresh".into()));
         assert_eq!(message["time"], "2026-01-01T00:00:00Z");
         assert!(message.get("causationid").is_none() && message.get(RESENT).is_none());

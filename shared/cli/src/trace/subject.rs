@@ -38,14 +38,14 @@ pub(super) struct AboutLine {
 
 /// The lines about a subject.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Lines {
+pub(super) struct Answer {
     subject: String,
     lines: Vec<AboutLine>,
     /// What was looked at.
     looked_at: String,
 }
 
-impl Lines {
+impl Answer {
     /// The line, if there is only one.
     pub(super) fn only(&self) -> Option<&str> {
         match self.lines.as_slice() {
@@ -188,7 +188,7 @@ impl Found {
     }
 }
 
-impl fmt::Display for Lines {
+impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new(["line", "first", "last", "messages", "dead letters"]);
         for line in &self.lines {
@@ -211,8 +211,8 @@ mod tests {
         Timestamp::from_second(second).ok()
     }
 
-    fn lines(found: Found) -> Lines {
-        Lines { subject: "o-13".into(), lines: found.lines(), looked_at: "the events of order".into() }
+    fn lines(found: Found) -> Answer {
+        Answer { subject: "o-13".into(), lines: found.lines(), looked_at: "the events of order".into() }
     }
 
     #[test]
