@@ -5,6 +5,7 @@
 //! The table needs the index [`layout::CORRELATION_INDEX`] for [`follow_line`] alone, and the index
 //! [`layout::TIME_INDEX`] for [`DynamoLedger::read_log`] alone.
 
+mod about;
 mod attributes;
 mod commit;
 mod conditions;
@@ -17,6 +18,7 @@ mod log;
 mod reasons;
 mod statements;
 
+pub use about::events_of;
 pub use items::{outgoing_from_item, outgoing_from_stream_image};
 pub use line::{ClaimState, Line, LineError, LoggedMessage, RecordedClaim, follow_line};
 pub use log::{LogError, LoggedHeader, Remembered, TimeRange};

@@ -15,6 +15,7 @@ pub mod elsewhere;
 pub mod executions;
 #[cfg(test)]
 mod fake;
+pub mod json_text;
 pub mod ledger;
 pub mod operate;
 pub mod outside;

@@ -9,11 +9,11 @@ mod resend;
 
 pub use dead_letter_queue::{DeadLetterQueue, Look, MOST_MESSAGES, ReceivedLetter, look_through};
 pub use invoke::Functions;
-pub use letter::{FoundLetter, Origin, event_in};
+pub use letter::{FoundLetter, Origin, Wrapping, event_in};
 pub use moving::Moving;
 pub use resend::{Answers, Resent, put_letters, send_letters};
 
-use crate::{describe, outside::fresh_id, sqs_text};
+use crate::{describe, json_text::readable, outside::fresh_id, sqs_text};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -102,9 +102,9 @@ pub async fn send_body(
 ) -> Result<(), OperateError> {
     let mut request = client.send_message().queue_url(queue_url).message_body(body);
     if sqs_text::is_fifo(queue_url) {
-        let body: Value = serde_json::from_str(body).unwrap_or_default();
-        let event = event_in(&body).map(|(_, event)| event);
-        let text = |name: &str| event?[name].as_str().map(ToOwned::to_owned);
+        let body = readable(body).map_or(Value::Null, |(body, _)| body);
+        let event = event_in(&body).map_or(Value::Null, |(_, event)| event);
+        let text = |name: &str| event[name].as_str().map(ToOwned::to_owned);
         let id = text("id").unwrap_or_else(fresh_id);
         let group = text("subject").unwrap_or_else(|| id.clone());
         request = request

@@ -2,6 +2,7 @@
 //! look like, and which of it nobody may see.
 
 mod check;
+mod judge;
 mod mask;
 
 pub use check::Problem;

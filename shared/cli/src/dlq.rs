@@ -2,6 +2,7 @@
 
 mod age;
 mod destination;
+mod groups;
 mod identity;
 mod list;
 mod pass;

@@ -92,5 +92,10 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
         }
     };
     terminal.show(&report)?;
-    Ok(())
+    match (&report, handler) {
+        (Report::Figures(figures), Some(handler)) if *figures == Figures::default() => {
+            Err(format!("nothing was measured of `{handler}` in the last {:?}", arguments.since).into())
+        }
+        _ => Ok(()),
+    }
 }

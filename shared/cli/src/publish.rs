@@ -2,6 +2,7 @@
 
 mod sample;
 
+pub(crate) use sample::json_of;
 pub use sample::{Change, Located, Sample};
 
 use crate::{
@@ -203,11 +204,10 @@ fn addressed(
 
 /// What is wrong with a message, and where.
 pub(crate) fn problems(sample: &Sample, catalogue: &Catalogue, queue: Option<&str>) -> Vec<Located> {
-    let message = match &sample.message {
-        Ok(message) => message,
-        Err(no_json) => return vec![no_json.clone()],
-    };
-    let known = match catalogue.check(message) {
+    if let Err(no_json) = &sample.message {
+        return vec![no_json.clone()];
+    }
+    let known = match catalogue.check_text(sample.body()) {
         Ok(known) => known,
         Err(problems) => return problems.iter().map(|problem| sample.locate(problem)).collect(),
     };
@@ -242,10 +242,10 @@ async fn send(
 ) -> Result<(), PublishError> {
     let body = sample.body();
     let sent = match queue {
-        Some(queue) => operate::send_body(stack.clients.sqs().await, stack.queue_url(queue)?, &body).await,
+        Some(queue) => operate::send_body(stack.clients.sqs().await, stack.queue_url(queue)?, body).await,
         None => {
             let bus = stack.output("EventBus")?;
-            operate::put_event(stack.clients.eventbridge().await, bus, &body).await
+            operate::put_event(stack.clients.eventbridge().await, bus, body).await
         }
     };
     sent.map_err(|source| PublishError::NotTaken { path: sample.path.clone(), source, sent: before })

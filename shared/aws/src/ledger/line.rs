@@ -77,6 +77,16 @@ pub enum LineError {
         /// What DynamoDB said.
         reason: String,
     },
+    /// A part of the table could not be asked.
+    #[error("the items under `{partition}` of table `{table}` cannot be read: {reason}")]
+    Partition {
+        /// The table.
+        table: String,
+        /// The partition key.
+        partition: String,
+        /// What DynamoDB said.
+        reason: String,
+    },
     /// An entry of the log cannot be read.
     #[error("the log entry {key} cannot be read: {reason}")]
     Malformed {

@@ -47,6 +47,22 @@ pub struct Look {
     pub letters: Vec<FoundLetter>,
     /// Whether there were more than were to be looked at.
     pub is_sample: bool,
+    /// How many stand behind these in their message groups, roughly. A FIFO queue gives out at most ten letters of a
+    /// group, and nothing more of it while these are in hand.
+    pub behind: u64,
+}
+
+impl Look {
+    /// The message groups of the letters that were seen: those behind them are of these groups. The largest first.
+    pub fn groups(&self) -> Vec<&str> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for group in self.letters.iter().filter_map(|letter| letter.group.as_deref()) {
+            *counts.entry(group).or_default() += 1;
+        }
+        let mut groups: Vec<_> = counts.into_iter().collect();
+        groups.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        groups.into_iter().map(|(group, _)| group).collect()
+    }
 }
 
 /// A dead-letter queue.
@@ -179,10 +195,12 @@ impl DeadLetterQueue {
             seen(found.len());
         }
         self.put_back(handles).await?;
-        let is_sample = u64::try_from(found.len()).is_ok_and(|found| found < waiting);
+        let missing = waiting.saturating_sub(u64::try_from(found.len()).unwrap_or(u64::MAX));
+        let is_behind = self.is_fifo() && found.len() < most;
+        let (is_sample, behind) = if is_behind { (false, missing) } else { (missing > 0, 0) };
         let mut letters: Vec<_> = found.into_values().collect();
         letters.sort_by_key(|letter| letter.sent_at);
-        Ok(Look { letters, is_sample })
+        Ok(Look { letters, is_sample, behind })
     }
 }
 
@@ -233,6 +251,33 @@ mod tests {
         let back: usize =
             fake.requests()[3..].iter().map(|request| request["Entries"].as_array().unwrap().len()).sum();
         assert_eq!(back, 20);
+    }
+
+    #[tokio::test]
+    async fn what_stands_behind_others_in_its_group_is_counted_and_not_taken_for_a_sample() {
+        let of_group = |ids: std::ops::Range<u32>, group: &str| {
+            let (status, mut answer) = received(ids);
+            for message in answer["Messages"].as_array_mut().unwrap() {
+                message["Attributes"] = json!({ "MessageGroupId": group });
+            }
+            (status, answer)
+        };
+        let nothing = || (200, json!({}));
+        let fake = Fake::new([
+            counted(26),
+            of_group(0..1, "g-2"),
+            of_group(1..11, "g-1"),
+            nothing(),
+            nothing(),
+            nothing(),
+            put_back(10),
+            put_back(1),
+        ]);
+        let url = "https://sqs.example/1/letters.fifo";
+        let look =
+            DeadLetterQueue::new(Client::new(&fake.config()), url).look(usize::MAX, |_| ()).await.unwrap();
+        assert_eq!((look.letters.len(), look.is_sample, look.behind), (11, false, 15));
+        assert_eq!(look.groups(), ["g-1", "g-2"]);
     }
 
     #[tokio::test]

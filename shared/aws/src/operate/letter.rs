@@ -1,8 +1,9 @@
 //! A message in a dead-letter queue: who put it there, why, and what was to be delivered.
 
+use crate::json_text::{Step, readable};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as System};
 use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 use std::{borrow::Cow, collections::BTreeMap};
 use throughline_core::Timestamp;
 
@@ -35,6 +36,11 @@ pub enum Origin {
         /// When the first of them was written.
         since: Option<String>,
     },
+    /// An SNS topic that could not deliver its notification to a subscriber.
+    Topic {
+        /// The topic's ARN.
+        topic: String,
+    },
     /// Somebody else.
     #[default]
     Unknown,
@@ -61,13 +67,62 @@ pub struct FoundLetter {
     pub origin: Origin,
 }
 
-/// Where in a body the event may be.
-const PLACES: [&str; 4] = ["", "/detail", "/requestPayload", "/requestPayload/detail"];
+/// Something that is wrapped around an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrapping {
+    /// An EventBridge event: what it carries is its `detail`.
+    EventBridge,
+    /// An SNS notification: what it carries is JSON in the text of its `Message`.
+    Notification,
+    /// What Lambda sends to an on-failure destination: what was to be handled is its `requestPayload`.
+    Invocation,
+}
 
-/// The CloudEvent in a body, and where it is: a JSON pointer.
-pub fn event_in(body: &Value) -> Option<(&'static str, &Value)> {
-    let at = |place: &&'static str| Some((*place, body.pointer(place)?));
-    PLACES.iter().filter_map(at).find(|(_, value)| value["specversion"].is_string())
+impl Wrapping {
+    /// The steps to what it carries.
+    pub fn steps(self) -> Vec<Step> {
+        match self {
+            Self::EventBridge => vec![Step::name("detail")],
+            Self::Notification => vec![Step::name("Message"), Step::Inside],
+            Self::Invocation => vec![Step::name("requestPayload")],
+        }
+    }
+}
+
+/// How many SNS notifications may be wrapped around an event, as handlers have it.
+const MOST_NOTIFICATIONS: usize = 2;
+
+/// The CloudEvent in a body, and what is wrapped around it, the outermost first.
+pub fn event_in(body: &Value) -> Option<(Vec<Wrapping>, Value)> {
+    unwrapped(body, Vec::new())
+}
+
+fn is_notification(body: &Value) -> bool {
+    let is_told = |name: &str| body[name].is_string();
+    body["Type"] == "Notification" && ["MessageId", "TopicArn", "Message"].into_iter().all(is_told)
+}
+
+fn unwrapped(body: &Value, mut around: Vec<Wrapping>) -> Option<(Vec<Wrapping>, Value)> {
+    if body["specversion"].is_string() {
+        return Some((around, body.clone()));
+    }
+    if is_notification(body) {
+        let is_one = |it: &&Wrapping| **it == Wrapping::Notification;
+        if around.iter().filter(is_one).count() == MOST_NOTIFICATIONS {
+            return None;
+        }
+        let (inner, _) = readable(body["Message"].as_str()?).ok()?;
+        around.push(Wrapping::Notification);
+        return unwrapped(&inner, around);
+    }
+    // Nobody wraps an invocation's record into something else.
+    let (wrapping, inner) = match (body.get("detail"), body.get("requestPayload")) {
+        (Some(detail), _) if detail["specversion"].is_string() => (Wrapping::EventBridge, detail),
+        (_, Some(payload)) if around.is_empty() => (Wrapping::Invocation, payload),
+        _ => return None,
+    };
+    around.push(wrapping);
+    unwrapped(inner, around)
 }
 
 #[derive(Deserialize)]
@@ -82,6 +137,9 @@ impl FoundLetter {
         match (self.attribute("ErrorType"), self.attribute("ErrorMessage")) {
             (Some(error_type), Some(message)) => format!("{error_type}: {message}"),
             (Some(reason), None) | (None, Some(reason)) => reason.to_owned(),
+            (None, None) if matches!(self.origin, Origin::Topic { .. }) => {
+                "its topic could not deliver it: the subscriber is gone, or refused it".into()
+            }
             (None, None) => {
                 "received too often without an answer: its function crashed or ran out of time".into()
             }
@@ -105,8 +163,8 @@ impl FoundLetter {
 
     /// The CloudEvent in it, if there is one.
     pub fn event(&self) -> Option<Value> {
-        let body: Value = serde_json::from_str(&self.body).ok()?;
-        event_in(&body).map(|(_, event)| event.clone())
+        let (body, _) = readable(&self.body).ok()?;
+        event_in(&body).map(|(_, event)| event)
     }
 }
 
@@ -133,7 +191,7 @@ pub(super) fn letter(message: Message) -> FoundLetter {
         .filter_map(|(name, value)| Some((name, value.string_value?)))
         .collect();
     let body = message.body.unwrap_or_default();
-    let json = serde_json::from_str(&body).unwrap_or_default();
+    let json = readable(&body).map_or(Value::Null, |(json, _)| json);
     let origin = origin(&attributes, &json, is_moved);
     let attributes = completed(attributes, &json);
     let message_id = message.message_id.unwrap_or_default();
@@ -165,7 +223,27 @@ fn origin(attributes: &BTreeMap<String, String>, body: &Value, is_moved: bool) -
     if is_moved {
         return Origin::Queue;
     }
-    if attributes.contains_key("ErrorType") { Origin::Function } else { Origin::Unknown }
+    if attributes.contains_key("ErrorType") {
+        return Origin::Function;
+    }
+    // SNS gives what it could not deliver to the subscription's dead-letter queue in the form that it was to have.
+    match text(&body["TopicArn"]).filter(|_| is_notification(body)) {
+        Some(topic) => Origin::Topic { topic },
+        None => Origin::Unknown,
+    }
+}
+
+/// What a body that holds no CloudEvent says of its message, by the names that one has: a notification's id, or id and
+/// type of an event of EventBridge.
+fn told_of(body: &Value) -> Value {
+    let body = body.get("requestPayload").unwrap_or(body);
+    if is_notification(body) {
+        return json!({ "id": body["MessageId"] });
+    }
+    if body["detail-type"].is_string() && body["source"].is_string() && body.get("detail").is_some() {
+        return json!({ "id": body["id"], "type": body["detail-type"] });
+    }
+    Value::Null
 }
 
 /// Messages also get here without our attributes: moved by SQS, by a rule that could not reach its target
@@ -173,7 +251,7 @@ fn origin(attributes: &BTreeMap<String, String>, body: &Value, is_moved: bool) -
 /// and the event are in the body). What they say is put under our names.
 fn completed(mut attributes: BTreeMap<String, String>, body: &Value) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
-    let event = event_in(body).map_or(&Value::Null, |(_, event)| event);
+    let event = event_in(body).map_or_else(|| told_of(body), |(_, event)| event);
     let error = &body["responsePayload"];
     let handler = text(&body["requestContext"]["functionArn"]);
     let found = [
@@ -196,7 +274,6 @@ fn completed(mut attributes: BTreeMap<String, String>, body: &Value) -> BTreeMap
 mod tests {
     use super::*;
     use aws_sdk_sqs::types::MessageAttributeValue;
-    use serde_json::json;
 
     fn found(body: &str, attributes: &[(&str, &str)], system: &[(System, &str)]) -> FoundLetter {
         let value = |text: &str| {
@@ -232,6 +309,68 @@ mod tests {
         assert_eq!(letter.origin, Origin::Invocation { function: arn.into() });
         assert_eq!(letter.delivered(), payload, "to the letter");
         assert_eq!(letter.event().unwrap()["id"], "e-1");
+    }
+
+    #[test]
+    fn an_event_is_found_in_a_notification_and_in_all_that_is_wrapped_around_it() {
+        use Wrapping::{EventBridge, Invocation, Notification};
+
+        let notification = |message: &Value| {
+            json!({
+                "Type": "Notification", "MessageId": "n-1", "TopicArn": "arn:aws:sns:eu-west-1:1:orders",
+                "Message": message.to_string(), "Timestamp": "2026-01-02T03:04:05Z",
+            })
+        };
+        let bus = json!({ "id": "b", "source": "shop", "detail-type": "t", "detail": event() });
+        let cases = [
+            (event(), vec![]),
+            (bus.clone(), vec![EventBridge]),
+            (notification(&event()), vec![Notification]),
+            (notification(&bus), vec![Notification, EventBridge]),
+            (notification(&notification(&event())), vec![Notification, Notification]),
+            (json!({ "requestContext": {}, "requestPayload": bus }), vec![Invocation, EventBridge]),
+        ];
+        for (body, around) in cases {
+            let letter = found(&body.to_string(), &[], &[]);
+            let said = ["EventId", "EventType", "CorrelationId"].map(|name| letter.attribute(name));
+            assert_eq!(said, [Some("e-1"), Some("stock.reserved"), Some("c-1")], "{body}");
+            assert_eq!(event_in(&body), Some((around, event())), "{body}");
+        }
+        let too_deep = notification(&notification(&notification(&event())));
+        let not_of_sns = json!({ "Type": "Notification", "Message": event().to_string() });
+        for body in [too_deep, not_of_sns] {
+            assert_eq!(event_in(&body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_cloud_event_says_who_it_is_by_what_its_sender_gave_it() {
+        let notified =
+            json!({ "Type": "Notification", "MessageId": "n-1", "TopicArn": "t", "Message": "a text" });
+        let changed =
+            json!({ "id": "b-1", "source": "aws.s3", "detail-type": "Object Created", "detail": {} });
+        let invoked = json!({ "requestContext": {}, "requestPayload": changed });
+        for (body, id, kind) in [
+            (notified, "n-1", None),
+            (changed, "b-1", Some("Object Created")),
+            (invoked, "b-1", Some("Object Created")),
+        ] {
+            let letter = found(&body.to_string(), &[], &[]);
+            let said = ["EventId", "EventType", "CorrelationId"].map(|name| letter.attribute(name));
+            assert_eq!(said, [Some(id), kind, Some(id)], "{body}");
+            let is_of_topic = letter.origin == Origin::Topic { topic: "t".into() };
+            assert_eq!(is_of_topic, id == "n-1", "{body}");
+            assert_eq!(letter.reason().contains("its topic could not deliver it"), is_of_topic);
+        }
+        let own = found(r#"{"detail-type":"order","detail":1}"#, &[], &[]);
+        assert_eq!(own.attribute("EventType"), None, "a body of the customer's own");
+    }
+
+    #[test]
+    fn an_event_is_found_beside_what_no_value_can_hold() {
+        let body = r#"{"specversion":"1.0","id":"e-1","type":"t","data":{"much":1e400,"half":"\ud800"}}"#;
+        let letter = found(body, &[], &[]);
+        assert_eq!((letter.attribute("EventId"), letter.attribute("EventType")), (Some("e-1"), Some("t")));
     }
 
     #[test]

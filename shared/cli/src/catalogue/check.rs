@@ -1,11 +1,15 @@
 //! Whether a message is what the catalogue says: its envelope and its data, everything that is wrong at once.
 
-use super::{Catalogue, Message};
+use super::{
+    Catalogue, Message,
+    judge::{self, validator},
+};
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt;
-use throughline_core::sensitive::MASK;
+use throughline_aws::json_text::{Oddity, readable};
+use throughline_core::{envelope::EncodedEnvelope, sensitive::MASK};
 
 /// Something that is wrong with a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,20 +43,27 @@ impl fmt::Display for Problem {
 
 impl Catalogue {
     /// Everything that is wrong with a message: its envelope (CloudEvents 1.0, "Context Attributes"), its type and
-    /// version, its data by their schema, and whether its subject is the one its data names.
+    /// version, its data, which its type must be able to read, and whether its subject is the one its data names.
     ///
     /// # Errors
     /// The problems, if there are any; else what the message is.
-    pub fn check(&self, message: &Value) -> Result<&Message, Vec<Problem>> {
-        let mut problems = envelope_problems(message);
-        let known = match self.known(message) {
+    pub fn check_text(&self, text: &str) -> Result<&Message, Vec<Problem>> {
+        let (message, oddities) =
+            readable(text).map_err(|error| vec![Problem::new("", format!("it is no JSON: {error}"))])?;
+        let mut problems = envelope_problems(&message);
+        let known = match self.known(&message) {
             Ok(known) => known,
             Err(unknown) => {
                 problems.extend(unknown);
                 return Err(problems);
             }
         };
-        problems.extend(self.data_problems(known, message));
+        problems.extend(self.data_problems(known, &message, &oddities));
+        if problems.is_empty()
+            && let Err(error) = serde_json::from_str::<EncodedEnvelope>(text)
+        {
+            problems.push(Problem::new("", without_place(&error)));
+        }
         if problems.is_empty() { Ok(known) } else { Err(problems) }
     }
 
@@ -61,6 +72,7 @@ impl Catalogue {
         let Some(name) = message["type"].as_str().filter(|name| !name.is_empty()) else { return Err(None) };
         let version = match &message["schemaversion"] {
             Value::Null => 1,
+            Value::String(version) => version.parse().map_err(|_| None)?,
             version => version.as_u64().and_then(|version| u16::try_from(version).ok()).ok_or(None)?,
         };
         self.message(name, version).ok_or_else(|| {
@@ -86,8 +98,8 @@ impl Catalogue {
         format!(": it has {}", names.join(", "))
     }
 
-    fn data_problems(&self, known: &Message, message: &Value) -> Vec<Problem> {
-        let data = &message["data"];
+    fn data_problems(&self, known: &Message, message: &Value, oddities: &[Oddity]) -> Vec<Problem> {
+        let Some(data) = message.get("data") else { return Vec::new() };
         let shown = self.masked(&known.entry.message_type, data.clone());
         let mut problems = match validator(&known.schema) {
             Ok(validator) => problems_of(&validator, data, &shown, "/data"),
@@ -95,6 +107,14 @@ impl Catalogue {
                 vec![Problem::new("", format!("its schema {} cannot be used: {reason}", known.entry.schema))]
             }
         };
+        let odd = judge::of_data(oddities).filter_map(|(pointer, kind)| {
+            let what = judge::oddity(&known.schema, data, pointer, kind)?;
+            Some(Problem::new(format!("/data{pointer}"), what))
+        });
+        let odd: Vec<Problem> = odd.collect();
+        // What stands for something that a value cannot hold is not what was found.
+        problems.retain(|problem| odd.iter().all(|odd| odd.pointer != problem.pointer));
+        problems.extend(odd);
         // As it may be shown; what is masked is not compared.
         let subject = &shown[&known.entry.subject];
         let text = match subject {
@@ -114,8 +134,10 @@ impl Catalogue {
     }
 }
 
-fn validator(schema: &Value) -> Result<Validator, String> {
-    jsonschema::options().should_validate_formats(true).build(schema).map_err(|error| error.to_string())
+/// What serde says, without where: that is counted in what it was given.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
 fn envelope_problems(message: &Value) -> Vec<Problem> {
@@ -129,10 +151,16 @@ fn envelope_problems(message: &Value) -> Vec<Problem> {
             "time": { "type": "string", "format": "date-time" },
             "datacontenttype": { "type": "string", "pattern": "(?i)^[^;]*[/+]json\\s*(;.*)?$" },
             "dataschema": text, "correlationid": text, "causationid": text, "traceparent": text, "tracestate": text,
-            "actor": text, "aggregatetype": text, "replayname": text,
-            "schemaversion": { "type": "integer", "minimum": 1, "maximum": 99 },
+            "actor": text,
+            "aggregatetype": text, "replayname": text,
+            // A number comes back as a text from whatever keeps to the types of CloudEvents, or knows headers alone.
+            "schemaversion": { "anyOf": [
+                { "type": "integer", "format": "uint16", "minimum": 1, "maximum": 99 },
+                { "type": "string", "pattern": "^[1-9][0-9]?$" },
+            ] },
         },
     });
+    let message = &without_unset(message);
     let mut problems = match validator(&schema) {
         Ok(validator) => problems_of(&validator, message, message, ""),
         Err(reason) => vec![Problem::new("", reason)],
@@ -146,6 +174,15 @@ fn envelope_problems(message: &Value) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// An attribute that is null is not set ("Type System" of CloudEvents 1.0, in its JSON format).
+fn without_unset(message: &Value) -> Value {
+    let mut message = message.clone();
+    if let Value::Object(members) = &mut message {
+        members.retain(|name, value| name == "data" || !value.is_null());
+    }
+    message
 }
 
 /// `shown` is the value as it may be shown; `place` is where it is in the message.
@@ -187,6 +224,9 @@ fn explained(error: &ValidationError<'_>, shown: &Value, place: &str) -> Vec<Pro
     }
     let pointer = error.instance_path().as_str();
     let found = shown.pointer(pointer).map_or_else(|| MASK.to_owned(), brief);
+    if let ValidationErrorKind::Custom { message, .. } = error.kind() {
+        return vec![Problem::new(format!("{place}{pointer}"), format!("{found} {message}"))];
+    }
     vec![Problem::new(format!("{place}{pointer}"), error.masked_with(found).to_string())]
 }
 
@@ -215,7 +255,7 @@ mod tests {
     fn problems(change: impl FnOnce(&mut Value)) -> Vec<String> {
         let mut message = order();
         change(&mut message);
-        match catalogue().check(&message) {
+        match catalogue().check_text(&message.to_string()) {
             Ok(_) => Vec::new(),
             Err(problems) => problems.iter().map(ToString::to_string).collect(),
         }
@@ -224,7 +264,7 @@ mod tests {
     #[test]
     fn a_message_that_is_right_is_known() {
         let catalogue = catalogue();
-        assert_eq!(catalogue.check(&order()).unwrap().entry.message_type, "order.place");
+        assert_eq!(catalogue.check_text(&order().to_string()).unwrap().entry.message_type, "order.place");
     }
 
     #[test]
@@ -270,7 +310,7 @@ mod tests {
         let cancelled = include_str!("../../../../events/order.cancelled.v1.json");
         let mut message: Value = serde_json::from_str(cancelled).unwrap();
         message["data"]["reason"] = json!({ "kind": "bored" });
-        let found = catalogue().check(&message).unwrap_err();
+        let found = catalogue().check_text(&message.to_string()).unwrap_err();
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].field(), "data.reason.kind");
         assert!(found[0].what.starts_with("\"bored\" is none of \"out_of_stock\", \"unpaid\""), "{found:?}");
@@ -278,7 +318,7 @@ mod tests {
 
     #[test]
     fn what_is_no_envelope_says_what_is_missing() {
-        let found = catalogue().check(&json!([])).unwrap_err();
+        let found = catalogue().check_text("[]").unwrap_err();
         assert_eq!(found[0].what, "this list is not of type \"object\"");
         let found = problems(|message| message["Trace-Id"] = json!("1"));
         assert!(found[0].starts_with("Trace-Id: an attribute's name"), "{found:?}");

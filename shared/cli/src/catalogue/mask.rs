@@ -98,9 +98,9 @@ const CARRIERS: [Carrier; 3] = [
 
 /// A place in a schema, and the whole schema, which its references go through.
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    root: &'a Value,
-    schema: &'a Value,
+pub(super) struct Place<'a> {
+    pub(super) root: &'a Value,
+    pub(super) schema: &'a Value,
 }
 
 /// A value that may be at any of these places.
@@ -142,7 +142,7 @@ fn unknown(value: Value) -> Value {
 
 /// The places themselves, and all that they refer to or are made of. A schema that refers to itself is gone through
 /// once.
-fn all_of<'a>(places: &[Place<'a>]) -> Vec<Place<'a>> {
+pub(super) fn all_of<'a>(places: &[Place<'a>]) -> Vec<Place<'a>> {
     let mut all: Vec<Place<'a>> = Vec::new();
     let mut ahead = places.to_vec();
     while let Some(place) = ahead.pop() {
@@ -162,16 +162,21 @@ fn all_of<'a>(places: &[Place<'a>]) -> Vec<Place<'a>> {
     all
 }
 
-fn field<'a>(places: &[Place<'a>], name: &str) -> Vec<Place<'a>> {
+/// Where a field is described. Keys that are integers are described by a pattern.
+pub(super) fn field<'a>(places: &[Place<'a>], name: &str) -> Vec<Place<'a>> {
+    let digits = name.strip_prefix('-').unwrap_or(name);
+    let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     let of = |place: &Place<'a>| {
-        let schema =
-            place.schema["properties"].get(name).or_else(|| place.schema.get("additionalProperties"))?;
-        Some(Place { schema, ..*place })
+        let schema = place.schema;
+        let by_pattern = || schema["patternProperties"].as_object().filter(|_| is_integer)?.values().next();
+        let by_name = schema["properties"].get(name).or_else(by_pattern);
+        Some(Place { schema: by_name.or_else(|| schema.get("additionalProperties"))?, ..*place })
     };
     places.iter().filter_map(of).collect()
 }
 
-fn item<'a>(places: &[Place<'a>], index: usize) -> Vec<Place<'a>> {
+/// Where an item of a list is described.
+pub(super) fn item<'a>(places: &[Place<'a>], index: usize) -> Vec<Place<'a>> {
     let of = |place: &Place<'a>| {
         let schema = place.schema["prefixItems"].get(index).or_else(|| place.schema.get("items"))?;
         Some(Place { schema, ..*place })

@@ -75,7 +75,7 @@ pub(super) async fn destination(
             "it only names records in the ledger's stream; `throughline outbox republish --since {}` sends them",
             since.as_deref().unwrap_or("TIME")
         )),
-        Origin::Function | Origin::Queue | Origin::Unknown => of_queue(stack, queue),
+        Origin::Function | Origin::Queue | Origin::Topic { .. } | Origin::Unknown => of_queue(stack, queue),
     })
 }
 

@@ -3,7 +3,11 @@
 use serde_json::Value;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use throughline_aws::operate::FoundLetter;
-use throughline_core::{Timestamp, decode::named_in};
+use throughline_core::{
+    Attributes, Timestamp,
+    decode::{Origin, named_in, open},
+    message::WireForm,
+};
 
 /// What a claim knows a message by, and how its line is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,21 +25,29 @@ fn text(value: &Value, name: &str) -> Option<String> {
 }
 
 impl Identity {
-    /// Of the `CloudEvent` in a letter, or else what EventBridge, SNS, or at last SQS or Lambda knew it by.
+    /// Of the message in a letter, as its handler reads it: a CloudEvent in whatever is wrapped around it, an event of
+    /// EventBridge, an SNS notification. An envelope that no handler could read may say who it is all the same.
     pub(super) fn of(letter: &FoundLetter) -> Option<Self> {
-        if let Some(event) = letter.event() {
+        let body = letter.delivered();
+        let read = |form| {
+            let nobody = Origin { message_id: "", source: "" };
+            let attributes = open(&body, form, nobody).ok()?.attributes;
+            (!attributes.id.is_empty()).then(|| Self::of_attributes(attributes))
+        };
+        let unreadable = || {
+            let event = letter.event()?;
             let id = text(&event, "id")?;
             let correlation_id = text(&event, "correlationid").unwrap_or_else(|| id.clone());
-            return Some(Self { source: text(&event, "source"), correlation_id, id });
-        }
-        if let Some(named) = named_in(&letter.delivered()) {
-            return Some(Self {
-                id: named.id,
-                source: Some(named.source),
-                correlation_id: named.correlation_id,
-            });
-        }
-        letter.first_message_id().map(|id| Self::of_sqs_message(&id))
+            Some(Self { source: text(&event, "source"), correlation_id, id })
+        };
+        let named = || named_in(&body).map(Self::of_attributes);
+        let of_first_delivery = || letter.first_message_id().map(|id| Self::of_sqs_message(&id));
+        read(WireForm::CloudEvent).or_else(unreadable).or_else(named).or_else(of_first_delivery)
+    }
+
+    fn of_attributes(attributes: Attributes) -> Self {
+        let Attributes { id, source, correlation_id, .. } = attributes;
+        Self { id, source: Some(source), correlation_id }
     }
 
     /// Of a message that has none of its own: SQS's id stands for it.
@@ -120,6 +132,19 @@ mod tests {
             (identity.id.as_str(), identity.source.as_deref()),
             ("n-1", Some("arn:aws:sns:eu-west-1:1:t"))
         );
+    }
+
+    #[test]
+    fn a_message_is_the_same_in_a_notification() {
+        let event = json!({
+            "specversion": "1.0", "id": "e-1", "source": "shop", "type": "t", "correlationid": "c-1", "data": 1,
+        });
+        let notified = letter(&json!({
+            "Type": "Notification", "MessageId": "n-1", "TopicArn": "arn:aws:sns:eu-west-1:1:t", "Message": event.to_string(),
+        }));
+        assert_eq!(message_name(&letter(&event)), message_name(&notified));
+        assert_eq!(Identity::of(&notified).unwrap().correlation_id, "c-1");
+        assert_eq!(happened_at(&notified), notified.sent_at);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `throughline dlq list`.
 
 use super::{
-    age,
+    age, groups,
     queues::{NamedQueue, selected},
     selection::{Selection, error_of, handler_of, type_of},
 };
@@ -30,7 +30,8 @@ pub struct ListArguments {
     /// Which letters.
     #[command(flatten)]
     pub selection: Selection,
-    /// Look at every letter, however many there are; otherwise at 500 of each queue
+    /// Look at every letter that can be seen, however many there are; otherwise at 500 of each queue. Of a FIFO queue's
+    /// message group ten can be seen
     #[arg(long)]
     pub all: bool,
 }
@@ -50,6 +51,13 @@ struct Looked {
     in_flight: u64,
     examined: usize,
     is_sample: bool,
+    /// Whether every letter was to be looked at.
+    #[serde(skip)]
+    is_all_wanted: bool,
+    /// Letters that cannot be seen, since they stand behind others in their message groups.
+    behind: u64,
+    /// The message groups in which they do.
+    behind_in: Vec<String>,
 }
 
 /// Letters of one kind.
@@ -84,12 +92,21 @@ pub(super) async fn run(arguments: &ListArguments, terminal: &Terminal) -> Resul
     Ok(())
 }
 
-/// Every letter that is meant, with its queue's name.
+/// The letters of a queue that are meant.
+#[derive(Debug)]
+pub(super) struct Meant {
+    pub(super) queue: NamedQueue,
+    pub(super) letters: Vec<FoundLetter>,
+    /// Why others may be meant that cannot be seen.
+    pub(super) out_of_reach: Option<String>,
+}
+
+/// Every letter that is meant and can be seen.
 pub(super) async fn letters(
     stack: &Stack,
     selection: &Selection,
     terminal: &Terminal,
-) -> Result<Vec<(NamedQueue, Vec<FoundLetter>)>, Box<dyn Error>> {
+) -> Result<Vec<Meant>, Box<dyn Error>> {
     let mut found = Vec::new();
     for queue in selected(stack, selection).await? {
         let depth = queue.depth(stack).await?;
@@ -99,9 +116,12 @@ pub(super) async fn letters(
         let progress = terminal.progress(&format!("looking at {}", queue.name), Some(depth.waiting));
         let look = queue.queue.look(usize::MAX, |seen| progress.set(seen as u64)).await?;
         progress.finish();
+        let is_any_behind = look.behind > 0;
+        let out_of_reach =
+            is_any_behind.then(|| groups::out_of_reach(&queue.name, look.behind, &look.groups()));
         let mut letters = look.letters;
         letters.retain(|letter| selection.has(&queue.name, letter));
-        found.push((queue, letters));
+        found.push(Meant { queue, letters, out_of_reach });
     }
     Ok(found)
 }
@@ -120,10 +140,22 @@ impl Listing {
         let look = queue.queue.look(most, |seen| progress.set(seen as u64)).await?;
         progress.finish();
         let QueueDepth { waiting, in_flight, .. } = depth;
-        let (examined, is_sample) = (look.letters.len(), look.is_sample);
+        let (examined, is_sample, behind) = (look.letters.len(), look.is_sample, look.behind);
+        let behind_in = if behind > 0 { look.groups() } else { Vec::new() };
+        let behind_in = behind_in.into_iter().map(ToOwned::to_owned).collect();
         let letters = look.letters.iter().filter(|letter| selection.has(&queue.name, letter));
         self.groups.extend(grouped(&queue.name, letters));
-        self.queues.push(Looked { queue: queue.name.clone(), waiting, in_flight, examined, is_sample });
+        let (queue, is_all_wanted) = (queue.name.clone(), most == usize::MAX);
+        self.queues.push(Looked {
+            queue,
+            waiting,
+            in_flight,
+            examined,
+            is_sample,
+            is_all_wanted,
+            behind,
+            behind_in,
+        });
         Ok(())
     }
 
@@ -195,11 +227,19 @@ impl fmt::Display for Listing {
         } else {
             writeln!(f, "None of the letters that could be looked at is such a one.")?;
         }
-        for Looked { queue, waiting, in_flight, examined, is_sample } in &self.queues {
-            if *is_sample {
+        for looked in &self.queues {
+            let Looked { queue, waiting, in_flight, examined, behind, behind_in, .. } = looked;
+            let were_looked_at = format!("{queue}: {examined} of about {waiting} letters were looked at");
+            if looked.is_sample && looked.is_all_wanted {
+                writeln!(f, "{were_looked_at}; the others did not come: look again in a minute.")?;
+            } else if looked.is_sample {
+                writeln!(f, "{were_looked_at}; --all looks at every one.")?;
+            }
+            if *behind > 0 {
+                let out_of_reach = groups::out_of_reach(queue, *behind, behind_in);
                 writeln!(
                     f,
-                    "{queue}: {examined} of about {waiting} letters were looked at; --all looks at every one."
+                    "{queue}: {examined} of about {waiting} letters were looked at; {out_of_reach}."
                 )?;
             }
             if *in_flight > 0 {
@@ -248,6 +288,27 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_behind_others_is_said_and_never_called_every_one() {
+        let queue = Looked {
+            queue: "pay".into(),
+            waiting: 26,
+            in_flight: 0,
+            examined: 10,
+            is_sample: false,
+            is_all_wanted: true,
+            behind: 16,
+            behind_in: vec!["o-1".into()],
+        };
+        let groups = grouped("pay", [letter("a", "Bad", 5)].iter());
+        let text = Listing { queues: vec![queue], groups }.to_string();
+        assert!(
+            text.contains("pay: 10 of about 26 letters were looked at; about 16 letters stand"),
+            "{text}"
+        );
+        assert!(text.contains("`o-1`") && !text.contains("every one"), "{text}");
+    }
+
+    #[test]
     fn a_sample_and_what_others_hold_are_said() {
         let queue = Looked {
             queue: "place-order".into(),
@@ -255,6 +316,9 @@ mod tests {
             in_flight: 3,
             examined: 500,
             is_sample: true,
+            is_all_wanted: false,
+            behind: 0,
+            behind_in: Vec::new(),
         };
         let listing =
             Listing { queues: vec![queue], groups: grouped("place-order", [letter("a", "Bad", 5)].iter()) };

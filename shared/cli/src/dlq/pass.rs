@@ -19,6 +19,9 @@ const GRACE: Duration = Duration::from_secs(3);
 const COUNTS_SETTLE: Duration = Duration::from_mins(1);
 /// The longest that SQS hides a letter.
 const LONGEST_HELD: Duration = Duration::from_hours(12);
+/// After how many fruitless receives, one short and the others a second long, nothing more comes of a FIFO queue whose
+/// letters are set aside.
+const FRUITLESS: u32 = 3;
 /// How often what was set aside may come round again, held twice as long each time, while nothing new comes.
 const MOST_ROUNDS: u32 = 3;
 
@@ -32,6 +35,8 @@ pub(super) trait Letters {
     async fn put_back(&self, receipt_handles: Vec<String>) -> Result<(), StackError>;
     /// What time it is.
     fn now(&self) -> Instant;
+    /// Whether the queue keeps the order of its message groups.
+    fn keeps_order(&self) -> bool;
 }
 
 /// The letters of a stack's queue.
@@ -57,6 +62,10 @@ impl Letters for LettersOf<'_> {
     fn now(&self) -> Instant {
         Instant::now()
     }
+
+    fn keeps_order(&self) -> bool {
+        self.queue.queue.is_fifo()
+    }
 }
 
 /// A letter that was set aside.
@@ -65,6 +74,8 @@ struct Aside {
     receipt_handle: String,
     /// Until when it is certainly hidden.
     hidden_until: Instant,
+    /// Its message group, in which nothing behind it comes.
+    group: Option<String>,
 }
 
 /// A pass through a queue.
@@ -76,6 +87,10 @@ pub(super) struct Pass<L> {
     /// Until when what was received last is certainly hidden.
     hidden_until: Instant,
     depth: QueueDepth,
+    /// The letters that came by.
+    seen: BTreeSet<String>,
+    /// Whether an interrupted pass had letters in hand, which counts may not tell of yet.
+    goes_on: bool,
     others: u64,
     not_reached: u64,
 }
@@ -99,7 +114,14 @@ impl<L: Letters> Pass<L> {
         let longer = if sets_aside { depth.waiting / PASS_BY_A_SECOND } else { 0 };
         let held = held.saturating_add(Duration::from_secs(longer)).min(LONGEST_HELD);
         let hidden_until = letters.now();
-        Ok(Self { letters, held, aside: BTreeMap::new(), hidden_until, depth, others: 0, not_reached: 0 })
+        let (aside, seen) = (BTreeMap::new(), BTreeSet::new());
+        let (goes_on, others, not_reached) = (false, 0, 0);
+        Ok(Self { letters, held, aside, hidden_until, depth, seen, goes_on, others, not_reached })
+    }
+
+    /// It goes on where another was interrupted: what that had in hand is waited for.
+    pub(super) fn going_on(self, goes_on: bool) -> Self {
+        Self { goes_on, ..self }
     }
 
     /// How many letters there were at the beginning.
@@ -116,6 +138,16 @@ impl<L: Letters> Pass<L> {
     /// set aside.
     pub(super) fn not_reached(&self) -> u64 {
         self.not_reached
+    }
+
+    /// The message groups in which those that were not reached stand behind what was set aside.
+    pub(super) fn blocked_groups(&self) -> Vec<String> {
+        if self.not_reached == 0 || !self.letters.keeps_order() {
+            return Vec::new();
+        }
+        let groups: BTreeSet<&String> =
+            self.aside.values().filter_map(|aside| aside.group.as_ref()).collect();
+        groups.into_iter().cloned().collect()
     }
 
     /// The next letters, at most ten, none that was set aside; nothing once all have passed by. What others have in
@@ -137,11 +169,12 @@ impl<L: Letters> Pass<L> {
                 self.set_aside(received);
             }
             if !new.is_empty() {
+                self.seen.extend(new.iter().map(|it| it.letter.message_id.clone()));
                 return Ok(Some(new));
             }
             if again_ids.is_empty() {
                 fruitless += 1;
-                if fruitless > 1 && self.is_over(last_fruit).await? {
+                if self.is_over(fruitless, last_fruit).await? {
                     return Ok(None);
                 }
                 continue;
@@ -160,11 +193,30 @@ impl<L: Letters> Pass<L> {
         }
     }
 
-    async fn is_over(&mut self, last_fruit: Instant) -> Result<bool, StackError> {
+    /// Whether nothing more is to be waited for, after so many receives in a row that found nothing: the first asks only
+    /// some of SQS's servers, the others all of them.
+    async fn is_over(&mut self, fruitless: u32, last_fruit: Instant) -> Result<bool, StackError> {
         let waiting = self.count().await?;
+        let is_settled = !self.goes_on && self.depth.in_flight == 0;
+        let have_all_come = is_settled && self.seen.len() as u64 >= self.depth.waiting;
+        if waiting + self.others == 0 && (have_all_come || fruitless > 1) {
+            return Ok(true);
+        }
+        if fruitless == 1 {
+            return Ok(false);
+        }
+        if have_all_come && !self.seen.is_empty() {
+            // What is counted still is gone, or came after the pass began.
+            (self.others, self.not_reached) = (0, 0);
+            return Ok(true);
+        }
+        // What stands behind letters that are set aside does not come, however long it is waited for.
+        if self.letters.keeps_order() && self.others == 0 && !self.aside.is_empty() && fruitless > FRUITLESS {
+            return Ok(true);
+        }
         let patience = self.held + GRACE;
         let patience = if waiting > 0 { patience.max(COUNTS_SETTLE) } else { patience };
-        Ok(waiting + self.others == 0 || self.letters.now().duration_since(last_fruit) > patience)
+        Ok(self.letters.now().duration_since(last_fruit) > patience)
     }
 
     /// Counts what is left to whom. How many are waiting, ours among them if their time is over.
@@ -180,7 +232,8 @@ impl<L: Letters> Pass<L> {
     /// Keeps a letter hidden until the end.
     pub(super) fn set_aside(&mut self, received: ReceivedLetter) {
         let ReceivedLetter { letter, receipt_handle, .. } = received;
-        self.aside.insert(letter.message_id, Aside { receipt_handle, hidden_until: self.hidden_until });
+        let aside = Aside { receipt_handle, hidden_until: self.hidden_until, group: letter.group };
+        self.aside.insert(letter.message_id, aside);
     }
 
     /// Puts letters back that may come by again.

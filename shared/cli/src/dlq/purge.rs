@@ -1,6 +1,7 @@
 //! `throughline dlq purge`: letters are thrown away, once they are written to a file.
 
 use super::{
+    groups,
     identity::message_name,
     pass::{LettersOf, Pass},
     payload::Shown,
@@ -44,7 +45,7 @@ pub struct PurgeArguments {
 }
 
 /// What was thrown away.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Purged {
     letters: u64,
     file: PathBuf,
@@ -53,6 +54,8 @@ struct Purged {
     in_others_hands: u64,
     /// Letters that are waiting and never came.
     not_reached: u64,
+    /// Why some of these cannot be reached.
+    out_of_reach: Vec<String>,
 }
 
 /// Throws letters away.
@@ -72,13 +75,13 @@ pub(super) async fn run(arguments: &PurgeArguments, terminal: &Terminal) -> Resu
         selection,
         shown: Shown::new(&project, *reveal, *terminal)?,
         file: Written { path: file.clone(), file: None },
-        purged: Purged { letters: 0, file, not_deleted: 0, in_others_hands: 0, not_reached: 0 },
+        purged: Purged { file, ..Purged::default() },
     };
     for queue in &queues {
         purge.queue(queue, *hold, terminal).await?;
     }
     terminal.show(&purge.purged)?;
-    Ok(())
+    purge.purged.problem().map_or(Ok(()), |problem| Err(problem.into()))
 }
 
 fn question(selection: &Selection, reveal: bool, file: &Path) -> String {
@@ -126,6 +129,11 @@ impl Purge<'_> {
         progress.finish();
         self.purged.in_others_hands += pass.in_others_hands();
         self.purged.not_reached += pass.not_reached();
+        let blocked = pass.blocked_groups();
+        if !blocked.is_empty() {
+            let out_of_reach = groups::out_of_reach(&queue.name, pass.not_reached(), &blocked);
+            self.purged.out_of_reach.push(format!("{}: {out_of_reach}", queue.name));
+        }
         if let Err(error) = pass.end().await {
             terminal.note(error); // they come back by themselves, and what is thrown away is to be told
         }
@@ -200,6 +208,18 @@ impl Written {
     }
 }
 
+impl Purged {
+    /// Why not all that was meant is thrown away.
+    fn problem(&self) -> Option<String> {
+        let Self { not_deleted, not_reached, out_of_reach, .. } = self;
+        if !out_of_reach.is_empty() {
+            return Some(format!("not all that may be meant is thrown away; {}", out_of_reach.join("; ")));
+        }
+        let left = not_deleted + not_reached;
+        (left > 0).then(|| format!("about {left} letters are still there: run it again"))
+    }
+}
+
 impl fmt::Display for Purged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.letters + self.not_deleted == 0 {
@@ -217,9 +237,25 @@ impl fmt::Display for Purged {
                 self.in_others_hands
             )?;
         }
-        if self.not_reached > 0 {
+        if self.not_reached > 0 && self.out_of_reach.is_empty() {
             writeln!(f, "about {} more are waiting and did not come: run it again", self.not_reached)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_a_problem_that_a_script_can_tell() {
+        assert_eq!(Purged::default().problem(), None);
+        let left = Purged { not_deleted: 1, not_reached: 2, ..Purged::default() };
+        assert!(left.problem().unwrap().contains("about 3 letters are still there"));
+        let out_of_reach = vec!["pay: about 16 letters stand behind".to_owned()];
+        let blocked = Purged { not_reached: 16, out_of_reach, ..Purged::default() };
+        let problem = blocked.problem().unwrap();
+        assert!(problem.contains("16 letters stand behind") && !problem.contains("again"), "{problem}");
     }
 }

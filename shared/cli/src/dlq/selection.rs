@@ -84,6 +84,7 @@ pub(super) fn error_of(letter: &FoundLetter) -> &str {
     letter.attribute("ErrorType").unwrap_or(match letter.origin {
         Origin::Queue => "ReceivedTooOften",
         Origin::Stream { .. } => "NotRelayed",
+        Origin::Topic { .. } => "NotDelivered",
         _ => "Unknown",
     })
 }

@@ -2,7 +2,7 @@
 
 use super::{
     destination::{Destination, destination},
-    list::letters,
+    list::{Meant, letters},
     payload,
     rerun::{OnRedrive, on_redrive},
     selection::{Selection, error_of, handler_of, type_of},
@@ -47,6 +47,8 @@ struct Shown {
 struct Opened {
     queue: String,
     id: String,
+    /// The id of its message, where that is known.
+    event_id: Option<String>,
     put_here_by: String,
     sent_at: Option<Timestamp>,
     failed_at: Option<String>,
@@ -71,7 +73,9 @@ pub(super) async fn run(arguments: &ShowArguments, terminal: &Terminal) -> Resul
         Selection { id: arguments.ids.clone(), queue: arguments.queue.clone(), ..Selection::default() };
     let found = letters(&stack, &selection, terminal).await?;
     let mut shown = Shown { letters: Vec::new() };
-    for (queue, letters) in found {
+    let mut out_of_reach = Vec::new();
+    for Meant { queue, letters, out_of_reach: behind } in found {
+        out_of_reach.extend(behind.map(|behind| format!("; in {}, {behind}", queue.name)));
         for letter in letters {
             shown.letters.push(Opened::of(&stack, &queue.name, letter, &may_show).await?);
         }
@@ -80,7 +84,8 @@ pub(super) async fn run(arguments: &ShowArguments, terminal: &Terminal) -> Resul
         let what =
             format!("no letter with the id `{missing}` lies in a dead-letter queue where it can be seen");
         return Err(format!(
-            "{what}: `throughline dlq list` has ids; what somebody else looks at is hidden for a while"
+            "{what}: `throughline dlq list` has ids; what somebody else looks at is hidden for a while{}",
+            out_of_reach.concat()
         )
         .into());
     }
@@ -90,9 +95,7 @@ pub(super) async fn run(arguments: &ShowArguments, terminal: &Terminal) -> Resul
 
 impl Shown {
     fn has(&self, id: &str) -> bool {
-        let is_it = |letter: &Opened| {
-            letter.id == *id || letter.event.as_ref().is_some_and(|event| event["id"] == *id)
-        };
+        let is_it = |letter: &Opened| letter.id == *id || letter.event_id.as_deref() == Some(id);
         self.letters.iter().any(is_it)
     }
 }
@@ -127,6 +130,7 @@ impl Opened {
             body,
             goes_to: goes_to.to_string(),
             on_redrive,
+            event_id: owned(letter.attribute("EventId")),
             id: letter.message_id,
         })
     }
@@ -140,6 +144,7 @@ fn who(origin: &Origin) -> String {
         Origin::Schedule { target, .. } => format!("a schedule that could not reach {target}"),
         Origin::Invocation { function } => format!("Lambda, which had invoked {function} too often"),
         Origin::Stream { .. } => "Lambda, which had read the ledger's stream too often".to_owned(),
+        Origin::Topic { topic } => format!("SNS, which could not deliver it from the topic {topic}"),
         Origin::Unknown => "somebody who left no trace".to_owned(),
     }
 }

@@ -59,7 +59,7 @@ impl LoggedAttempt {
             message_id: text("eventid").or_else(|| text("messageid"))?,
             message_type: text("eventtype").unwrap_or_else(|| "unreadable message".to_owned()),
             attempt: line.fields["attempt"].as_u64().unwrap_or(1),
-            ended_at: line.at.parse().ok(),
+            ended_at: Some(line.at),
             verdict,
             reason,
             again_after: text("after"),
@@ -102,8 +102,7 @@ mod tests {
     use serde_json::json;
 
     fn line(fields: serde_json::Value) -> LogLine {
-        let at = "2026-01-01T00:00:00Z".to_owned();
-        LogLine { at, function: "shop-reserve-stock".into(), text: fields.to_string(), fields }
+        LogLine::of_json("2026-01-01T00:00:00Z".parse().unwrap(), "shop-reserve-stock", fields)
     }
 
     #[test]

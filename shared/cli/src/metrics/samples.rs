@@ -124,17 +124,13 @@ pub(super) mod tests {
             "Timestamp": at.as_millisecond(),
             "CloudWatchMetrics": [{ "Namespace": "Throughline", "Dimensions": [dimensions], "Metrics": metrics }],
         });
-        LogLine { at: at.to_string(), function: "shop-f".into(), text: fields.to_string(), fields }
+        LogLine::of_json(at, "shop-f", fields)
     }
 
     #[test]
     fn what_is_no_metric_is_passed_over() {
-        let text = LogLine {
-            at: String::new(),
-            function: "f".into(),
-            text: String::new(),
-            fields: json!({ "message": "done", "Processed": 1 }),
-        };
+        let fields = json!({ "message": "done", "Processed": 1 });
+        let text = LogLine::of_json(Timestamp::UNIX_EPOCH, "f", fields);
         assert_eq!(Samples::of(&[text]), Samples::default());
     }
 

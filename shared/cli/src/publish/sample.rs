@@ -1,10 +1,12 @@
 //! A message in a file: what it says, where in the file it says it, and small changes to it.
 
 use crate::catalogue::Problem;
-use jsonc_parser::{ast, common::Ranged as _};
-use serde_json::{Map, Value};
+use serde_json::{Value, value::RawValue};
 use std::{fs, io, path::Path, str::FromStr};
-use throughline_aws::replays::RESENT;
+use throughline_aws::{
+    json_text::{JsonText, NoPlace, Step, quoted, readable},
+    replays::RESENT,
+};
 use throughline_core::Timestamp;
 
 /// A message, as a file has it or as it was changed.
@@ -12,10 +14,12 @@ use throughline_core::Timestamp;
 pub struct Sample {
     /// The file.
     pub path: String,
+    /// As the file has it.
     text: String,
     /// What it says; nothing if it is no JSON.
     pub message: Result<Value, Located>,
-    is_changed: bool,
+    /// With its changes; nothing if there are none.
+    changed: Option<JsonText>,
 }
 
 /// Something wrong, and where in a file.
@@ -33,7 +37,8 @@ pub struct Located {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     names: Vec<String>,
-    value: Value,
+    /// The JSON of the value, as it was given.
+    value: String,
 }
 
 impl FromStr for Change {
@@ -48,9 +53,30 @@ impl FromStr for Change {
             return Err(format!("`{field}` is no field: say it as data.lines.0.quantity"));
         }
         // What is no JSON is text; text that looks like JSON can be quoted.
-        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
-        Ok(Self { names, value })
+        Ok(Self { names, value: json_of(value) })
     }
+}
+
+/// The JSON that somebody gave, or the text that it is if it is no JSON.
+pub(crate) fn json_of(given: &str) -> String {
+    match serde_json::from_str::<&RawValue>(given) {
+        Ok(json) => json.get().to_owned(),
+        Err(_) => quoted(given),
+    }
+}
+
+/// What a text says.
+fn message(text: &str) -> Result<Value, Located> {
+    readable(text).map(|(message, _)| message).map_err(|error| {
+        let what = error.to_string();
+        let what = what.split(" at line ").next().unwrap_or_default();
+        let what = format!("no JSON: {what}");
+        Located { line: error.line().max(1), column: error.column().max(1), what }
+    })
+}
+
+fn steps<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<Step> {
+    names.into_iter().map(|name| Step::Name(name.to_owned())).collect()
 }
 
 impl Sample {
@@ -63,67 +89,73 @@ impl Sample {
     }
 
     fn of(path: String, text: String) -> Self {
-        let message = serde_json::from_str(&text).map_err(|error: serde_json::Error| {
-            let what = error.to_string();
-            let what = what.split(" at line ").next().unwrap_or_default();
-            Located {
-                line: error.line().max(1),
-                column: error.column().max(1),
-                what: format!("no JSON: {what}"),
-            }
-        });
-        Self { path, text, message, is_changed: false }
+        let message = message(&text);
+        Self { path, text, message, changed: None }
     }
 
-    /// What is sent: the file as it is, unless it was changed.
-    pub fn body(&self) -> String {
-        match &self.message {
-            Ok(message) if self.is_changed => message.to_string(),
-            _ => self.text.clone(),
-        }
+    /// What is sent: the file as it is, but for its changes.
+    pub fn body(&self) -> &str {
+        self.changed.as_ref().map_or(&self.text, JsonText::as_str)
     }
 
-    /// Makes a change. The subject follows the field of the data that it names, if they were the same.
+    /// Makes a change. The subject follows the field of the data that it names, if they were the same. Nothing else in
+    /// the text changes.
     ///
     /// # Errors
     /// A sentence, if the message has no such place.
     pub fn change(&mut self, change: &Change, subject_field: Option<&str>) -> Result<(), String> {
-        let Ok(message) = &mut self.message else { return Ok(()) };
+        let Ok(message) = &self.message else { return Ok(()) };
         let is_subject = subject_field.is_some_and(|field| change.names == ["data", field]);
-        let before = subject_field.map(|field| message["data"][field].clone());
-        let follows =
-            is_subject && before.as_ref().is_some_and(|before| message.get("subject") == Some(before));
-        let place = place(message, &change.names)
-            .ok_or_else(|| format!("{} has no place `{}`", self.path, change.names.join(".")))?;
-        *place = change.value.clone();
-        if follows {
-            message["subject"] = change.value.clone();
-        }
-        self.is_changed = true;
-        Ok(())
+        let follows = is_subject
+            && subject_field.is_some_and(|field| message.get("subject") == Some(&message["data"][field]));
+        let path = steps(change.names.iter().map(String::as_str));
+        self.edit(|text| {
+            text.set_within(&path, &change.value)?;
+            if follows { text.set(&steps(["subject"]), &change.value) } else { Ok(()) }
+        })
+        .map_err(|no_place: NoPlace| {
+            let names = change.names.join(".");
+            format!("{} has no place `{names}`: {no_place}", self.path)
+        })
     }
 
     /// Gives it an identity of its own: a fresh id, the present time, and a line that it begins.
     pub fn renew(&mut self, id: &str, now: Timestamp) {
-        let Ok(Value::Object(message)) = &mut self.message else { return };
-        for (name, value) in
-            [("id", id.to_owned()), ("correlationid", id.to_owned()), ("time", now.to_string())]
-        {
-            message.insert(name.to_owned(), Value::String(value));
+        if !self.message.as_ref().is_ok_and(Value::is_object) {
+            return;
         }
-        // Of the line that it was copied from.
-        for name in ["causationid", "traceparent", "tracestate", "replayname", RESENT] {
-            message.remove(name);
+        let renewed = self.edit(|text| {
+            for (name, value) in [("id", id), ("correlationid", id), ("time", &now.to_string())] {
+                text.set(&steps([name]), &quoted(value))?;
+            }
+            // Of the line that it was copied from.
+            for name in ["causationid", "traceparent", "tracestate", "replayname", RESENT] {
+                _ = text.remove(&steps([name])); // it may not be there
+            }
+            Ok(())
+        });
+        debug_assert!(renewed.is_ok(), "an object has a place for every member");
+    }
+
+    fn edit(&mut self, edit: impl FnOnce(&mut JsonText) -> Result<(), NoPlace>) -> Result<(), NoPlace> {
+        let before = self.changed.take().or_else(|| JsonText::new(self.text.clone()).ok());
+        let Some(mut text) = before.clone() else { return Ok(()) };
+        match edit(&mut text) {
+            Ok(()) => {
+                self.message = message(text.as_str());
+                self.changed = Some(text);
+                Ok(())
+            }
+            Err(no_place) => {
+                self.changed = before;
+                Err(no_place)
+            }
         }
-        self.is_changed = true;
     }
 
     /// Where in the file a problem is: at the value, or at what should hold it.
     pub fn locate(&self, problem: &Problem) -> Located {
-        let options = (jsonc_parser::CollectOptions::default(), jsonc_parser::ParseOptions::default());
-        let parsed = jsonc_parser::parse_to_ast(&self.text, &options.0, &options.1);
-        let root = parsed.ok().and_then(|parsed| parsed.value);
-        let offset = root.as_ref().map_or(0, |root| offset_of(root, &problem.pointer));
+        let offset = JsonText::offset_of(&self.text, &problem.pointer);
         let before = self.text.get(..offset).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |end| end + 1);
         Located {
@@ -132,44 +164,6 @@ impl Sample {
             what: problem.to_string(),
         }
     }
-}
-
-/// The place of a field, made if only its last name is missing.
-fn place<'a>(message: &'a mut Value, names: &[String]) -> Option<&'a mut Value> {
-    let (last, before) = names.split_last()?;
-    let mut at = message;
-    for name in before {
-        at = match at {
-            Value::Object(fields) => fields.entry(name.clone()).or_insert_with(|| Value::Object(Map::new())),
-            Value::Array(items) => items.get_mut(name.parse::<usize>().ok()?)?,
-            _ => return None,
-        };
-    }
-    match at {
-        Value::Object(fields) => Some(fields.entry(last.clone()).or_insert(Value::Null)),
-        Value::Array(items) => items.get_mut(last.parse::<usize>().ok()?),
-        _ => None,
-    }
-}
-
-/// Where the value at a pointer begins, or the innermost one around it that is there.
-fn offset_of(root: &ast::Value<'_>, pointer: &str) -> usize {
-    let mut at = root;
-    for name in pointer.split('/').skip(1) {
-        let name = name.replace("~1", "/").replace("~0", "~");
-        let inner = match at {
-            ast::Value::Object(object) => object
-                .properties
-                .iter()
-                .find(|property| property.name.as_str() == name)
-                .map(|property| &property.value),
-            ast::Value::Array(array) => name.parse().ok().and_then(|index: usize| array.elements.get(index)),
-            _ => None,
-        };
-        let Some(inner) = inner else { break };
-        at = inner;
-    }
-    at.start()
 }
 
 #[cfg(test)]
@@ -185,7 +179,7 @@ mod tests {
     fn changed(text: &str) -> Value {
         let mut sample = sample();
         sample.change(&text.parse().unwrap(), Some("order_id")).unwrap();
-        serde_json::from_str(&sample.body()).unwrap()
+        serde_json::from_str(sample.body()).unwrap()
     }
 
     #[test]
@@ -243,11 +237,27 @@ mod tests {
     }
 
     #[test]
+    fn nothing_changes_but_what_is_asked_for() {
+        let text = "{ \"id\":\"1\",\"big\" : 18446744073709551617,\n\"data\":{\"n\":1.0,\"much\":1e400,\"half\":\"\\ud800\",\"e\":\"\\u00e9\",\"n2\":1}, \"time\":\"2025-01-01T00:00:00Z\"}\n";
+        let mut sample = Sample::of("a".into(), text.into());
+        sample.change(&"data.n2=18446744073709551618".parse().unwrap(), None).unwrap();
+        sample.change(&"data.n=2e0".parse().unwrap(), None).unwrap();
+        let expected = text.replace("\"n2\":1}", "\"n2\":18446744073709551618}").replace("1.0", "2e0");
+        assert_eq!(sample.body(), expected);
+        sample.renew("fresh", "2026-01-01T00:00:00Z".parse().unwrap());
+        let expected = expected
+            .replace("\"1\"", "\"fresh\"")
+            .replace("2025", "2026")
+            .replace("}\n", ", \"correlationid\":\"fresh\"}\n");
+        assert_eq!(sample.body(), expected);
+    }
+
+    #[test]
     fn a_renewed_message_begins_a_line_of_its_own() {
         let text = r#"{"id":"1","correlationid":"c","causationid":"b","resent":true,"data":1}"#;
         let mut sample = Sample::of("a".into(), text.into());
         sample.renew("fresh", "2026-01-01T00:00:00Z".parse().unwrap());
-        let message: Value = serde_json::from_str(&sample.body()).unwrap();
+        let message: Value = serde_json::from_str(sample.body()).unwrap();
         assert_eq!((&message["id"], &message["correlationid"]), (&"fresh".into(), &"fresh".into()));
         assert_eq!(message["time"], "2026-01-01T00:00:00Z");
         assert!(message.get("causationid").is_none() && message.get(RESENT).is_none());

@@ -7,7 +7,7 @@ use crate::{
 };
 use serde_json::Map;
 use std::{fs, path::Path};
-use throughline_aws::ledger::TimeRange;
+use throughline_aws::{json_text::readable, ledger::TimeRange};
 use throughline_core::{Attributes, Timestamp, envelope::EncodedEnvelope};
 
 /// An event in a file.
@@ -48,8 +48,8 @@ fn event(path: &Path, catalogue: &Catalogue) -> Result<Found, Vec<String>> {
     let wrong = |problem: &dyn ToString| vec![format!("{}: {}", path.display(), problem.to_string())];
     let sample = Sample::read(path).map_err(|error| wrong(&error))?;
     let body = sample.body();
-    let EncodedEnvelope { attributes, .. } = serde_json::from_str(&body).map_err(|error| wrong(&error))?;
-    let detail = serde_json::from_str(&body).map_err(|error| wrong(&error))?;
+    let EncodedEnvelope { attributes, .. } = serde_json::from_str(body).map_err(|error| wrong(&error))?;
+    let (detail, _) = readable(body).map_err(|error| wrong(&error))?;
     if catalogue.of_type(&attributes.message_type).next().is_some() {
         let found = problems(&sample, catalogue, None);
         if !found.is_empty() {

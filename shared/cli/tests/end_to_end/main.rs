@@ -2,6 +2,7 @@
 //!
 //! `scripts/test` starts the cloud, deploys the shop, and runs these.
 
+mod answers;
 mod aws;
 mod callbacks;
 mod check;

@@ -18,6 +18,11 @@ struct State {
     letters: BTreeMap<String, Duration>,
     /// Letters that are counted and never come.
     blocked: u64,
+    /// Whether those that are gone are counted for some time, as SQS may.
+    counts_lag: bool,
+    deleted: u64,
+    /// Whether all its letters are of one message group: ten are given out, and no more while one of them is hidden.
+    is_fifo: bool,
     /// How long it takes to receive.
     takes: Duration,
 }
@@ -26,7 +31,17 @@ impl Queue {
     fn new(letters: usize) -> Self {
         let letters = (0..letters).map(|number| (format!("{number:05}"), Duration::ZERO)).collect();
         let (started, takes) = (Instant::now(), Duration::from_millis(20));
-        let state = State { started, elapsed: Duration::ZERO, letters, blocked: 0, takes };
+        let (blocked, counts_lag, deleted) = (0, false, 0);
+        let state = State {
+            started,
+            elapsed: Duration::ZERO,
+            letters,
+            blocked,
+            counts_lag,
+            deleted,
+            is_fifo: false,
+            takes,
+        };
         Self(Rc::new(RefCell::new(state)))
     }
 
@@ -44,7 +59,9 @@ impl Queue {
     }
 
     fn delete(&self, id: &str) {
-        self.0.borrow_mut().letters.remove(id);
+        let mut state = self.0.borrow_mut();
+        state.letters.remove(id);
+        state.deleted += 1;
     }
 
     fn hidden(&self) -> usize {
@@ -57,7 +74,8 @@ impl Letters for Queue {
     async fn depth(&self) -> Result<QueueDepth, StackError> {
         let in_flight = self.hidden() as u64;
         let state = self.0.borrow();
-        let waiting = state.letters.len() as u64 - in_flight + state.blocked;
+        let stale = if state.counts_lag { state.deleted } else { 0 };
+        let waiting = state.letters.len() as u64 - in_flight + state.blocked + stale;
         Ok(QueueDepth { waiting, in_flight, delayed: 0 })
     }
 
@@ -69,10 +87,16 @@ impl Letters for Queue {
             state.elapsed += wait;
         }
         let now = state.elapsed;
+        if state.is_fifo && state.letters.values().any(|until| *until > now) {
+            state.elapsed += wait;
+            return Ok(Vec::new());
+        }
+        let group = state.is_fifo.then(|| "g-1".to_owned());
         let seen = state.letters.iter_mut().filter(|(_, until)| **until <= now).take(10);
         let received = seen.map(|(id, until)| {
             *until = now + hidden;
-            let letter = FoundLetter { message_id: id.clone(), ..FoundLetter::default() };
+            let letter =
+                FoundLetter { message_id: id.clone(), group: group.clone(), ..FoundLetter::default() };
             ReceivedLetter::new(letter, id.as_str())
         });
         Ok(received.collect())
@@ -93,6 +117,10 @@ impl Letters for Queue {
         let state = self.0.borrow();
         state.started + state.elapsed
     }
+
+    fn keeps_order(&self) -> bool {
+        self.0.borrow().is_fifo
+    }
 }
 
 /// What became of a pass that takes the letters from number `wanted_from` on.
@@ -100,6 +128,7 @@ struct Ended {
     taken: usize,
     in_others_hands: u64,
     not_reached: u64,
+    blocked_groups: Vec<String>,
     still_hidden: usize,
 }
 
@@ -121,8 +150,9 @@ fn pass(queue: &Queue, wanted_from: usize, over_each: Duration) -> Ended {
             }
         }
         let (in_others_hands, not_reached) = (pass.in_others_hands(), pass.not_reached());
+        let blocked_groups = pass.blocked_groups();
         pass.end().await.unwrap();
-        Ended { taken, in_others_hands, not_reached, still_hidden: queue.hidden() }
+        Ended { taken, in_others_hands, not_reached, blocked_groups, still_hidden: queue.hidden() }
     };
     passing.now_or_never().expect("it waits for nobody")
 }
@@ -131,7 +161,7 @@ fn pass(queue: &Queue, wanted_from: usize, over_each: Duration) -> Ended {
 fn every_letter_that_is_wanted_comes_by_however_long_the_pass_takes() {
     for over_each in [0, 1, 6, 36, 120].map(Duration::from_secs) {
         let queue = Queue::new(60);
-        let Ended { taken, in_others_hands, not_reached, still_hidden } = pass(&queue, 40, over_each);
+        let Ended { taken, in_others_hands, not_reached, still_hidden, .. } = pass(&queue, 40, over_each);
         assert_eq!((taken, in_others_hands, not_reached, still_hidden), (20, 0, 0, 0), "{over_each:?}");
     }
 }
@@ -168,4 +198,38 @@ fn what_waits_and_never_comes_is_told_of() {
         assert_eq!((ended.taken, ended.not_reached, ended.still_hidden), (20 - aside, 7, 0));
         assert!((COUNTS_SETTLE..Duration::from_mins(10)).contains(&queue.elapsed()), "{:?}", queue.elapsed());
     }
+}
+
+#[test]
+fn a_queue_whose_few_letters_have_all_come_is_not_waited_for() {
+    for (letters, wanted_from) in [(1, 0), (6, 5), (0, 0)] {
+        let queue = Queue::new(letters);
+        let ended = pass(&queue, wanted_from, Duration::ZERO);
+        assert_eq!((ended.taken, ended.not_reached), (letters - wanted_from, 0));
+        assert!(queue.elapsed() < WAIT, "{letters} letters: {:?}", queue.elapsed());
+    }
+}
+
+#[test]
+fn counts_that_lag_behind_do_not_hold_up_who_has_seen_every_letter() {
+    let queue = Queue::new(1).with(|state| state.counts_lag = true);
+    let ended = pass(&queue, 0, Duration::ZERO);
+    assert_eq!((ended.taken, ended.not_reached, ended.in_others_hands), (1, 0, 0));
+    assert!(queue.elapsed() < WAIT * 2, "{:?}", queue.elapsed());
+}
+
+#[test]
+fn what_stands_behind_letters_that_are_kept_is_told_of_with_its_group_and_not_waited_for() {
+    let queue = Queue::new(26).with(|state| state.is_fifo = true);
+    let ended = pass(&queue, 8, Duration::ZERO);
+    assert_eq!((ended.taken, ended.not_reached, ended.still_hidden), (2, 16, 0));
+    assert_eq!(ended.blocked_groups, ["g-1"]);
+    assert!(queue.elapsed() < Duration::from_secs(10), "{:?}", queue.elapsed());
+}
+
+#[test]
+fn a_message_group_that_is_taken_whole_comes_to_its_end() {
+    let queue = Queue::new(26).with(|state| state.is_fifo = true);
+    let ended = pass(&queue, 0, Duration::ZERO);
+    assert_eq!((ended.taken, ended.not_reached, ended.blocked_groups), (26, 0, Vec::new()));
 }

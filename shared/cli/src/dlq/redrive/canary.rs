@@ -16,8 +16,11 @@ use std::{
 use throughline_aws::{ledger::ClaimState, operate::FoundLetter};
 use throughline_core::Timestamp;
 
-/// How long after one look the next one follows, at first and at most.
-const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(3));
+/// How long after one look the next one follows, at first and at most; in between a part of the time that has passed, so
+/// that nobody waits much longer than the handler takes.
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(1500));
+/// Which part.
+const PART_OF_THE_TIME: u32 = 5;
 /// A queue of up to so many letters is looked through each time; a longer one when it has grown, and at the end.
 const SHORT_QUEUE: u64 = 200;
 
@@ -81,31 +84,55 @@ pub(super) struct Canary<'a> {
     pub(super) identity: Identity,
 }
 
+/// Where the first letter may turn up, and the clock that it is waited for by.
+trait Whereabouts {
+    /// Whether its handler has handled it.
+    async fn is_handled(&self) -> Result<bool, StackError>;
+    /// How many letters lie in its dead-letter queue.
+    async fn letters(&self) -> Result<u64, StackError>;
+    /// Why it is in the dead-letter queue again, if it is.
+    async fn came_back(&self) -> Result<Option<String>, StackError>;
+    /// What time it is.
+    fn now(&self) -> Instant;
+    /// Waits.
+    async fn pause(&self, time: Duration);
+}
+
+/// Waits until it is known what became of it.
+async fn verdict(of: &impl Whereabouts, patience: Duration) -> Result<Verdict, StackError> {
+    let started = of.now();
+    let before = of.letters().await?;
+    loop {
+        if of.is_handled().await? {
+            return Ok(Verdict::Handled);
+        }
+        let elapsed = of.now().duration_since(started);
+        let is_last_look = elapsed >= patience;
+        let now = of.letters().await?;
+        if ((1..=SHORT_QUEUE).contains(&now) || now > before || is_last_look)
+            && let Some(reason) = of.came_back().await?
+        {
+            return Ok(Verdict::CameBack { reason });
+        }
+        if is_last_look {
+            return Ok(Verdict::Unknown { waited: elapsed });
+        }
+        let (at_first, at_most) = LOOK_AGAIN;
+        of.pause((elapsed / PART_OF_THE_TIME).clamp(at_first, at_most)).await;
+    }
+}
+
 impl Canary<'_> {
     /// Waits until it is known what became of it.
     pub(super) async fn verdict(&self, patience: Duration) -> Result<Verdict, StackError> {
-        let started = Instant::now();
-        let before = self.letters().await?;
-        let mut pause = LOOK_AGAIN.0;
-        loop {
-            if let Some((ClaimState::Done, _)) =
-                claim_state(self.stack, &self.handler, &self.identity).await?
-            {
-                return Ok(Verdict::Handled);
-            }
-            let is_last_look = started.elapsed() >= patience;
-            let now = self.letters().await?;
-            if ((1..=SHORT_QUEUE).contains(&now) || now > before || is_last_look)
-                && let Some(reason) = self.came_back().await?
-            {
-                return Ok(Verdict::CameBack { reason });
-            }
-            if is_last_look {
-                return Ok(Verdict::Unknown { waited: started.elapsed() });
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LOOK_AGAIN.1);
-        }
+        verdict(self, patience).await
+    }
+}
+
+impl Whereabouts for Canary<'_> {
+    async fn is_handled(&self) -> Result<bool, StackError> {
+        let state = claim_state(self.stack, &self.handler, &self.identity).await?;
+        Ok(matches!(state, Some((ClaimState::Done, _))))
     }
 
     async fn letters(&self) -> Result<u64, StackError> {
@@ -113,7 +140,6 @@ impl Canary<'_> {
         Ok(depth.waiting + depth.in_flight)
     }
 
-    /// Why it is in the dead-letter queue again, if it is.
     async fn came_back(&self) -> Result<Option<String>, StackError> {
         let look = self.queue.queue.look(usize::MAX, |_| ()).await?;
         let is_it = |letter: &&FoundLetter| {
@@ -122,5 +148,86 @@ impl Canary<'_> {
                 && message_name(letter) == self.message
         };
         Ok(look.letters.iter().rev().find(is_it).map(FoundLetter::reason))
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    async fn pause(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+    use std::cell::Cell;
+
+    /// A letter whose clock runs only while it is waited for.
+    struct Sent {
+        started: Instant,
+        elapsed: Cell<Duration>,
+        looks: Cell<u32>,
+        handled_after: Option<Duration>,
+        back_after: Option<Duration>,
+    }
+
+    impl Sent {
+        fn is_past(&self, time: Option<Duration>) -> bool {
+            time.is_some_and(|time| self.elapsed.get() >= time)
+        }
+    }
+
+    impl Whereabouts for Sent {
+        async fn is_handled(&self) -> Result<bool, StackError> {
+            self.looks.set(self.looks.get() + 1);
+            Ok(self.is_past(self.handled_after))
+        }
+
+        async fn letters(&self) -> Result<u64, StackError> {
+            Ok(u64::from(self.is_past(self.back_after)))
+        }
+
+        async fn came_back(&self) -> Result<Option<String>, StackError> {
+            Ok(self.is_past(self.back_after).then(|| "BadOrder: -1".to_owned()))
+        }
+
+        fn now(&self) -> Instant {
+            self.started + self.elapsed.get()
+        }
+
+        async fn pause(&self, time: Duration) {
+            self.elapsed.set(self.elapsed.get() + time);
+        }
+    }
+
+    fn waited(handled_after: Option<Duration>, back_after: Option<Duration>) -> (Verdict, Duration, u32) {
+        let (elapsed, looks) = (Cell::default(), Cell::default());
+        let sent = Sent { started: Instant::now(), elapsed, looks, handled_after, back_after };
+        let verdict = verdict(&sent, Duration::from_mins(2)).now_or_never().expect("it waits for nobody");
+        (verdict.unwrap(), sent.elapsed.get(), sent.looks.get())
+    }
+
+    #[test]
+    fn nobody_waits_much_longer_than_the_handler_takes() {
+        for milliseconds in [0, 50, 400, 1_000, 2_500, 7_000, 30_000, 100_000] {
+            let takes = Duration::from_millis(milliseconds);
+            let (handled, until_handled, looks) = waited(Some(takes), None);
+            assert_eq!(handled, Verdict::Handled);
+            assert!(until_handled <= takes + Duration::from_millis(1_500), "{takes:?}: {until_handled:?}");
+            assert!(looks < 120, "{takes:?}: {looks} looks");
+            let (back, until_back, _) = waited(None, Some(takes));
+            assert_eq!(back, Verdict::CameBack { reason: "BadOrder: -1".into() });
+            assert!(until_back <= takes + Duration::from_millis(1_500), "{takes:?}: {until_back:?}");
+        }
+    }
+
+    #[test]
+    fn what_neither_comes_back_nor_is_handled_is_waited_for_as_long_as_was_said() {
+        let (verdict, waited, _) = waited(None, None);
+        assert!(matches!(verdict, Verdict::Unknown { .. }), "{verdict}");
+        assert!((Duration::from_mins(2)..Duration::from_secs(122)).contains(&waited), "{waited:?}");
     }
 }

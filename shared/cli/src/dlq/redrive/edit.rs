@@ -1,22 +1,28 @@
 //! Edits of letters before they are redriven.
 
-use crate::catalogue::Catalogue;
+mod patch;
+
+use crate::{catalogue::Catalogue, publish::json_of};
+use patch::Patch;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::{fs, path::Path};
-use throughline_aws::operate::event_in;
+use throughline_aws::{
+    json_text::{JsonText, Step, quoted, readable},
+    operate::{Wrapping, event_in},
+};
 use throughline_core::envelope::EncodedEnvelope;
 
 /// The envelope's extension that says what was changed, by whom and when.
 const NOTE: &str = "redrivenote";
 
-/// What is changed in each letter's event.
+/// What is changed in each letter's event. All values are kept as the JSON that they were given as.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Edits {
     /// A patch of RFC 6902; its paths begin at the event.
-    patch: Option<Value>,
-    /// Paths such as `data.lines.0.quantity`, and what is put there.
-    set: Vec<(String, Value)>,
+    patch_json: Option<String>,
+    /// Paths such as `data.lines.0.quantity`, and the JSON that is put there.
+    set_json: Vec<(String, String)>,
 }
 
 /// Why a letter cannot be edited.
@@ -50,9 +56,9 @@ impl Edits {
     /// # Errors
     /// [`EditError::Patch`] and [`EditError::NoEdit`].
     pub(super) fn read(patch: Option<&Path>, set: &[String]) -> Result<Self, EditError> {
-        let patch = patch.map(read_patch).transpose()?;
-        let set = set.iter().map(|text| pair(text)).collect::<Result<_, _>>()?;
-        Ok(Self { patch, set })
+        let patch_json = patch.map(read_patch).transpose()?;
+        let set_json = set.iter().map(|text| pair(text)).collect::<Result<_, _>>()?;
+        Ok(Self { patch_json, set_json })
     }
 
     /// Whether nothing is changed.
@@ -62,16 +68,13 @@ impl Edits {
 
     /// What is changed, in short.
     pub(super) fn summary(&self) -> String {
-        let operations = self.patch.iter().flat_map(|patch| patch.as_array().into_iter().flatten());
-        let patched = operations.map(|operation| {
-            let text = |name: &str| operation[name].as_str().unwrap_or_default().to_owned();
-            format!("{} {}", text("op"), text("path"))
-        });
-        let set = self.set.iter().map(|(path, _)| format!("set {path}"));
+        let patch = self.patch_json.as_deref().and_then(|text| Patch::read(text).ok());
+        let patched = patch.iter().flat_map(Patch::summary);
+        let set = self.set_json.iter().map(|(path, _)| format!("set {path}"));
         patched.chain(set).collect::<Vec<_>>().join(", ")
     }
 
-    /// A body with its event edited; the event says so in its extension `redrivenote`.
+    /// A body with its event edited, and nothing else in it changed; the event says so in its extension `redrivenote`.
     ///
     /// # Errors
     /// [`EditError`]: it has no event, the edit does not fit, or what comes out is no event, or not what the
@@ -82,72 +85,54 @@ impl Edits {
         note: &str,
         catalogue: Option<&Catalogue>,
     ) -> Result<String, EditError> {
-        let mut body: Value = serde_json::from_str(body).map_err(|_| EditError::NoEvent)?;
-        let (place, _) = event_in(&body).ok_or(EditError::NoEvent)?;
-        let event = body.pointer_mut(place).ok_or(EditError::NoEvent)?;
-        if let Some(patch) = &self.patch {
-            let wrong = |reason: String| EditError::DoesNotFit(reason);
-            let patch: json_patch::Patch =
-                serde_json::from_value(patch.clone()).map_err(|error| wrong(error.to_string()))?;
-            json_patch::patch(event, &patch).map_err(|error| wrong(error.to_string()))?;
+        let (message, _) = readable(body).map_err(|_| EditError::NoEvent)?;
+        let (around, _) = event_in(&message).ok_or(EditError::NoEvent)?;
+        let place: Vec<Step> = around.into_iter().flat_map(Wrapping::steps).collect();
+        let mut text = JsonText::new(body).map_err(|_| EditError::NoEvent)?;
+        if let Some(patch) = &self.patch_json {
+            Patch::read(patch).map_err(EditError::DoesNotFit)?.apply(&mut text, &place)?;
         }
-        for (path, value) in &self.set {
-            *member(event, path)? = value.clone();
+        let within = |path: &str| -> Vec<Step> {
+            place.iter().cloned().chain(path.split('.').map(Step::name)).collect()
+        };
+        for (path, value) in &self.set_json {
+            text.set(&within(path), value).map_err(|no_place| {
+                let missing = no_place.missing;
+                EditError::DoesNotFit(format!("there is no `{missing}` on the way to `{path}`"))
+            })?;
         }
-        event[NOTE] = note.into();
-        let event = event.clone();
-        serde_json::from_value::<EncodedEnvelope>(event.clone())
+        text.set(&within(NOTE), &quoted(note)).map_err(|_| EditError::NoEvent)?;
+        let event = text.get(&place).ok_or(EditError::NoEvent)?;
+        serde_json::from_str::<EncodedEnvelope>(&event)
             .map_err(|error| EditError::Invalid(error.to_string()))?;
-        if let Some(Err(problems)) = catalogue.map(|catalogue| catalogue.check(&event)) {
+        if let Some(Err(problems)) = catalogue.map(|catalogue| catalogue.check_text(&event)) {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             return Err(EditError::Invalid(problems.join("; ")));
         }
-        Ok(body.to_string())
+        Ok(text.into_string())
     }
 }
 
-fn read_patch(path: &Path) -> Result<Value, EditError> {
+fn read_patch(path: &Path) -> Result<String, EditError> {
     let wrong = |reason: String| EditError::Patch { path: path.display().to_string(), reason };
     let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let patch: Value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    let read: Result<json_patch::Patch, _> = serde_json::from_value(patch.clone());
-    read.map_err(|error| wrong(format!("{error}; it is a list of operations as in RFC 6902")))?;
-    Ok(patch)
+    Patch::read(&text).map_err(wrong)?;
+    Ok(text)
 }
 
 /// What is no JSON is a text.
-fn pair(text: &str) -> Result<(String, Value), EditError> {
+fn pair(text: &str) -> Result<(String, String), EditError> {
     let (path, value) = text.split_once('=').ok_or_else(|| EditError::NoEdit(text.to_owned()))?;
     if path.is_empty() || path.split('.').any(str::is_empty) {
         return Err(EditError::NoEdit(text.to_owned()));
     }
-    Ok((path.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
-}
-
-/// The member at a path. The last step may be new; all before it must be there.
-fn member<'a>(event: &'a mut Value, path: &str) -> Result<&'a mut Value, EditError> {
-    let steps: Vec<&str> = path.split('.').collect();
-    let missing = |step: &str| EditError::DoesNotFit(format!("there is no `{step}` on the way to `{path}`"));
-    let mut place = event;
-    for (at, step) in steps.iter().enumerate() {
-        let is_last = at + 1 == steps.len();
-        place = match place {
-            Value::Object(members) if is_last || members.contains_key(*step) => {
-                members.entry(*step).or_insert(Value::Null)
-            }
-            Value::Array(values) => {
-                step.parse().ok().and_then(|at: usize| values.get_mut(at)).ok_or_else(|| missing(step))?
-            }
-            _ => return Err(missing(step)),
-        };
-    }
-    Ok(place)
+    Ok((path.to_owned(), json_of(value)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn event() -> Value {
         json!({
@@ -175,17 +160,107 @@ mod tests {
         }
     }
 
+    fn patched(event: &str, patch: &Value) -> Result<String, EditError> {
+        let edits = Edits { patch_json: Some(patch.to_string()), set_json: Vec::new() };
+        edits.apply(event, "", None)
+    }
+
     #[test]
     fn a_patch_is_applied_to_the_event() {
-        let patch = json!([{ "op": "replace", "path": "/data/lines/0/quantity", "value": 3 }]);
-        let edits = Edits { patch: Some(patch), set: Vec::new() };
-        let edited: Value =
-            serde_json::from_str(&edits.apply(&event().to_string(), "", None).unwrap()).unwrap();
-        assert_eq!(edited["data"]["lines"][0]["quantity"], 3);
-        assert_eq!(edits.summary(), "replace /data/lines/0/quantity");
-        let elsewhere = json!([{ "op": "replace", "path": "/data/nothing/here", "value": 3 }]);
-        let edits = Edits { patch: Some(elsewhere), set: Vec::new() };
-        assert!(matches!(edits.apply(&event().to_string(), "", None), Err(EditError::DoesNotFit(_))));
+        let patch = json!([
+            { "op": "test", "path": "/data/lines/0/quantity", "value": -1.0 },
+            { "op": "replace", "path": "/data/lines/0/quantity", "value": 3 },
+            { "op": "add", "path": "/data/lines/-", "value": { "quantity": 4 } },
+            { "op": "add", "path": "/data/lines/0", "value": { "quantity": 2 } },
+            { "op": "copy", "from": "/data/customer", "path": "/data/payer" },
+            { "op": "move", "from": "/data/customer", "path": "/data/owner" },
+            { "op": "remove", "path": "/data/lines/2" },
+        ]);
+        let edited: Value = serde_json::from_str(&patched(&event().to_string(), &patch).unwrap()).unwrap();
+        assert_eq!(
+            edited["data"],
+            json!({ "lines": [{ "quantity": 2 }, { "quantity": 3 }], "owner": "Ada", "payer": "Ada" })
+        );
+        let edits = Edits { patch_json: Some(patch.to_string()), set_json: Vec::new() };
+        assert!(
+            edits.summary().starts_with("test /data/lines/0/quantity, replace /data/lines/0/quantity, add")
+        );
+    }
+
+    #[test]
+    fn a_patch_that_does_not_fit_says_which_operation_and_where() {
+        let refused = [
+            (
+                json!({ "op": "replace", "path": "/data/nothing", "value": 3 }),
+                "replace /data/nothing: there is nothing",
+            ),
+            (json!({ "op": "remove", "path": "/data/lines/1" }), "remove /data/lines/1: there is no `1`"),
+            (
+                json!({ "op": "add", "path": "/data/lines/7", "value": 3 }),
+                "add /data/lines/7: there is no `7`",
+            ),
+            (
+                json!({ "op": "test", "path": "/data/customer", "value": "Bob" }),
+                "test /data/customer: it is another",
+            ),
+            (json!({ "op": "move", "from": "/data", "path": "/data/x" }), "cannot be moved into itself"),
+            (json!({ "op": "copy", "from": "/data/x", "path": "/data/y" }), "there is nothing at `/data/x`"),
+        ];
+        for (operation, why) in refused {
+            let error = patched(&event().to_string(), &json!([operation])).unwrap_err().to_string();
+            assert!(error.contains(why) && !error.contains("Ada"), "{error}");
+        }
+        for (no_patch, why) in [
+            (json!({}), "list of operations"),
+            (json!([{ "op": "add", "path": "/data/x" }]), "no `value`"),
+            (json!([{ "op": "move", "path": "/data/x" }]), "no `from`"),
+            (json!([{ "op": "remove", "path": "data.x" }]), "no JSON pointer"),
+        ] {
+            let error = Patch::read(&no_patch.to_string()).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    /// An event alone, on the bus and in a notification.
+    fn bodies(event: &str) -> [String; 3] {
+        let text = quoted(event);
+        [
+            event.to_owned(),
+            format!(r#"{{"version":"0", "detail-type":"t","detail":{event},"resources":[],"x":1.0}}"#),
+            format!(
+                r#"{{"Type":"Notification","MessageId":"m","TopicArn":"a","Message":{text} ,"Timestamp":"t"}}"#
+            ),
+        ]
+    }
+
+    #[test]
+    fn nothing_in_the_body_changes_but_what_is_edited() {
+        let event = |quantity: &str, note: &str| {
+            let data = r#""big":18446744073709551617,"float" : 1.0,"huge":1e400,"half":"\ud800","u":"\u00e9\/","twice":1,"twice":2"#;
+            format!(
+                "{{ \"specversion\":\"1.0\",\"id\":\"e-1\",\"source\":\"s\",\"type\":\"t\",\
+                 \"data\":{{ {data}, \"quantity\":{quantity}}}{note} }}\n"
+            )
+        };
+        let note = ",\"redrivenote\":\"n\"";
+        let patch = r#"[{"op":"replace","path":"/data/quantity","value":1.0e0}]"#;
+        let patch = Edits { patch_json: Some(patch.into()), set_json: Vec::new() };
+        let set = edits(&["data.quantity=18446744073709551618"]);
+        for (edits, quantity) in [(patch, "1.0e0"), (set, "18446744073709551618")] {
+            let expected = bodies(&event(quantity, note));
+            for (body, expected) in bodies(&event("-1", "")).iter().zip(expected) {
+                assert_eq!(edits.apply(body, "n", None).unwrap(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_goes_on_puts_the_same_values_into_letters() {
+        let edits = edits(&["data.big=18446744073709551617", "data.huge=1e400", "data.text=a text"]);
+        let kept = serde_json::to_value(&edits).unwrap();
+        assert_eq!(serde_json::from_value::<Edits>(kept).unwrap(), edits);
+        let of_before = json!({ "patch": null, "set": [["data.x", 1]] });
+        assert!(serde_json::from_value::<Edits>(of_before).is_err(), "never half of what was asked for");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a redrive did, for people and programs.
 
 use super::canary::Verdict;
+use crate::dlq::groups;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt};
 
@@ -40,6 +41,8 @@ pub(super) struct Redriven {
     pub(super) in_others_hands: u64,
     /// Letters, meant or not, that are waiting and never came: SQS counts approximately.
     pub(super) not_reached: u64,
+    /// The message groups in which these stand behind letters that are kept.
+    pub(super) blocked_groups: Vec<String>,
     /// Letters whose sending was interrupted and which are no more in the queue.
     pub(super) in_doubt: u64,
 }
@@ -81,6 +84,10 @@ impl Report {
                 _ if queue.is_refusing() => {
                     Some(format!("the letters of {name} are refused where they go to; they are where they were"))
                 }
+                _ if !queue.blocked_groups.is_empty() => Some(format!(
+                    "not every letter of {name} that may be meant is redriven: {}",
+                    groups::out_of_reach(name, queue.not_reached, &queue.blocked_groups)
+                )),
                 _ if queue.not_reached > 0 => Some(format!(
                     "about {} of {name} are waiting and did not come, so those that are meant among them are not redriven: run the same command again",
                     letters(queue.not_reached)
@@ -134,7 +141,15 @@ impl fmt::Display for Redriven {
             "sent and not deleted yet: run the same command again, which only deletes them",
         )?;
         say(self.in_others_hands, "left in somebody else's hands: run the same command again in a minute")?;
-        say(self.not_reached, "are waiting and did not come: run the same command again")?;
+        if self.blocked_groups.is_empty() {
+            say(self.not_reached, "are waiting and did not come: run the same command again")?;
+        } else {
+            let blocked = groups::named(&self.blocked_groups);
+            say(
+                self.not_reached,
+                &format!("out of reach behind letters that are kept, in the message groups {blocked}"),
+            )?;
+        }
         say(
             self.in_doubt,
             "whose sending was interrupted are no more in the queue: expired, or deleted by others",
@@ -175,6 +190,18 @@ mod tests {
         assert!(problem.contains("7 letters of place-order") && problem.contains("again"), "{problem}");
         assert!(report.to_string().contains("7 letters are waiting and did not come"), "{report}");
         assert!(!report.queues[0].is_stopped() && report.queues[0].is_anything());
+    }
+
+    #[test]
+    fn letters_out_of_reach_are_a_problem_that_running_it_again_does_not_solve() {
+        let blocked_groups = vec!["o-1".to_owned()];
+        let report = Report { queues: vec![Redriven { not_reached: 16, blocked_groups, ..redriven(None) }] };
+        let problem = report.problem().unwrap();
+        assert!(
+            problem.contains("`o-1`") && problem.contains("dlq redrive --queue place-order --all"),
+            "{problem}"
+        );
+        assert!(!problem.contains("again") && !report.to_string().contains("again"), "{problem} {report}");
     }
 
     #[test]

@@ -86,12 +86,14 @@ impl<'a> Run<'a> {
             ));
         }
         let sets_aside = !self.asked.selection.is_whole_queues();
-        let mut pass = Pass::begin(self.stack, self.queue, self.arguments.hold, sets_aside).await?;
+        let pass = Pass::begin(self.stack, self.queue, self.arguments.hold, sets_aside).await?;
+        let mut pass = pass.going_on(self.redriven.is_resumed);
         let progress = self.terminal.progress(&format!("redriving {}", self.queue.name), Some(pass.total()));
         let ended = self.pass_by(&mut pass, &progress).await;
         progress.finish();
         self.redriven.in_others_hands = pass.in_others_hands();
         self.redriven.not_reached = pass.not_reached();
+        self.redriven.blocked_groups = pass.blocked_groups();
         // What is in hand comes back by itself if this fails: it is worth a word, and no reason to stop.
         if let Err(error) = pass.end().await {
             self.terminal.note(error);

@@ -122,16 +122,12 @@ impl Data {
     }
 }
 
-fn at(line: &LogLine) -> Timestamp {
-    line.at.parse().unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
 /// The invocations that failed: a function says so in its log.
 fn errors(stack: &Stack, lines: &[LogLine]) -> BTreeMap<String, Vec<(Timestamp, f64)>> {
     let mut errors: BTreeMap<String, Vec<_>> =
         stack.functions().map(|name| (name.to_owned(), Vec::new())).collect();
     for line in lines.iter().filter(|line| line.fields["message"] == "the invocation failed") {
-        errors.entry(line.function.clone()).or_default().push((at(line), 1.0));
+        errors.entry(line.function.clone()).or_default().push((line.at, 1.0));
     }
     errors
 }
@@ -146,7 +142,7 @@ fn filtered(
     for (_, properties) in template.of_type("AWS::Logs::MetricFilter") {
         let Some((field, value)) = properties["FilterPattern"].as_str().and_then(pattern) else { continue };
         let found = lines.iter().filter(|line| line.fields[field] == value);
-        let found: Vec<(Timestamp, f64)> = found.map(|line| (at(line), 1.0)).collect();
+        let found: Vec<(Timestamp, f64)> = found.map(|line| (line.at, 1.0)).collect();
         for transformation in properties["MetricTransformations"].as_array().into_iter().flatten() {
             let name = |name: &str| resolver.text(&transformation[name]).unwrap_or_default();
             filtered.insert((name("MetricNamespace"), name("MetricName")), found.clone());
