@@ -12,7 +12,6 @@ use throughline_core::{
     entity::{SEQUENCE_ATTRIBUTE, VERSION_ATTRIBUTE},
     envelope::EncodedEnvelope,
     item,
-    json_error::without_known_values,
     ledger::{Claim, Outgoing, Save, Stored},
 };
 

@@ -43,7 +43,9 @@ impl FoundLetter {
                 Some(record.request_context.request_id.into_owned())
             }
             Origin::Unknown => redriven(),
-            Origin::Rule { .. } | Origin::Schedule { .. } | Origin::Stream { .. } => None,
+            Origin::Rule { .. } | Origin::Schedule { .. } | Origin::Stream { .. } | Origin::Topic { .. } => {
+                None
+            }
         }
     }
 }

@@ -17,7 +17,15 @@ use throughline_core::{
 const MOST: u32 = 5;
 
 fn received<'a>(body: &'a str, attempt: u32, group: Option<&'a str>) -> Record<'a> {
-    Record { message_id: "m", source: "queue.fifo", body, attempt, is_last_attempt: attempt >= MOST, group }
+    Record {
+        message_id: "m",
+        source: "queue.fifo",
+        body,
+        attempt,
+        is_last_attempt: attempt >= MOST,
+        group,
+        delivery: throughline_core::delivery::Delivery::default(),
+    }
 }
 
 fn bodies(behaviours: &[Behaviour]) -> Vec<String> {

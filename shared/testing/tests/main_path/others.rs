@@ -271,6 +271,7 @@ async fn a_group_that_is_committed_as_one_leaves_what_nobody_reads() {
         attempt: 1,
         is_last_attempt: false,
         group: Some("g"),
+        delivery: throughline_core::delivery::Delivery::default(),
     });
     let verdicts = process(&plain::Change, world.ports(), &Settings::new("store"), None, &records).await;
     assert_eq!(verdicts, [Verdict::Done, Verdict::Done, Verdict::Done]);

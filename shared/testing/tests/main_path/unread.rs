@@ -116,7 +116,15 @@ impl Handler for Keyed {
 }
 
 fn record<'a>(body: &'a str, attempt: u32, is_last_attempt: bool, group: Option<&'a str>) -> Record<'a> {
-    Record { message_id: "m", source: "queue", body, attempt, is_last_attempt, group }
+    Record {
+        message_id: "m",
+        source: "queue",
+        body,
+        attempt,
+        is_last_attempt,
+        group,
+        delivery: throughline_core::delivery::Delivery::default(),
+    }
 }
 
 fn work() -> String {
