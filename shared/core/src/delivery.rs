@@ -2,7 +2,7 @@
 
 use crate::trace_context::TraceContext;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{Value, json, value::RawValue};
 use std::{borrow::Cow, collections::BTreeMap};
 
 /// The message attribute under which a redriven message keeps the id it had when it was first delivered:
@@ -148,9 +148,13 @@ impl Delivery<'_> {
     pub(crate) fn kept_attributes(&self) -> Option<String> {
         let json = self.message_attributes?;
         let own = read(json);
+        if !is_redriven(&own) {
+            return (!own.is_empty()).then(|| json.to_owned());
+        }
         match kept(&own) {
-            Some(kept) => Some(kept.to_owned()),
-            None => (!sent_with(json).is_empty()).then(|| json.to_owned()),
+            // Text within text within text would grow with every death.
+            Some(kept) if own.keys().all(|name| OURS.contains(&&**name)) => Some(kept.to_owned()),
+            _ => written(&sent_with(json)),
         }
     }
 
@@ -174,13 +178,12 @@ fn kept<'a>(attributes: &'a SqsAttributes<'_>) -> Option<&'a str> {
 
 fn sent_with(json: &str) -> BTreeMap<String, MessageAttribute> {
     let mut attributes = read(json);
-    if let Some(kept) = kept(&attributes) {
-        return sent_with(kept);
-    }
+    let mut sent = kept(&attributes).map(sent_with).unwrap_or_default();
     if is_redriven(&attributes) {
         attributes.retain(|name, _| !OURS.contains(&&**name));
     }
-    owned(attributes)
+    sent.extend(owned(attributes));
+    sent
 }
 
 fn is_redriven(attributes: &SqsAttributes<'_>) -> bool {
@@ -192,6 +195,15 @@ fn is_of_a_dead_letter(attributes: &SqsAttributes<'_>) -> bool {
     OF_A_DEAD_LETTER.iter().all(|name| attributes.contains_key(*name))
 }
 
+/// Attributes in the form that Lambda gives them; nothing if there are none.
+fn written(attributes: &BTreeMap<String, MessageAttribute>) -> Option<String> {
+    let written = attributes.iter().map(|(name, MessageAttribute { data_type, value })| {
+        let member = if data_type.starts_with("Binary") { "binaryValue" } else { "stringValue" };
+        (name.clone(), json!({ member: value, "dataType": data_type }))
+    });
+    (!attributes.is_empty()).then(|| written.collect::<Value>().to_string())
+}
+
 fn owned(attributes: SqsAttributes<'_>) -> BTreeMap<String, MessageAttribute> {
     let owned = |(name, attribute): (Cow<'_, str>, SqsAttribute<'_>)| {
         let value = attribute.string_value.or(attribute.binary_value).unwrap_or_default().into_owned();
@@ -199,4 +211,56 @@ fn owned(attributes: SqsAttributes<'_>) -> BTreeMap<String, MessageAttribute> {
         (name.into_owned(), MessageAttribute { data_type, value })
     };
     attributes.into_iter().map(owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attributes(given: &[(&str, &str)]) -> String {
+        let given = given
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), json!({ "stringValue": text, "dataType": "String" })));
+        given.collect::<Value>().to_string()
+    }
+
+    fn names(json: &str) -> Vec<String> {
+        let delivery = Delivery { message_attributes: Some(json), ..Delivery::default() };
+        delivery.attributes().into_keys().collect()
+    }
+
+    #[test]
+    fn a_redriven_message_has_the_attributes_it_was_sent_with() {
+        let own = attributes(&[("tenant", "t"), ("Handler", "of the sender")]);
+        assert_eq!(names(&own), ["Handler", "tenant"]);
+        let letter = attributes(&[
+            ("FailedAt", "t"),
+            ("Handler", "h"),
+            ("MessageId", "m"),
+            ("MessageAttributes", &own),
+        ]);
+        assert_eq!(names(&letter), ["Handler", "tenant"]);
+        let with_notes = [("RedrivenAt", "t"), ("RedriveCount", "1"), ("RedrivenMessageId", "m")];
+        let redriven =
+            attributes(&[&with_notes[..], &[("MessageAttributes", &own), ("beside", "b")]].concat());
+        assert_eq!(names(&redriven), ["Handler", "beside", "tenant"]);
+        assert_eq!(names(&attributes(&with_notes)), [""; 0]);
+    }
+
+    #[test]
+    fn what_a_letter_keeps_is_read_back_however_often_it_dies() {
+        let own = attributes(&[("tenant", "t")]);
+        let mut json = own.clone();
+        for _ in 0..3 {
+            let delivery = Delivery { message_attributes: Some(&json), ..Delivery::default() };
+            let kept = delivery.kept_attributes().unwrap();
+            let letter =
+                [("FailedAt", "t"), ("Handler", "h"), ("MessageId", "m"), ("MessageAttributes", &*kept)];
+            json = attributes(&letter);
+            assert_eq!(names(&json), ["tenant"]);
+        }
+        let nothing = Delivery { message_attributes: Some("{}"), ..Delivery::default() };
+        assert_eq!(nothing.kept_attributes(), None);
+        assert_eq!(names("no json"), [""; 0]);
+    }
 }

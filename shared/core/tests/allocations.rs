@@ -4,6 +4,7 @@ use allocation_counter::measure;
 use futures_util::FutureExt as _;
 use throughline_core::{
     Attributes,
+    delivery::Delivery,
     observer::{BegunRecord, Observer, Unobserved},
 };
 use tracing::{Instrument as _, debug_span};
@@ -26,4 +27,13 @@ fn whatever_could_be_watched_allocates_nothing_where_nobody_watches() {
     // The first time, `tracing` remembers its callsites.
     assert_eq!(watch(), None);
     assert_eq!(measure(|| drop(watch())).count_total, 0);
+}
+
+#[test]
+fn a_message_without_attributes_pays_nothing_for_those_of_others() {
+    let delivery = Delivery { message_attributes: Some("{}"), sent_timestamp: Some("1"), trace_header: None };
+    let ask =
+        || (delivery.attribute("traceparent"), delivery.first_message_id(), delivery.attributes().len());
+    assert_eq!(ask(), (None, None, 0));
+    assert_eq!(measure(|| drop(ask())).count_total, 0);
 }

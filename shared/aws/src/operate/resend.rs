@@ -7,8 +7,9 @@ use aws_sdk_sqs::{
     error::{ProvideErrorMetadata, SdkError},
     types::{MessageAttributeValue, SendMessageBatchRequestEntry},
 };
+use serde_json::{Value, json};
 use std::{collections::HashMap, slice};
-use throughline_core::{envelope::EncodedEnvelope, limits::MOST_MESSAGE_BYTES};
+use throughline_core::{delivery::KEPT_ATTRIBUTES, envelope::EncodedEnvelope, limits::MOST_MESSAGE_BYTES};
 
 /// What a letter's attributes say about its death: of no use to whoever is given it again.
 const ABOUT_ITS_DEATH: [&str; 19] = [
@@ -51,6 +52,17 @@ pub struct Resent<'a> {
 /// What became of each of several messages: its new id, or why it was certainly not taken.
 pub type Answers = Vec<Result<String, String>>;
 
+/// Attributes that are texts as one, in the form that Lambda gives them.
+fn together(attributes: &[(&String, &MessageAttributeValue)]) -> Option<MessageAttributeValue> {
+    let texts = attributes.iter().filter(|(name, _)| !name.starts_with("Redrive"));
+    let texts = texts.filter_map(|(name, value)| {
+        let text = value.string_value.as_ref()?;
+        Some(((*name).clone(), json!({ "stringValue": text, "dataType": value.data_type })))
+    });
+    let texts: Value = texts.collect();
+    MessageAttributeValue::builder().data_type("String").string_value(texts.to_string()).build().ok()
+}
+
 impl Resent<'_> {
     /// The attributes it came with, without those about its death, and ours.
     fn attributes(&self) -> HashMap<String, MessageAttributeValue> {
@@ -60,10 +72,20 @@ impl Resent<'_> {
             Some(((*name).to_owned(), value.ok()?))
         });
         let mut attributes: HashMap<_, _> = ours.collect();
-        let mut carried: Vec<_> = self.letter.carried.iter().collect();
+        let is_its_own = |(name, _): &(&String, _)| {
+            !ABOUT_ITS_DEATH.contains(&name.as_str()) && !attributes.contains_key(*name)
+        };
+        let mut carried: Vec<_> = self.letter.carried.iter().filter(is_its_own).collect();
         carried.sort_by_key(|(name, _)| *name);
+        // With ours there may be too many: then its texts are one attribute, which handlers see as what they were.
+        if attributes.len() + carried.len() > MOST_ATTRIBUTES
+            && let Some(together) = together(&carried)
+        {
+            attributes.insert(KEPT_ATTRIBUTES.to_owned(), together);
+            carried.retain(|(_, value)| value.string_value.is_none());
+        }
         for (name, value) in carried {
-            if attributes.len() < MOST_ATTRIBUTES && !ABOUT_ITS_DEATH.contains(&name.as_str()) {
+            if attributes.len() < MOST_ATTRIBUTES {
                 attributes.entry(name.clone()).or_insert_with(|| value.clone());
             }
         }

@@ -139,12 +139,14 @@ pub(super) fn of_no_object(json: &str) -> UnknownForm {
 
 /// Names the form of an object that has no `specversion` and is neither an EventBridge event nor a notification.
 pub(super) fn of_object(form: &Form<'_>) -> UnknownForm {
-    if let Some(member) = form.repeated() {
-        return UnknownForm::GivenTwice { member };
-    }
+    let given_twice = || {
+        let member = form.repeated().unwrap_or_default();
+        UnknownForm::GivenTwice { member }
+    };
     match form.text("Type").as_deref() {
         Some("Notification") if form.has("Message") => {
-            return UnknownForm::PartOfANotification { lacks: form.lacks(&OF_NOTIFICATION) };
+            let lacks = form.lacks(&OF_NOTIFICATION);
+            return if lacks.is_empty() { given_twice() } else { UnknownForm::PartOfANotification { lacks } };
         }
         Some("SubscriptionConfirmation" | "UnsubscribeConfirmation") if form.has("TopicArn") => {
             return UnknownForm::AboutASubscription;
@@ -159,8 +161,7 @@ pub(super) fn of_object(form: &Form<'_>) -> UnknownForm {
     }
     if form.has("detail") {
         let lacks = form.lacks(&OF_EVENT_BRIDGE);
-        let lacks = if lacks.is_empty() { "the texts that these are".to_owned() } else { lacks };
-        return UnknownForm::PartOfAnEvent { lacks };
+        return if lacks.is_empty() { given_twice() } else { UnknownForm::PartOfAnEvent { lacks } };
     }
     let records: Option<Vec<&RawValue>> = form.read("Records");
     if let Some(first) = records.iter().flatten().find_map(|record| Form::of(record.get())) {

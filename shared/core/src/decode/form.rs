@@ -131,10 +131,14 @@ impl<'a> Form<'a> {
         names.iter().filter_map(|name| place(name)).any(|place| self.repeated[place])
     }
 
-    /// What of these members is not there.
+    /// Which of these members are not there, or are no texts.
     pub(super) fn lacks(&self, names: &[&str]) -> String {
-        let missing = names.iter().filter(|name| !self.has(name)).map(|name| format!("`{name}`"));
-        missing.collect::<Vec<_>>().join(", ")
+        let missing = |name: &&str| match self.member(name) {
+            None => Some(format!("`{name}`")),
+            Some(_) if *name == "detail" || self.text(name).is_some() => None,
+            Some(_) => Some(format!("`{name}` as a text")),
+        };
+        names.iter().filter_map(missing).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -103,6 +103,8 @@ fn other_bodies_say_what_they_are() {
         ),
         (r#"{"detail-type":"t","detail":{}}"#, "MalformedBody", "it lacks `version`, `id`, `source`;"),
         (&without(&wrapped(BARE), "version"), "MalformedBody", "it lacks `version`;"),
+        (&wrapped("{}").replacen(r#""eb-1""#, "7", 1), "MalformedBody", "it lacks `id` as a text;"),
+        (r#"{"type":"a","type":"b"}"#, "MalformedBody", "an object and no CloudEvent"),
         (&wrapped(r#"{},"detail":{}"#), "MalformedBody", "`detail` is given twice"),
         (
             r#"{"Type":"Notification","Message":"secret"}"#,

@@ -44,6 +44,20 @@ async fn a_letter_keeps_its_own_attributes_and_says_that_it_was_redriven() {
 }
 
 #[tokio::test]
+async fn attributes_that_are_too_many_with_those_of_a_redrive_are_not_lost() {
+    let fake = Fake::new([(200, json!({ "Successful": [], "Failed": [] }))]);
+    let names: Vec<String> = (0..10).map(|number| format!("own-{number}")).collect();
+    let letter = received("m-1", &names.iter().map(String::as_str).collect::<Vec<_>>());
+    send_letters(&sqs(&fake), QUEUE, &[resent(&letter, "{}")]).await.unwrap();
+    let attributes = &fake.requests()[0]["Entries"][0]["MessageAttributes"];
+    assert_eq!(attributes.as_object().unwrap().len(), 2);
+    let kept = attributes["MessageAttributes"]["StringValue"].as_str().unwrap();
+    let kept: Value = serde_json::from_str(kept).unwrap();
+    assert_eq!(kept.as_object().unwrap().len(), 10);
+    assert_eq!(kept["own-9"], json!({ "stringValue": "x", "dataType": "String" }));
+}
+
+#[tokio::test]
 async fn in_a_fifo_queue_a_letter_stays_in_its_group_and_is_taken_once() {
     let fake = Fake::new([(200, json!({ "Successful": [], "Failed": [] }))]);
     let letter = received("m-1", &[]);
