@@ -1,8 +1,8 @@
-//! What is wrong with an envelope.
+//! The faults that an envelope can have.
 
 use crate::json_error::JsonKind;
 
-/// Why JSON is no CloudEvent that is read. It names the attribute and quotes no value, which may be personal, but for
+/// The reason why JSON is no CloudEvent that is read. It names the attribute and quotes no value, which may be personal, but for
 /// the two that are never: a version of the standard and a content type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -39,7 +39,7 @@ pub enum EnvelopeError {
     NotText {
         /// The attribute.
         name: &'static str,
-        /// What it is.
+        /// Its kind.
         found: JsonKind,
     },
     /// It is written by another version of the standard.
@@ -64,7 +64,7 @@ pub enum EnvelopeError {
     Extension {
         /// The extension.
         name: String,
-        /// What it holds.
+        /// The part that could not be handed on.
         problem: ExtensionProblem,
     },
     /// Its data is no JSON.
@@ -76,12 +76,12 @@ pub enum EnvelopeError {
     /// It has `data` and `data_base64`.
     #[error("both `data` and `data_base64` are given")]
     DataTwice,
-    /// `data_base64` does not hold what it should.
+    /// `data_base64` holds no data that is read.
     #[error("`data_base64` {0}")]
     Base64(Base64Problem),
 }
 
-/// What an extension holds that is not kept.
+/// Something in an extension that could not be handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExtensionProblem {
@@ -96,7 +96,7 @@ pub enum ExtensionProblem {
     Depth,
 }
 
-/// What is wrong with `data_base64`.
+/// A fault of `data_base64`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Base64Problem {

@@ -217,8 +217,8 @@ impl Maker {
                 if is_moved { (MOVED, ["2", r#""2""#]) } else { (PLACED, ["1", r#""1""#]) };
             for (name, value) in &mut members {
                 match &**name {
-                    "data" => *value = self.any(data).to_owned(),
-                    "schemaversion" => *value = self.any(&versions).to_owned(),
+                    "data" => self.any(data).clone_into(value),
+                    "schemaversion" => self.any(&versions).clone_into(value),
                     _ => {}
                 }
             }
@@ -240,14 +240,14 @@ impl Maker {
         match self.rng.u8(..8) {
             0 | 1 => {
                 if let Some(member) = members.get_mut(at) {
-                    member.1 = self.any(OTHER).to_owned();
+                    self.any(OTHER).clone_into(&mut member.1);
                 }
             }
             2 if !members.is_empty() => drop(members.remove(at)),
             3 if !members.is_empty() => {
                 let mut again = members[at].clone();
                 if self.rng.bool() {
-                    again.1 = self.any(OTHER).to_owned();
+                    self.any(OTHER).clone_into(&mut again.1);
                 }
                 let to = self.rng.usize(..=members.len());
                 members.insert(to, again);

@@ -52,7 +52,7 @@ events! {
 const ORIGIN: Origin<'static> = Origin { message_id: "m-1", source: "queue" };
 
 /// An envelope with its data and the text of that; or what it says, if that much can be read, and why not more.
-type Answer = Result<(Attributes, OrderEvent, String), (Option<Attributes>, DecodeError)>;
+type Answer = Result<(Attributes, OrderEvent, String), (Option<Box<Attributes>>, DecodeError)>;
 
 fn in_one_pass_if_it_can(body: &str) -> (Answer, bool) {
     match decode::decode::<OrderEvent>(body, ORIGIN) {
@@ -61,7 +61,7 @@ fn in_one_pass_if_it_can(body: &str) -> (Answer, bool) {
             let is_one_pass = matches!(data_json, std::borrow::Cow::Borrowed(_));
             (Ok((envelope.attributes, envelope.data, data_json.into_owned())), is_one_pass)
         }
-        Err(Undecodable { attributes, error }) => (Err((attributes.map(|kept| *kept), error)), false),
+        Err(Undecodable { attributes, error }) => (Err((attributes, error)), false),
     }
 }
 
@@ -70,7 +70,7 @@ fn step_by_step(body: &str) -> Answer {
     let EncodedEnvelope { attributes, data } = opened;
     match OrderEvent::decode(&attributes.message_type, attributes.schema_version, &data) {
         Ok(message) => Ok((attributes, message, data.get().to_owned())),
-        Err(error) => Err((Some(attributes), error.into())),
+        Err(error) => Err((Some(Box::new(attributes)), error.into())),
     }
 }
 
