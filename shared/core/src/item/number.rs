@@ -82,8 +82,8 @@ impl Number {
         None
     }
 
-    pub(super) fn whole(text: impl ToString) -> Self {
-        Self(text.to_string())
+    pub(super) fn whole(number: impl std::fmt::Display) -> Self {
+        Self(format!("{number}"))
     }
 
     /// A finite number of 64 bits, in as few digits as tell it from every other.

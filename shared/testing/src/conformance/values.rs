@@ -19,6 +19,7 @@ use throughline_core::{
 
 /// A value of every kind that `serde` knows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::option_option, reason = "other people's types have one in another")]
 struct Everything {
     whole: (u8, i8, u64, i64),
     wide: (u128, i128),
