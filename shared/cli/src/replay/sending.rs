@@ -243,7 +243,7 @@ mod tests {
         Outgoing { destination: Destination::Bus, envelope: EncodedEnvelope { attributes, data } }
     }
 
-    fn taker(queue: &str, pattern: Value) -> Taker {
+    fn taker(queue: &str, pattern: &Value) -> Taker {
         let pattern = pattern.to_string();
         Taker { queue: queue.into(), rule_arn: "arn:aws:events:us-east-1:1:rule/shop/r".into(), pattern }
     }
@@ -263,9 +263,9 @@ mod tests {
     #[test]
     fn a_queue_gets_what_one_of_its_rules_takes_and_nothing_else() {
         let takers = [
-            taker("board", json!({ "detail": { "sequence": [{ "exists": true }] } })),
-            taker("board", json!({ "detail-type": ["order.paid"] })),
-            taker("stock", json!({ "detail": { "data": { "quantity": [{ "numeric": [">", 1] }] } } })),
+            taker("board", &json!({ "detail": { "sequence": [{ "exists": true }] } })),
+            taker("board", &json!({ "detail-type": ["order.paid"] })),
+            taker("stock", &json!({ "detail": { "data": { "quantity": [{ "numeric": [">", 1] }] } } })),
         ];
         let work = to_queues(&["board", "stock"]);
         let [board, stock] = ["board", "stock"].map(|queue| Destination::Queue(queue.into()));
@@ -288,14 +288,14 @@ mod tests {
             ),
         ] {
             let refused =
-                queues(outgoing(None), &to_queues(&["board"]), &[taker("board", pattern)]).unwrap_err();
+                queues(outgoing(None), &to_queues(&["board"]), &[taker("board", &pattern)]).unwrap_err();
             assert!(
                 refused.starts_with(&format!("whether a rule gives it to board cannot be told ({why}")),
                 "{refused}"
             );
         }
         let inside = json!({ "detail": { "data": { "quantity": [{ "cidr": "10.0.0.0/8" }] } } });
-        assert_eq!(queues(outgoing(None), &to_queues(&["board"]), &[taker("board", inside)]), Ok(vec![]));
+        assert_eq!(queues(outgoing(None), &to_queues(&["board"]), &[taker("board", &inside)]), Ok(vec![]));
     }
 
     /// The archive leaves out what says so, and a folder's events may be new to it.
