@@ -145,7 +145,7 @@ pub(crate) fn open_record(record: &Record<'_>, wire_form: WireForm) -> Result<En
 pub fn named_in(body: &str) -> Option<Attributes> {
     let nobody = Origin { message_id: "", source: "" };
     let opened = raw::open(body, nobody, Delivery::default(), MOST_NOTIFICATIONS);
-    opened.is_named.then(|| Attributes { surroundings: None, ..opened.attributes })
+    opened.is_named.then_some(Attributes { surroundings: None, ..opened.attributes })
 }
 
 /// How many SNS notifications may be around each other.
