@@ -10,8 +10,10 @@ use serde_json::{Map, Value};
 use throughline_aws::json_text::{Oddity, OddityKind};
 use throughline_core::Timestamp;
 
-/// Our keyword: the integer's format.
-const INTEGER: &str = "x-integer";
+/// Our keyword: the number's format.
+const NUMBER: &str = "x-number";
+/// The format of a number of 32 bits.
+const SINGLE: &str = "float";
 
 /// The integers that types are made of, as their schemas name them.
 const INTEGERS: [(&str, i128, u128); 12] = [
@@ -50,7 +52,7 @@ pub(super) fn validator(schema: &Value) -> Result<Validator, String> {
         parses("ipv6", |text| text.parse::<std::net::Ipv6Addr>().is_ok()),
         parses("uuid", is_uuid),
     ];
-    let mut options = jsonschema::options().should_validate_formats(true).with_keyword(INTEGER, integer);
+    let mut options = jsonschema::options().should_validate_formats(true).with_keyword(NUMBER, number);
     for (format, check) in formats {
         options = options.with_format(format, check);
     }
@@ -94,19 +96,24 @@ fn as_it_is_read(schema: &mut Value) {
     for name in ["allOf", "anyOf", "oneOf", "prefixItems", "items"] {
         schema.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten().for_each(as_it_is_read);
     }
-    integers_as_they_are_read(schema);
+    numbers_as_they_are_read(schema);
     keys_as_they_are_read(schema);
     // A set reads what stands in it twice, and keeps one.
     schema.remove("uniqueItems");
 }
 
-fn integers_as_they_are_read(schema: &mut Map<String, Value>) {
-    let is_integer = match &schema.get("type") {
-        Some(Value::Array(types)) => types.iter().any(|it| it == "integer"),
-        Some(it) => *it == "integer",
+fn numbers_as_they_are_read(schema: &mut Map<String, Value>) {
+    let is = |name: &str| match &schema.get("type") {
+        Some(Value::Array(types)) => types.iter().any(|it| it == name),
+        Some(it) => *it == name,
         None => false,
     };
     let format = schema.get("format").and_then(Value::as_str);
+    if is("number") && format == Some(SINGLE) {
+        schema.insert(NUMBER.to_owned(), SINGLE.into());
+        return;
+    }
+    let is_integer = is("integer");
     let Some((format, least, most)) = INTEGERS.iter().find(|(name, ..)| is_integer && Some(*name) == format)
     else {
         return;
@@ -118,7 +125,7 @@ fn integers_as_they_are_read(schema: &mut Map<String, Value>) {
     if schema.get("maximum").and_then(Value::as_u64).map(u128::from) == Some(*most) {
         schema.remove("maximum");
     }
-    schema.insert(INTEGER.to_owned(), (*format).into());
+    schema.insert(NUMBER.to_owned(), (*format).into());
 }
 
 /// Keys that are integers are read as JSON has them: without zeros before them.
@@ -138,14 +145,40 @@ struct Integer {
     most: u128,
 }
 
-fn integer<'a>(
+/// A number of 32 bits.
+struct Single;
+
+impl Single {
+    /// Whether a number would be infinite in 32 bits, which nobody reads: more than the largest and half a step.
+    fn is_beyond(value: &Value) -> bool {
+        value.as_f64().is_some_and(|float| float.abs() >= 2f64.powi(128) - 2f64.powi(103))
+    }
+}
+
+impl<'i> Keyword<'i> for Single {
+    fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
+        if self.is_valid(instance) {
+            return Ok(());
+        }
+        Err(ValidationError::custom(format!("is beyond what `{SINGLE}` holds")))
+    }
+
+    fn is_valid(&self, instance: &'i Value) -> bool {
+        !Self::is_beyond(instance)
+    }
+}
+
+fn number<'a>(
     _: &'a Map<String, Value>,
     format: &'a Value,
     _: jsonschema::paths::Location,
 ) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
+    if format == SINGLE {
+        return Ok(Box::new(Single));
+    }
     let found = INTEGERS.iter().find(|(name, ..)| format == name);
     let (name, least, most) =
-        *found.ok_or_else(|| ValidationError::custom(format!("{format} is no integer's format")))?;
+        *found.ok_or_else(|| ValidationError::custom(format!("{format} is no number's format")))?;
     Ok(Box::new(Integer { name, least, most }))
 }
 
