@@ -158,10 +158,9 @@ const NAMED: usize = 10;
 /// What to do about a stack that is not there: the sentence names those that are.
 pub(crate) fn advice(project: &Project, place: &Place, stack: &str) -> String {
     let aws = AwsCommandLine { project, place };
-    let listed = match aws.json(["cloudformation", "describe-stacks"]) {
-        Ok(listed) => listed,
-        // Whoever deploys need not have the right to see others' stacks.
-        Err(_) => return format!("deploy it first, with {}", deploy(place, stack)),
+    // Whoever deploys need not have the right to see others' stacks.
+    let Ok(listed) = aws.json(["cloudformation", "describe-stacks"]) else {
+        return format!("deploy it first, with {}", deploy(place, stack));
     };
     let stacks = listed["Stacks"].as_array().into_iter().flatten();
     // A stack that was made for a change set alone holds nothing.
