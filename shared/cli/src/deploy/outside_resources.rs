@@ -94,7 +94,7 @@ mod tests {
         said.collect()
     }
 
-    fn stack(outputs: Value) -> Value {
+    fn stack(outputs: &Value) -> Value {
         json!({
             "Parameters": { "Level": { "Type": "String", "Default": "info" } },
             "Resources": { "Q": {} },
@@ -104,8 +104,9 @@ mod tests {
 
     #[test]
     fn outputs_that_come_change_and_go_are_told() {
-        let now = stack(json!({ "Same": { "Value": 1 }, "Other": { "Value": 1 }, "Gone": { "Value": 1 } }));
-        let wanted = stack(json!({ "Same": { "Value": 1 }, "Other": { "Value": 2 }, "New": { "Value": 1 } }));
+        let now = stack(&json!({ "Same": { "Value": 1 }, "Other": { "Value": 1 }, "Gone": { "Value": 1 } }));
+        let wanted =
+            stack(&json!({ "Same": { "Value": 1 }, "Other": { "Value": 2 }, "New": { "Value": 1 } }));
         assert_eq!(
             told(&now, &wanted, "info"),
             ["Remove Gone Output", "Add New Output", "Modify Other Output"]
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn values_of_parameters_and_other_sections_are_told_by_their_names() {
-        let now = stack(json!({}));
+        let now = stack(&json!({}));
         let mut wanted = now.clone();
         wanted["Conditions"] = json!({ "Never": { "Fn::Equals": [1, 2] } });
         assert_eq!(told(&now, &wanted, "debug"), ["Modify Level Parameter", "Modify Conditions Section"]);
@@ -123,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_template_is_read_as_json_and_as_text() {
-        let body = stack(json!({}));
+        let body = stack(&json!({}));
         assert_eq!(template(&json!({ "TemplateBody": body.clone() })), Some(body.clone()));
         assert_eq!(template(&json!({ "TemplateBody": body.to_string() })), Some(body));
         let yaml = template(&json!({ "TemplateBody": "Outputs: {A: {Value: !Ref Q}}" })).unwrap();
