@@ -89,7 +89,7 @@ impl Context<'_> {
     pub async fn load<T: Entity>(&self, id: &str) -> Result<Option<Versioned<T>>, LoadError> {
         let key = EntityKey::of::<T>(id);
         let stored = self.fetch_unchanging(&key).await?;
-        self.read(key, stored)
+        self.read(&key, stored).map_err(|error| LoadError::Malformed { key, error })
     }
 
     /// Loads an entity whose later changes do not matter to the decision.
@@ -99,7 +99,7 @@ impl Context<'_> {
     pub async fn peek<T: Entity>(&self, id: &str) -> Result<Option<Versioned<T>>, LoadError> {
         let key = EntityKey::of::<T>(id);
         let stored = self.fetch(&key).await?;
-        self.read(key, stored)
+        self.read(&key, stored).map_err(|error| LoadError::Malformed { key, error })
     }
 
     /// The time of this attempt.
@@ -159,17 +159,14 @@ impl Context<'_> {
     /// The entity that is stored. It is kept in mind as it is: a save leaves alone what its type does not read.
     fn read<T: Entity>(
         &self,
-        key: EntityKey,
+        key: &EntityKey,
         stored: Option<Stored>,
-    ) -> Result<Option<Versioned<T>>, LoadError> {
+    ) -> Result<Option<Versioned<T>>, serde_json::Error> {
         let Some(Stored { version, data }) = stored else { return Ok(None) };
-        let value = match T::from_item(&data) {
-            Ok(value) => value,
-            Err(error) => return Err(LoadError::Malformed { key, error }),
-        };
+        let value = T::from_item(&data)?;
         let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        if !reads.loaded.iter().any(|loaded| loaded.key == key && loaded.version == version) {
-            reads.loaded.push(Loaded { key, version, item: Arc::new(data) });
+        if !reads.loaded.iter().any(|loaded| loaded.key == *key && loaded.version == version) {
+            reads.loaded.push(Loaded { key: key.clone(), version, item: Arc::new(data) });
         }
         drop(reads);
         Ok(Some(Versioned { value, version }))

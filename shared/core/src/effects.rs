@@ -96,7 +96,7 @@ impl<E> Effects<E> {
         let mut key = EntityKey::of::<T>(entity.value.id());
         let data = item::item_of_entity(&entity.value, &key.id).map_err(|why| {
             if why.is_of_the_id() {
-                key.id = MASK.to_owned();
+                MASK.clone_into(&mut key.id);
             }
             why.to_string()
         });

@@ -209,6 +209,18 @@ async fn an_entity_whose_id_is_sensitive_is_refused_with_the_cure() {
         .then_rejected("give the entity an id of its own");
 }
 
+#[derive(Debug, Clone)]
+struct Look;
+impl Handler for Look {
+    const NAME: &'static str = "look";
+    type Message = Weighed;
+    type Emits = Never;
+    async fn handle(&self, _: Envelope<Weighed>, context: &Context<'_>) -> Result<Effects, Failure> {
+        context.load::<Parcel>("").await?;
+        Ok(Effects::none())
+    }
+}
+
 #[tokio::test]
 async fn an_empty_id_is_rejected_at_once_on_load_as_on_save() {
     let saved = Versioned::new(Bin { place: String::new() });
@@ -219,17 +231,6 @@ async fn an_empty_id_is_rejected_at_once_on_load_as_on_save() {
     });
     let message = || Weighed { id: "p-1".into(), as_what: Form::Nothing };
     scenario(save).when(message()).await.then_rejected("bin `` cannot be written: its id is empty");
-    #[derive(Debug, Clone)]
-    struct Look;
-    impl Handler for Look {
-        const NAME: &'static str = "look";
-        type Message = Weighed;
-        type Emits = Never;
-        async fn handle(&self, _: Envelope<Weighed>, context: &Context<'_>) -> Result<Effects, Failure> {
-            context.load::<Parcel>("").await?;
-            Ok(Effects::none())
-        }
-    }
     scenario(Look).when(message()).await.then_rejected("parcel `` cannot be loaded: its id is empty");
 }
 
