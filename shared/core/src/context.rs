@@ -50,7 +50,7 @@ pub enum LoadError {
     #[error("{key} could not be loaded: {source}")]
     Ledger {
         /// Which entity.
-        key: Box<EntityKey>,
+        key: EntityKey,
         /// What the ledger said.
         source: LedgerError,
     },
@@ -58,13 +58,13 @@ pub enum LoadError {
     #[error("{key} was changed while it was handled")]
     Changed {
         /// Which entity.
-        key: Box<EntityKey>,
+        key: EntityKey,
     },
     /// No key can hold its id. Nothing mends that: with `?` it means *permanent*.
     #[error("{key} cannot be loaded: {why}")]
     NoKey {
         /// Which entity.
-        key: Box<EntityKey>,
+        key: EntityKey,
         /// What is wrong with its id.
         why: String,
     },
@@ -72,7 +72,7 @@ pub enum LoadError {
     #[error("{key} is stored in another shape than the code reads: {}", without_values(.error))]
     Malformed {
         /// Which entity.
-        key: Box<EntityKey>,
+        key: EntityKey,
         /// What the JSON reader said.
         error: serde_json::Error,
     },
@@ -89,7 +89,7 @@ impl Context<'_> {
     pub async fn load<T: Entity>(&self, id: &str) -> Result<Option<Versioned<T>>, LoadError> {
         let key = EntityKey::of::<T>(id);
         let stored = self.fetch_unchanging(&key).await?;
-        self.read(key, stored)
+        self.read(&key, stored).map_err(|error| LoadError::Malformed { key, error })
     }
 
     /// Loads an entity whose later changes do not matter to the decision.
@@ -99,7 +99,7 @@ impl Context<'_> {
     pub async fn peek<T: Entity>(&self, id: &str) -> Result<Option<Versioned<T>>, LoadError> {
         let key = EntityKey::of::<T>(id);
         let stored = self.fetch(&key).await?;
-        self.read(key, stored)
+        self.read(&key, stored).map_err(|error| LoadError::Malformed { key, error })
     }
 
     /// The time of this attempt.
@@ -130,7 +130,7 @@ impl Context<'_> {
 
     async fn fetch(&self, key: &EntityKey) -> Result<Option<Stored>, LoadError> {
         if let Err(why) = key.check_id() {
-            return Err(LoadError::NoKey { key: Box::new(key.clone()), why });
+            return Err(LoadError::NoKey { key: key.clone(), why });
         }
         match self.staged.get(key) {
             Some(staged) => Ok(Some(staged.clone())),
@@ -138,7 +138,7 @@ impl Context<'_> {
                 .requests
                 .load(self.lane, key.clone())
                 .await
-                .map_err(|source| LoadError::Ledger { key: Box::new(key.clone()), source }),
+                .map_err(|source| LoadError::Ledger { key: key.clone(), source }),
         }
     }
 
@@ -149,7 +149,7 @@ impl Context<'_> {
         let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
         match reads.unchanging.iter().find(|read| read.key == *key) {
             Some(read) if read.version == version => {}
-            Some(_) => return Err(LoadError::Changed { key: Box::new(key.clone()) }),
+            Some(_) => return Err(LoadError::Changed { key: key.clone() }),
             None => reads.unchanging.push(Read { key: key.clone(), version }),
         }
         drop(reads);
@@ -159,17 +159,14 @@ impl Context<'_> {
     /// The entity that is stored. It is kept in mind as it is: a save leaves alone what its type does not read.
     fn read<T: Entity>(
         &self,
-        key: EntityKey,
+        key: &EntityKey,
         stored: Option<Stored>,
-    ) -> Result<Option<Versioned<T>>, LoadError> {
+    ) -> Result<Option<Versioned<T>>, serde_json::Error> {
         let Some(Stored { version, data }) = stored else { return Ok(None) };
-        let value = match T::from_item(&data) {
-            Ok(value) => value,
-            Err(error) => return Err(LoadError::Malformed { key: Box::new(key), error }),
-        };
+        let value = T::from_item(&data)?;
         let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        if !reads.loaded.iter().any(|loaded| loaded.key == key && loaded.version == version) {
-            reads.loaded.push(Loaded { key, version, item: Arc::new(data) });
+        if !reads.loaded.iter().any(|loaded| loaded.key == *key && loaded.version == version) {
+            reads.loaded.push(Loaded { key: key.clone(), version, item: Arc::new(data) });
         }
         drop(reads);
         Ok(Some(Versioned { value, version }))

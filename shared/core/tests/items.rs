@@ -204,7 +204,7 @@ enum Loose {
     Float(f64),
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as `serialize_with` calls it")]
 fn as_half<S: Serializer>(weight: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(weight / 2.0)
 }

@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 const DIGITS_OF_THE_LARGEST: usize = 19;
 
 /// Says which field of an event holds an integer that EventBridge does not take: `PutEvents` takes those from -2^63 to
-/// 2^63-1 (`PutEventsRequestEntry` of its API reference).
+/// 2^63-1 (`PutEventsRequestEntry`).
 pub(super) fn beyond_what_events_hold(data: &RawValue) -> Option<String> {
     if !has_a_long_number(data.get()) {
         return None;

@@ -82,8 +82,8 @@ impl Number {
         None
     }
 
-    pub(super) fn whole(number: impl std::fmt::Display) -> Self {
-        Self(format!("{number}"))
+    pub(super) fn whole(number: &impl ToString) -> Self {
+        Self(number.to_string())
     }
 
     /// A finite number of 64 bits, in as few digits as tell it from every other.
@@ -104,7 +104,7 @@ impl Number {
 
 impl From<u64> for Number {
     fn from(number: u64) -> Self {
-        Self::whole(number)
+        Self::whole(&number)
     }
 }
 

@@ -167,7 +167,7 @@ fn under(variant: Option<&'static str>, attribute: Attribute) -> Attribute {
 macro_rules! whole_numbers {
     ($($method:ident($number:ty)),+) => {
         $(fn $method(self, number: $number) -> Result<Attribute, Unwritable> {
-            Ok(Attribute::Number(Number::whole(number)))
+            Ok(Attribute::Number(Number::whole(&number)))
         })+
     };
 }
@@ -195,11 +195,11 @@ impl<'a> Serializer for Writer<'a> {
     );
 
     fn serialize_i128(self, number: i128) -> Result<Attribute, Unwritable> {
-        self.number(Number::whole(number))
+        self.number(Number::whole(&number))
     }
 
     fn serialize_u128(self, number: u128) -> Result<Attribute, Unwritable> {
-        self.number(Number::whole(number))
+        self.number(Number::whole(&number))
     }
 
     fn serialize_f32(self, number: f32) -> Result<Attribute, Unwritable> {
