@@ -168,7 +168,11 @@ class Stack:
     def look_at_topics(self, cloud, template):
         """Asks the cloud for the topics of others that alarms go to."""
         actions = {
-            action for alarm in template.of_type(ALARM).values() for action in self.concrete(listed(alarm.get("AlarmActions")))
+            action
+            for alarm in template.of_type(ALARM).values()
+            for action in self.concrete(listed(alarm.get("AlarmActions")))
+            # What the template imports is known to nobody here.
+            if isinstance(action, str)
         }
         for topic in sorted(action for action in actions if ":sns:" in action and action not in self.values.values()):
             try:

@@ -159,6 +159,13 @@ class AlarmTopics(MonitoringMutation):
         self.remove("AlarmTopicPolicy")
         self.assert_accepted()
 
+    def test_a_topic_and_a_key_of_another_stack_are_accepted(self):
+        self.properties("AlarmTopic")["KmsMasterKeyId"] = {"Fn::ImportValue": "alarm-key"}
+        for resource in self.resources.values():
+            if resource["Type"] == "AWS::CloudWatch::Alarm":
+                resource["Properties"]["OKActions"] = [{"Fn::ImportValue": "alarms"}]
+        self.assert_accepted()
+
     def test_the_key_that_aws_manages_is_reported(self):
         for key in ["alias/aws/sns", {"Fn::Sub": "arn:aws:kms:${AWS::Region}:${AWS::AccountId}:alias/aws/sns"}]:
             with self.subTest(key):

@@ -151,6 +151,8 @@ def alarm_topics(template):
         for alarm in template.of_type(ALARM).values()
         for kind in ("AlarmActions", "OKActions", "InsufficientDataActions")
         for action in listed(alarm.get(kind))
+        # What the template imports is known to nobody here.
+        if isinstance(action, str)
     }
     for topic, properties in template.of_type(TOPIC).items():
         if reference(topic) in named:
@@ -167,7 +169,7 @@ def statements_of(properties, name):
 
 
 def problems_of_key(template, topic, key):
-    if not key:
+    if not isinstance(key, str):
         return
     if key.endswith(AWS_MANAGED_KEY):
         yield (

@@ -217,7 +217,8 @@ impl Shown {
                 new.push(line);
             }
         }
-        let from = self.looks_from();
+        // What a line says of its time is a little earlier than what the logs say, by which it is asked for.
+        let from = self.latest - LATEST * 2;
         self.ids.retain(|_, at| *at >= from);
         new
     }

@@ -260,7 +260,10 @@ fn update(
         update = update.expression_attribute_names(format!("#s{at}"), name);
         update = update.expression_attribute_values(format!(":s{at}"), value);
     }
-    for (at, name) in changes.removed.iter().enumerate() {
+    // A key may be missing from the data, as from what is put: nobody can take it from an item.
+    let is_key =
+        |name: &str| std::iter::once(&address.partition).chain(&address.sort).any(|(key, _)| key == name);
+    for (at, name) in changes.removed.iter().filter(|name| !is_key(name)).enumerate() {
         let separator = if at == 0 { " REMOVE " } else { "," };
         _ = write!(expression, "{separator}#r{at}");
         update = update.expression_attribute_names(format!("#r{at}"), *name);

@@ -32,7 +32,9 @@ pub(super) fn differences(
         },
     };
     for name in section(wanted, "Parameters").keys() {
-        let known = values_now.contains_key(name);
+        // One that is not to be echoed is told as asterisks.
+        let is_told = |value: &String| value.is_empty() || value.contains(|letter: char| letter != '*');
+        let known = values_now.get(name).is_some_and(is_told);
         let values = [value_of(name, now, values_now), value_of(name, wanted, values_wanted)];
         if known && values[0] != values[1] {
             changes.push(change("Modify", name, PARAMETER));
@@ -120,6 +122,13 @@ mod tests {
         let mut wanted = now.clone();
         wanted["Conditions"] = json!({ "Never": { "Fn::Equals": [1, 2] } });
         assert_eq!(told(&now, &wanted, "debug"), ["Modify Level Parameter", "Modify Conditions Section"]);
+    }
+
+    #[test]
+    fn of_a_value_that_is_not_echoed_nothing_is_told() {
+        let template = stack(&json!({}));
+        let changes = differences((&template, &values("****")), (&template, &values("secret")));
+        assert!(changes.is_empty(), "{changes:?}");
     }
 
     #[test]

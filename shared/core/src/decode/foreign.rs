@@ -1,6 +1,7 @@
 //! Forms that are not read: each is known by what others write, and has its sentence.
 
-use super::form::{Form, OF_EVENT_BRIDGE, OF_NOTIFICATION, is_array, is_object, text};
+use super::form::{Form, OF_EVENT_BRIDGE, OF_NOTIFICATION, is_array, text};
+use crate::json_error::JsonKind;
 use serde_json::value::RawValue;
 
 /// A body that is JSON and no form of a CloudEvent.
@@ -49,7 +50,7 @@ pub enum UnknownForm {
     )]
     DetailIsNoObject {
         /// Its JSON type.
-        found: &'static str,
+        found: JsonKind,
     },
     /// What AWS's services and other programs put on a bus.
     #[error(
@@ -118,7 +119,7 @@ pub enum UnknownForm {
     )]
     Other {
         /// Its JSON type.
-        found: &'static str,
+        found: JsonKind,
     },
 }
 
@@ -134,7 +135,7 @@ pub(super) fn of_no_object(json: &str) -> UnknownForm {
             _ => {}
         }
     }
-    UnknownForm::Other { found: json_type(json) }
+    UnknownForm::Other { found: JsonKind::of(json) }
 }
 
 /// Names the form of an object that has no `specversion` and is neither an EventBridge event nor a notification.
@@ -170,7 +171,7 @@ pub(super) fn of_object(form: &Form<'_>) -> UnknownForm {
             return UnknownForm::Records { service };
         }
     }
-    UnknownForm::Other { found: "an object" }
+    UnknownForm::Other { found: JsonKind::Object }
 }
 
 /// Names the form of an EventBridge event by its detail, in which there is no `specversion`.
@@ -178,7 +179,7 @@ pub(super) fn of_detail(detail: &RawValue) -> UnknownForm {
     match Form::of(detail.get()) {
         Some(record) if is_record(&record) => UnknownForm::PipeRecord,
         Some(_) => UnknownForm::EventWithoutCloudEvent,
-        None => UnknownForm::DetailIsNoObject { found: json_type(detail.get()) },
+        None => UnknownForm::DetailIsNoObject { found: JsonKind::of(detail.get()) },
     }
 }
 
@@ -216,16 +217,4 @@ pub(super) fn service(event_source: &str) -> Option<&'static str> {
         "aws:codecommit" => "CodeCommit",
         _ => return None,
     })
-}
-
-fn json_type(json: &str) -> &'static str {
-    let json = json.trim_start();
-    match json.bytes().next() {
-        _ if is_object(json) => "an object",
-        _ if is_array(json) => "an array",
-        Some(b'"') => "a text",
-        Some(b't' | b'f') => "true or false",
-        Some(b'n') => "null",
-        _ => "a number",
-    }
 }

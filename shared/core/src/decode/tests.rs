@@ -90,7 +90,7 @@ fn other_bodies_say_what_they_are() {
         (&format!("[{record}]"), "MalformedBody", "EventBridge pipe"),
         (&wrapped(record), "MalformedEnvelope", "a record of a pipe's source"),
         (&wrapped(of_kinesis), "MalformedEnvelope", "a record of a pipe's source"),
-        (&wrapped(r#""{}""#), "MalformedEnvelope", "a text, not an object"),
+        (&wrapped(r#""{}""#), "MalformedEnvelope", "is text, not an object"),
         (&wrapped(r#"["secret"]"#), "MalformedEnvelope", "an array, not an object"),
         (&wrapped("{}"), "MalformedEnvelope", "takes Raw<T>"),
         (&wrapped(r#"{"state":"secret","type":{}}"#), "MalformedEnvelope", "takes Raw<T>"),

@@ -9,6 +9,7 @@ use std::{
     fmt,
     time::{SystemTime, UNIX_EPOCH},
 };
+use throughline_core::trace_context::is_trace_parent;
 
 /// `SpanFlags`: the lowest eight bits are those of W3C; these say whether it is known that a span was another process's.
 const IS_REMOTE_IS_KNOWN: u32 = 0x100;
@@ -145,32 +146,19 @@ impl Context {
         self.flags & SAMPLED != 0
     }
 
-    /// Reads a `traceparent` ([W3C Trace Context](https://www.w3.org/TR/trace-context/#traceparent-header)). Versions to
-    /// come only add to what version 00 says, behind another dash.
+    /// Reads a `traceparent` ([W3C Trace Context](https://www.w3.org/TR/trace-context/#traceparent-header)).
     pub(super) fn parse(trace_parent: &str) -> Option<Self> {
-        let mut parts = trace_parent.splitn(5, '-');
-        let (version, trace_id, span_id, flags) =
-            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let is_right = is_hexadecimal(version, 2)
-            && version != "ff"
-            && (version != "00" || parts.next().is_none())
-            && is_hexadecimal(trace_id, 32)
-            && is_hexadecimal(span_id, 16)
-            && is_hexadecimal(flags, 2);
-        if !is_right {
+        if !is_trace_parent(trace_parent) {
             return None;
         }
-        let context = Self {
+        let mut parts = trace_parent.split('-').skip(1);
+        let (trace_id, span_id, flags) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Self {
             trace_id: u128::from_str_radix(trace_id, 16).ok()?,
             span_id: u64::from_str_radix(span_id, 16).ok()?,
             flags: u8::from_str_radix(flags, 16).ok()?,
-        };
-        (context.trace_id != 0 && context.span_id != 0).then_some(context)
+        })
     }
-}
-
-fn is_hexadecimal(text: &str, length: usize) -> bool {
-    text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// As a `traceparent`.

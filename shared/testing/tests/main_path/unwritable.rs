@@ -158,8 +158,8 @@ async fn a_weight_that_dynamodb_cannot_hold_is_refused_at_the_commit_with_its_pl
 
 #[tokio::test]
 async fn an_event_with_an_integer_that_eventbridge_does_not_take_is_refused_and_a_command_is_not() {
-    let reason = "scale.measured v1 cannot be written: field `count` is 18446744073709551615; an event may hold integers \
-                  from -2^63 to 2^63-1 only";
+    let reason = "scale.measured v1 cannot be written: field `count` is an integer that EventBridge \
+                  does not take: those of an event are from -2^63 to 2^63-1";
     rejected("p-1", Form::LargeEvent, reason).await;
     let message = |as_what| Weighed { id: "p-1".into(), as_what };
     scenario(Weigh).when(message(Form::LargeCommand)).await.then_done();
