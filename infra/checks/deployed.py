@@ -170,7 +170,8 @@ class Stack:
         actions = {
             action
             for alarm in template.of_type(ALARM).values()
-            for action in self.concrete(listed(alarm.get("AlarmActions")))
+            for kind in ("AlarmActions", "OKActions", "InsufficientDataActions")
+            for action in self.concrete(listed(alarm.get(kind)))
             # What the template imports is known to nobody here.
             if isinstance(action, str)
         }

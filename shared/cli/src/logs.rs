@@ -59,11 +59,17 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         |reason: &dyn fmt::Display| format!("`{text}` is no length of time such as 15m or 2h: {reason}");
     // A day is 24 hours here, whatever the clocks do.
     let span: SignedDuration = match text.trim().strip_suffix('d').map(str::parse::<i64>) {
-        Some(Ok(days)) => SignedDuration::from_hours(days.saturating_mul(24)),
+        Some(Ok(days)) => SignedDuration::from_hours(days.clamp(-1, MOST_DAYS + 1) * 24),
         _ => text.parse().map_err(|error| wrong(&error))?,
     };
+    if span > SignedDuration::from_hours(MOST_DAYS * 24) {
+        return Err(wrong(&"it is more than a hundred years"));
+    }
     Duration::try_from(span).map_err(|error| wrong(&error))
 }
+
+/// Clocks can be set back by so much without leaving the years that there are.
+const MOST_DAYS: i64 = 36_500;
 
 /// A line of a function's log.
 #[derive(Debug, Clone, PartialEq)]
@@ -380,7 +386,7 @@ mod tests {
         for (text, seconds) in [("90s", 90), ("15m", 900), ("2h", 7200), ("2h 30m", 9000), ("7d", 604_800)] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["", "soon", "-2h", "15"] {
+        for text in ["", "soon", "-2h", "15", "36501d", "9223372036854775807d", "-1d", "1000000h"] {
             assert!(duration(text).is_err(), "{text}");
         }
     }

@@ -118,7 +118,8 @@ fn url(environment: &mut Environment, name: &str) -> Option<String> {
     let given = environment.optional(name)?;
     if !Elsewhere::is_url(&given) {
         environment.warning(format!(
-            "{name} is `{given}`, which is no URL that begins with http:// or https://, and is ignored"
+            // Not the text: a URL may hold a password.
+            "{name} is no URL that begins with http:// or https://, and is ignored"
         ));
         return None;
     }

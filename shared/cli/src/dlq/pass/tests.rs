@@ -206,7 +206,7 @@ fn a_queue_whose_few_letters_have_all_come_is_not_waited_for() {
         let queue = Queue::new(letters);
         let ended = pass(&queue, wanted_from, Duration::ZERO);
         assert_eq!((ended.taken, ended.not_reached), (letters - wanted_from, 0));
-        assert!(queue.elapsed() < WAIT, "{letters} letters: {:?}", queue.elapsed());
+        assert!(queue.elapsed() < WAIT * 2, "{letters} letters: {:?}", queue.elapsed());
     }
 }
 
