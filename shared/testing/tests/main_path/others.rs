@@ -78,6 +78,7 @@ macro_rules! store {
             pub(crate) struct Change;
             impl Handler for Change {
                 const NAME: &'static str = "change";
+                const TABLES: &'static [&'static str] = &["store"];
                 type Message = Told;
                 type Emits = Never;
                 async fn handle(&self, told: Envelope<Told>, context: &Context<'_>) -> Result<Effects, Failure> {
