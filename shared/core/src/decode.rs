@@ -208,7 +208,9 @@ fn decode_plain<'a, M: Message>(
     let read = |json: &RawValue| M::decode(&attributes.message_type, attributes.schema_version, json);
     let message = read(&json).or_else(|error| match (not_json, text) {
         (Some(not_json), _) => Err(DecodeError::NotJson(not_json)),
-        (None, Some(text)) if !raw::is_text(&json) => read(&raw::quoted(&text)).map_err(|_| error.into()),
+        (None, Some(text)) if !raw::is_text(&json) && !is_beyond_a_reader(&json, &error) => {
+            read(&raw::quoted(&text)).map_err(|_| error.into())
+        }
         _ => Err(error.into()),
     });
     match message {
@@ -218,6 +220,13 @@ fn decode_plain<'a, M: Message>(
         }),
         Err(error) => Err(Undecodable { attributes: Some(Box::new(attributes)), error }),
     }
+}
+
+/// Whether an object or an array holds what no reader of all of it takes, such as `1e400`. It is no text by accident:
+/// whoever takes any JSON would take it for one.
+fn is_beyond_a_reader(json: &RawValue, error: &DataError) -> bool {
+    let has_members = form::is_object(json.get()) || form::is_array(json.get());
+    has_members && matches!(error, DataError::Malformed { error, .. } if !error.is_data())
 }
 
 /// Reads the envelope, leaving its data as JSON text. [`WireForm::Plain`] takes any body: one that is not JSON is a

@@ -21,6 +21,9 @@ use serde::{Serialize, de::DeserializeOwned};
 /// }
 /// ```
 ///
+/// What is saved can be loaded again, or the save is refused: serde reads no integers of 128 bits, and no maps whose keys
+/// are no texts, within [`flatten`](https://serde.rs/attr-flatten.html) and enums with `tag` or `untagged`.
+///
 /// # Items that others write, too
 ///
 /// A save changes what the type reads and leaves the rest: attributes and members of maps that it does not know, sets as

@@ -12,9 +12,10 @@ pub use merging::Changes;
 pub(crate) use merging::{Reread, merged};
 pub use number::Number;
 pub(crate) use reading::read_without;
+use writing::Written;
 pub(crate) use writing::{Unwritable, check_is_finite, checked_json};
 
-use crate::Entity;
+use crate::{Entity, json_error::without_values};
 use serde::{Serialize, Serializer, de::DeserializeOwned, ser::SerializeMap as _};
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -88,12 +89,26 @@ fn in_order(members: &[Attribute]) -> Vec<(u8, Cow<'_, [u8]>)> {
 /// Why it cannot be one, and which of its fields: NaN, a number beyond DynamoDB's range, a map whose keys are no
 /// texts, or something that is neither a struct nor a map.
 pub fn item_of<T: Serialize + ?Sized>(value: &T) -> Result<Item, String> {
-    map(writing::attribute_of(value, None).map_err(|why| why.to_string())?)
+    map(writing::attribute_of(value, None).map_err(|why| why.to_string())?.attribute)
 }
 
-/// An entity as an item.
+/// An entity as an item, which can be read as one again.
 pub(crate) fn item_of_entity<T: Entity>(entity: &T, id: &str) -> Result<Item, Unwritable> {
-    map(writing::attribute_of(entity, Some(id))?).map_err(Unwritable::new)
+    let Written { attribute, has_rare_forms } = writing::attribute_of(entity, Some(id))?;
+    let item = map(attribute).map_err(Unwritable::new)?;
+    if has_rare_forms && let Err(error) = T::from_item(&item) {
+        return Err(Unwritable::new(unreadable(&error)));
+    }
+    Ok(item)
+}
+
+/// Why what would be stored could not be loaded.
+fn unreadable(error: &serde_json::Error) -> String {
+    format!(
+        "it could not be read again: {}; within `flatten`, `tag` and `untagged` serde reads no integers of 128 bits and \
+         no keys but texts: make them texts there",
+        without_values(error)
+    )
 }
 
 fn map(attribute: Attribute) -> Result<Item, String> {

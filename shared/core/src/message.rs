@@ -275,7 +275,8 @@ impl Event for EncodedEvent {}
 /// `Raw<String>` takes a body that is not JSON as it is, and so does any `T` that reads itself from a text. A JSON string
 /// is the text that it means, without its quotes; any other JSON that `T` cannot be read from is given as text, too: a
 /// line that happens to be a number or an object stays a line. Whoever takes JSON has a body that is none rejected as
-/// `MalformedBody`.
+/// `MalformedBody`; and whoever takes any JSON, such as `Value`, an object that holds what no `Value` can, such as
+/// `1e400`, as `MalformedData`.
 ///
 /// # S3's test event
 ///

@@ -53,6 +53,10 @@ async fn note(_: Envelope<OrderEvent>) -> Result<(), Failure> {
 async fn a_record_whose_envelope_is_wrong_is_rejected_with_the_attribute_in_the_reason() {
     for (members, reason) in [
         (r#""id":"e-2","data":{"order_id":"o-1"}"#, "attribute `id` is given twice"),
+        (
+            r#""specversion":null,"id":"e-1","data":{"order_id":"o-1"}"#,
+            "attribute `specversion` is given twice",
+        ),
         (r#""source":"shop","data":{"order_id":"o-1"}"#, "attribute `source` is given twice"),
         (r#""time":"soon","data":{"order_id":"o-1"}"#, "attribute `time` is no RFC 3339 timestamp"),
         (r#""subject":7,"data":{"order_id":"o-1"}"#, "attribute `subject` is a number; it must be text"),

@@ -49,3 +49,22 @@ async fn what_another_program_calls_a_notification_or_a_detail_is_its_own() {
     });
     scenario(raw("archive", archive)).when_body(of_aws.to_string()).await.then_rejected("one at a time");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_no_reader_takes_is_not_given_as_a_text_to_whoever_takes_any_json() {
+    async fn take(_: Envelope<Raw<serde_json::Value>>) -> Result<(), Failure> {
+        Ok(())
+    }
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    for body in [r#"{"a":1e400}"#, r#"{"a":"\ud800"}"#, &deep] {
+        let wrapped = json!({ "Type": "Notification", "MessageId": "s-1", "TopicArn": "t", "Message": body });
+        for body in [body.to_owned(), wrapped.to_string()] {
+            scenario(raw("take", take))
+                .when_body(&body)
+                .await
+                .then_rejected("the data of `raw` is malformed");
+            scenario(raw("read-line", read_line)).when_body(body).await.then_done();
+        }
+    }
+    scenario(raw("take", take)).when_body("just a line").await.then_done();
+}

@@ -203,7 +203,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Form<'a> {
                     let value: &RawValue = map.next_value()?;
                     let Name::Known(place) = name else { continue };
                     form.repeated[place] |= std::mem::replace(&mut is_there[place], true);
-                    form.members[place] = Some(value).filter(|value| value.get() != "null");
+                    form.members[place] =
+                        Some(value).filter(|value| value.get() != "null").or(form.members[place]);
                 }
                 Ok(form)
             }

@@ -1,7 +1,7 @@
 //! Integers that EventBridge takes.
 
 use serde_json::value::RawValue;
-use std::{borrow::Cow, collections::BTreeMap};
+use std::fmt;
 
 /// No number of fewer digits is beyond 64 bits and a sign.
 const DIGITS_OF_THE_LARGEST: usize = 19;
@@ -12,7 +12,7 @@ pub(super) fn beyond_what_events_hold(data: &RawValue) -> Option<String> {
     if !has_a_long_number(data.get()) {
         return None;
     }
-    let path = find(data, String::new())?;
+    let path = find(data.get())?;
     let place = if path.is_empty() { "it".to_owned() } else { format!("field `{path}`") };
     // Not the integer itself: it may be nobody's business.
     Some(format!(
@@ -30,27 +30,77 @@ fn has_a_long_number(text: &str) -> bool {
     })
 }
 
-/// The path to the first of them.
-fn find(value: &RawValue, path: String) -> Option<String> {
-    let within = |step: &str| if path.is_empty() { step.to_owned() } else { format!("{path}.{step}") };
-    let text = value.get();
-    match text.as_bytes().first()? {
-        b'{' => {
-            let members: BTreeMap<Name<'_>, &RawValue> = serde_json::from_str(text).ok()?;
-            members.into_iter().find_map(|(Name(name), member)| find(member, within(&name)))
-        }
-        b'[' => {
-            let members: Vec<&RawValue> = serde_json::from_str(text).ok()?;
-            members.into_iter().enumerate().find_map(|(at, member)| find(member, within(&at.to_string())))
-        }
-        b'-' | b'0'..=b'9' if !text.contains(['.', 'e', 'E']) && text.parse::<i64>().is_err() => Some(path),
-        _ => None,
+/// The path to the first integer that is too large. Data may be nested as deep as its bytes allow: this goes
+/// through it once, and does not call itself.
+fn find(json: &str) -> Option<String> {
+    let mut open: Vec<Step<'_>> = Vec::new();
+    let mut rest = json;
+    loop {
+        let at =
+            rest.find(|character| matches!(character, '"' | '{' | '[' | '}' | ']' | ',' | '-' | '0'..='9'))?;
+        rest = &rest[at..];
+        let length = match rest.as_bytes()[0] {
+            b'"' => {
+                let length = text_length(rest);
+                if let Some(Step::Member(name @ None)) = open.last_mut() {
+                    *name = Some(&rest[..length]);
+                }
+                length
+            }
+            b'-' | b'0'..=b'9' => {
+                let is_of_number = |character| matches!(character, '-' | '+' | '.' | 'e' | 'E' | '0'..='9');
+                let length = rest.find(|character| !is_of_number(character)).unwrap_or(rest.len());
+                let number = &rest[..length];
+                if !number.contains(['.', 'e', 'E']) && number.parse::<i64>().is_err() {
+                    let path: Vec<_> = open.iter().map(ToString::to_string).collect();
+                    return Some(path.join("."));
+                }
+                length
+            }
+            delimiter => {
+                match (delimiter, open.last_mut()) {
+                    (b'{', _) => open.push(Step::Member(None)),
+                    (b'[', _) => open.push(Step::Element(0)),
+                    (b',', Some(Step::Member(name))) => *name = None,
+                    (b',', Some(Step::Element(at))) => *at += 1,
+                    _ => _ = open.pop(),
+                }
+                1
+            }
+        };
+        rest = &rest[length..];
     }
 }
 
-/// A name, borrowed where it has no escapes.
-#[derive(serde::Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+/// Where in an object or an array one is.
+enum Step<'a> {
+    /// At the member of this name, in quotes; at none before the first and between two.
+    Member(Option<&'a str>),
+    Element(usize),
+}
+
+impl fmt::Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Member(name) => {
+                let quoted = name.unwrap_or_default();
+                f.write_str(serde_json::from_str::<String>(quoted).as_deref().unwrap_or(quoted))
+            }
+            Self::Element(at) => at.fmt(f),
+        }
+    }
+}
+
+/// The length of the JSON string that a text begins with, quotes included.
+fn text_length(text: &str) -> usize {
+    let mut is_escaped = false;
+    let end = text[1..].find(|character| {
+        let is_end = character == '"' && !is_escaped;
+        is_escaped = character == '\\' && !is_escaped;
+        is_end
+    });
+    end.map_or(text.len(), |end| end + 2)
+}
 
 #[cfg(test)]
 mod tests {
@@ -64,13 +114,20 @@ mod tests {
     fn the_first_integer_that_eventbridge_does_not_take_is_named_with_its_field() {
         for (text, field) in [
             (r#"{"a":[{"\u0062":18446744073709551615}]}"#, "field `a.0.b` is an integer that"),
-            (r#"{"a":-9223372036854775809}"#, "field `a` is an integer that"),
+            (r#"{"n":"\\\"{[,","b":[],"a":-9223372036854775809}"#, "field `a` is an integer that"),
             (r#"{"a":340282366920938463463374607431768211455}"#, "field `a` is an integer that"),
             ("9223372036854775808", "it is an integer that"),
         ] {
             let why = found(text).unwrap();
-            assert!(why.starts_with(field) && !why.contains("92233") && !why.contains("18446"), "{why}");
+            assert!(why.starts_with(field) && !why.contains("922337"), "{why}");
         }
+    }
+
+    #[test]
+    fn data_may_be_nested_as_deep_as_its_bytes_allow() {
+        let nested = |number| format!("{}{number}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(found(&nested("18446744073709551615")).is_some());
+        assert_eq!(found(&nested("9223372036854775807")), None);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What a save makes of an item that another program may have written, too: it changes what the type reads, and
 //! leaves the rest.
 
-use super::{Attribute, Item, in_order, item_of};
+use super::{Attribute, Item, Number, in_order, item_of};
 use crate::Entity;
 use std::fmt;
 
-/// The digits that every number has exactly which a double was read from.
+/// The digits that every number has exactly which a floating-point number of 32 bits was read from.
+const DIGITS_OF_A_SINGLE: usize = 6;
+/// Those of a double.
 const DIGITS_OF_A_DOUBLE: usize = 15;
 
 /// Reads an item as an entity's type and writes it anew: what is left is what the type reads.
@@ -65,7 +67,8 @@ fn keeping_what_is_not_read(stored: &Item, new: &Item, reread: Reread) -> Result
     if full == sure {
         return Ok(sure);
     }
-    let Ok(expected) = (reread.0)(new).map(canonical) else { return Ok(sure) };
+    let expected =
+        (reread.0)(new).map(canonical).map_err(|why| format!("it could not be read again: {why}"))?;
     let reads_alike = |item: &Item| (reread.0)(item).is_ok_and(|read| canonical(read) == expected);
     if reads_alike(&full) {
         return Ok(full);
@@ -95,12 +98,14 @@ fn all_as_we_write(stored: &Item, new: &Item) -> bool {
 fn is_as_we_write(stored: &Attribute, new: &Attribute) -> bool {
     match (stored, new) {
         (Attribute::Text(_) | Attribute::Bool(_) | Attribute::Null, _) => true,
-        // A double may have been made of more digits than it has.
+        // A floating-point number may have been made of more digits than it has.
         (Attribute::Number(stored), new) => {
-            stored.as_str().len() <= DIGITS_OF_A_DOUBLE
+            stored.as_str().len() <= DIGITS_OF_A_SINGLE
+                || !is_rounding(stored, new)
+                    && (stored.as_str().len() <= DIGITS_OF_A_DOUBLE
+                        || stored.digit_count() <= DIGITS_OF_A_DOUBLE
+                        || stored.as_str().parse::<u64>().is_ok() && is_whole(new))
                 || *new == Attribute::Number(stored.clone())
-                || stored.digit_count() <= DIGITS_OF_A_DOUBLE
-                || stored.as_str().parse::<u64>().is_ok() && is_whole(new)
         }
         (Attribute::List(stored), Attribute::List(new)) => {
             stored.iter().enumerate().all(|(at, stored)| match new.get(at) {
@@ -111,6 +116,16 @@ fn is_as_we_write(stored: &Attribute, new: &Attribute) -> bool {
         (Attribute::Map(stored), Attribute::Map(new)) => all_as_we_write(stored, new),
         (stored, new) => stored == new,
     }
+}
+
+/// Whether a number is what is written of another that was read as a floating-point number.
+fn is_rounding(stored: &Number, new: &Attribute) -> bool {
+    let Attribute::Number(new) = new else { return false };
+    let is_new = |rounded: Number| rounded.as_str() == new.as_str();
+    let text = stored.as_str();
+    text != new.as_str()
+        && (text.parse().is_ok_and(|single| is_new(Number::of_f32(single)))
+            || text.parse().is_ok_and(|double| is_new(Number::of_f64(double))))
 }
 
 fn is_whole(attribute: &Attribute) -> bool {

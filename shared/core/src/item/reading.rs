@@ -145,20 +145,12 @@ impl<'de> Deserializer<'de> for &'de Attribute {
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
         match self {
             Attribute::Text(variant) => visitor.visit_enum(Variant { variant, content: None }),
-            Attribute::Map(item) => {
-                let mut members = item.iter();
-                match (members.next(), members.next()) {
-                    (Some((variant, content)), None) => {
-                        visitor.visit_enum(Variant { variant, content: Some(content) })
-                    }
-                    _ => Err(de::Error::invalid_value(Unexpected::Map, &"map with a single key")),
-                }
-            }
+            Attribute::Map(item) => visit_variant(item, None, variants, visitor),
             other => Err(de::Error::invalid_type(other.unexpected(), &"string or map")),
         }
     }
@@ -219,22 +211,33 @@ impl<'de> Deserializer<'de> for Whole<'de, '_> {
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        // Other programs' attributes lie beside the variant's: the first that is a variant is the one.
-        let mut members = self.item.iter().filter(|(name, _)| Some(name.as_str()) != self.without);
-        match (members.next(), members.next()) {
-            (Some((variant, content)), None) => {
-                visitor.visit_enum(Variant { variant, content: Some(content) })
-            }
-            _ => Err(de::Error::invalid_value(Unexpected::Map, &"map with a single key")),
-        }
+        visit_variant(self.item, self.without, variants, visitor)
     }
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
         tuple_struct map struct identifier ignored_any
+    }
+}
+
+/// The variant that a map names. Other programs' attributes may lie beside it: then it is the one that the type knows.
+fn visit_variant<'de, V: Visitor<'de>>(
+    item: &'de Item,
+    without: Option<&str>,
+    variants: &[&str],
+    visitor: V,
+) -> Result<V::Value, Error> {
+    fn only<T>(mut members: impl Iterator<Item = T>) -> Option<T> {
+        members.next().filter(|_| members.next().is_none())
+    }
+    let members = || item.iter().filter(|(name, _)| Some(name.as_str()) != without);
+    let known = || members().filter(|(name, _)| variants.contains(&name.as_str()));
+    match only(members()).or_else(|| only(known())) {
+        Some((variant, content)) => visitor.visit_enum(Variant { variant, content: Some(content) }),
+        None => Err(de::Error::invalid_value(Unexpected::Map, &"map with a single key")),
     }
 }
 

@@ -7,7 +7,10 @@ use serde::{
     ser::{self, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple},
 };
 use serde_json::Value;
-use std::fmt::{self, Display};
+use std::{
+    cell::Cell,
+    fmt::{self, Display},
+};
 
 /// How deep attributes may lie in each other ("Constraints in Amazon DynamoDB").
 const MOST_LEVELS: u8 = 32;
@@ -20,9 +23,20 @@ const ARBITRARY_NUMBER: &str = "$serde_json::private::Number";
 pub(super) fn attribute_of<T: Serialize + ?Sized>(
     value: &T,
     id: Option<&str>,
-) -> Result<Attribute, Unwritable> {
+) -> Result<Written, Unwritable> {
     let id = id.filter(|id| id.len() >= LEAST_TELLING_BYTES);
-    value.serialize(Writer { rules: Rules::DynamoDb, level: 0, id })
+    let has_rare_forms = Cell::new(false);
+    let attribute =
+        value.serialize(Writer { rules: Rules::DynamoDb, level: 0, id, rare: &has_rare_forms })?;
+    Ok(Written { attribute, has_rare_forms: has_rare_forms.get() })
+}
+
+/// What [`attribute_of`] returns.
+pub(super) struct Written {
+    pub(super) attribute: Attribute,
+    /// Whether it holds what serde reads only where it knows the type, and not within `flatten`, `tag` or `untagged`:
+    /// keys that are no texts, integers of 128 bits, bytes and raw JSON.
+    pub(super) has_rare_forms: bool,
 }
 
 /// Something shorter may be the same by chance.
@@ -31,7 +45,7 @@ const LEAST_TELLING_BYTES: usize = 6;
 /// Whether all numbers of a value are finite, or which field is not. `serde_json` writes `null` for what is not, which
 /// nobody could read again.
 pub(crate) fn check_is_finite<T: Serialize + ?Sized>(value: &T) -> Result<(), Unwritable> {
-    value.serialize(Writer { rules: Rules::Json, level: 0, id: None }).map(|_| ())
+    value.serialize(Writer { rules: Rules::Json, level: 0, id: None, rare: &Cell::new(false) }).map(|_| ())
 }
 
 /// A value as JSON, all of whose numbers are finite.
@@ -103,6 +117,8 @@ struct Writer<'a> {
     level: u8,
     /// The id of what is written.
     id: Option<&'a str>,
+    /// Where it is noted that there are [rare forms](Written::has_rare_forms).
+    rare: &'a Cell<bool>,
 }
 
 impl<'a> Writer<'a> {
@@ -195,10 +211,12 @@ impl<'a> Serializer for Writer<'a> {
     );
 
     fn serialize_i128(self, number: i128) -> Result<Attribute, Unwritable> {
+        self.rare.set(true);
         self.number(Number::whole(&number))
     }
 
     fn serialize_u128(self, number: u128) -> Result<Attribute, Unwritable> {
+        self.rare.set(true);
         self.number(Number::whole(&number))
     }
 
@@ -234,6 +252,7 @@ impl<'a> Serializer for Writer<'a> {
     }
 
     fn serialize_bytes(self, bytes: &[u8]) -> Result<Attribute, Unwritable> {
+        self.rare.set(true);
         Ok(Attribute::Binary(bytes.to_vec()))
     }
 
@@ -314,6 +333,7 @@ impl<'a> Serializer for Writer<'a> {
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<MapWriter<'a>, Unwritable> {
         let verbatim = Some(name).filter(|name| *name == RAW_VALUE || *name == ARBITRARY_NUMBER);
         if verbatim.is_some() {
+            self.rare.set(true);
             let (item, variant, key) = (Item::new(), None, None);
             return Ok(MapWriter { writer: self, variant, item, key, verbatim });
         }
@@ -418,6 +438,10 @@ impl MapWriter<'_> {
 
     fn finish(self) -> Result<Attribute, Unwritable> {
         let Some(form) = self.verbatim else { return Ok(under(self.variant, Attribute::Map(self.item))) };
+        // As text of its own it is handed on as it is: its numbers are what they are.
+        if form == RAW_VALUE && self.writer.rules == Rules::Json {
+            return Ok(Attribute::Null);
+        }
         let text = self.item.values().next().and_then(Attribute::as_text).unwrap_or_default();
         if form == ARBITRARY_NUMBER {
             let number = Number::new(text).ok_or_else(|| Unwritable::new("holds a number that is none"))?;
@@ -433,8 +457,10 @@ impl SerializeMap for MapWriter<'_> {
     type Error = Unwritable;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unwritable> {
-        let key =
-            key.serialize(Writer { rules: Rules::Json, level: 0, id: self.writer.id }).and_then(key_text);
+        let key = key.serialize(Writer { rules: Rules::Json, level: 0, ..self.writer }).and_then(|key| {
+            self.writer.rare.set(self.writer.rare.get() || key.as_text().is_none());
+            key_text(key)
+        });
         self.key = Some(key.map_err(|error| self.variant.into_iter().fold(error, Unwritable::within))?);
         Ok(())
     }

@@ -222,6 +222,102 @@ async fn a_number_of_more_digits_than_its_type_holds_stays_as_long_as_it_is_not_
     assert_eq!(item, left(&json!({"sku": "book", "amount": 7})));
 }
 
+store!(rounded: Stock { amount: u32, double: f64, single: f32, scale: f32 } => |stock| stock.amount += 1);
+
+#[tokio::test]
+async fn so_does_a_number_that_looks_like_one_of_ours() {
+    let item = |amount| {
+        let fields = json!({ "sku": "book", "amount": amount, "double": 12_345_678_901_234_567_891_u64 });
+        let mut item = item_of(&fields).unwrap();
+        item.extend([("single".into(), number("0.123456789")), ("scale".into(), number("16777217"))]);
+        item
+    };
+    assert_eq!(changed_twice::<rounded::Stock>(rounded::Change, item(5)).await, item(7));
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Parcel {
+    Packed { id: String, by: Packer },
+    Sent { id: String, by: Packer },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Packer {
+    Machine(u32),
+    Person(String),
+}
+
+impl Entity for Parcel {
+    const KIND: &'static str = "parcel";
+    fn id(&self) -> String {
+        let (Self::Packed { id, .. } | Self::Sent { id, .. }) = self;
+        id.clone()
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Send;
+impl Handler for Send {
+    const NAME: &'static str = "send";
+    type Message = Told;
+    type Emits = Never;
+    async fn handle(&self, told: Envelope<Told>, context: &Context<'_>) -> Result<Effects, Failure> {
+        let parcel = context.load::<Parcel>(&told.data.sku).await?.or_reject("nothing there")?;
+        Ok(Effects::none().save(parcel.map(|parcel| match parcel {
+            Parcel::Packed { id, by } | Parcel::Sent { id, by } => Parcel::Sent { id, by },
+        })))
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_reads_may_lie_beside_the_name_of_a_variant() {
+    let of = |state: &str| {
+        left(&json!({ state: { "id": "book", "by": { "machine": 7, "seen_by": "another program" } } }))
+    };
+    let ran = scenario(Send).given_item::<Parcel>("book", of("sent")).when(told()).await.then_done();
+    assert_eq!(ran.ledger().item(&EntityKey::of::<Parcel>("book")), Some(of("sent")));
+    let ran = scenario(Send).given_item::<Parcel>("book", of("packed")).when(told()).await.then_done();
+    let sent = left(&json!({ "sent": { "id": "book", "by": { "machine": 7 } } }));
+    assert_eq!(ran.ledger().item(&EntityKey::of::<Parcel>("book")), Some(sent));
+    // Which of two variants it is, nothing says.
+    let both = json!({ "packed": { "id": "book", "by": { "machine": 7 } }, "sent": { "id": "book", "by": { "person": "Ada" } } });
+    scenario(Send).given_item::<Parcel>("book", left(&both)).when(told()).await.then_retried("another shape");
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    #[serde(default)]
+    by_shelf: BTreeMap<u32, u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    total: Option<u128>,
+}
+
+store!(counted: Stock { #[serde(flatten)] counts: Counts } => |stock| _ = stock.counts.by_shelf.insert(7, 1));
+store!(totalled: Stock { #[serde(flatten)] counts: Counts } => |stock| stock.counts.total = Some(1));
+store!(direct: Stock { counts: Counts } => |stock| {
+    stock.counts.by_shelf.insert(7, 1);
+    stock.counts.total = Some(u128::MAX / 1000);
+});
+store!(forgetful: Stock { #[serde(skip_serializing_if = "u32_is_zero")] amount: u32 } => |stock| stock.amount = 0);
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it so")]
+fn u32_is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+#[tokio::test]
+async fn what_could_never_be_loaded_again_is_refused_before_it_is_saved() {
+    let cure = "store `book` cannot be written: it could not be read again: ";
+    rejected::<counted::Stock>(counted::Change, cure).await;
+    rejected::<totalled::Stock>(totalled::Change, "no keys but texts: make them texts there").await;
+    let item = left(&json!({"sku": "book", "amount": 5}));
+    let ran = scenario(forgetful::Change).given_item::<forgetful::Stock>("book", item).when(told()).await;
+    ran.then_rejected(cure);
+    changed_twice::<direct::Stock>(direct::Change, left(&json!({"sku": "book", "counts": {}}))).await;
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 enum Draft {
