@@ -3,15 +3,16 @@
 use crate::{
     Environment, Invocation, Trigger, Unanswered,
     backend::Backend,
-    metrics::{HandlerFigures, Metrics},
+    metrics::{HandlerFigures, Lines},
     payload::{FedBy as Sender, Payload},
-    telemetry,
+    run::Handled,
 };
 use serde_json::Value;
 use throughline_core::{
     Handler, Record, Verdict,
     delivery::{Delivery, read_redriven_payload},
     describe::{FedBy, FunctionDescription},
+    observer::Observer,
     ports::Ports,
     process::{self, RetryCause, process},
 };
@@ -46,11 +47,12 @@ pub struct ReadyEventBridge<H> {
     handler: H,
     settings: process::Settings,
     backend: Backend,
-    metrics: Metrics,
 }
 
 impl<H: Handler> Trigger for EventBridge<H> {
     type Ready = ReadyEventBridge<H>;
+    type Batch<'a> = Event<'a>;
+    type Figures = HandlerFigures;
 
     fn describe(&self) -> FunctionDescription {
         FunctionDescription::of(FedBy::Rule, &self.handler)
@@ -61,30 +63,42 @@ impl<H: Handler> Trigger for EventBridge<H> {
             handler: self.handler,
             settings: environment.process_settings(),
             backend: Backend::configure(environment, H::TABLES),
-            metrics: Metrics::configure(environment),
         }
     }
 
-    async fn respond(ready: &ReadyEventBridge<H>, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
-        let (is_cold, figures) = (ready.metrics.is_cold(), HandlerFigures::default());
-        let watched = telemetry::watched(ready.metrics.observer(&figures));
-        let ports = ready.backend.ports(watched.observer()).await;
-        let answer = answer(&ready.handler, ports, &ready.settings, invocation).await;
-        ready.metrics.write(invocation, is_cold, |lines| figures.push(lines, ready.handler.name(), 1));
-        answer.map(|()| Value::Null)
+    fn read(invocation: Invocation<'_>) -> Result<Event<'_>, Unanswered> {
+        read(invocation)
+    }
+
+    async fn handle<'a>(
+        ready: &ReadyEventBridge<H>,
+        invocation: Invocation<'a>,
+        event: &Event<'a>,
+        observer: &dyn Observer,
+    ) -> Result<Value, Unanswered> {
+        let ports = ready.backend.ports(observer).await;
+        answer(&ready.handler, ports, &ready.settings, invocation, event).await.map(|()| Value::Null)
+    }
+
+    fn write_figures(ready: &ReadyEventBridge<H>, handled: Handled<'_, '_, Self>, lines: &mut Lines<'_>) {
+        handled.figures.push(lines, ready.handler.name(), 1);
     }
 }
 
-/// Takes one event through the main path.
+/// The one event of an invocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// The id that the event keeps when Lambda invokes again.
+    id: String,
+    /// The event as the rule sent it.
+    payload: &'a str,
+}
+
+/// Reads the event of an invocation.
 ///
 /// # Errors
-/// If it must be delivered again.
-pub async fn answer<H: Handler>(
-    handler: &H,
-    ports: Ports<'_>,
-    settings: &process::Settings,
-    invocation: Invocation<'_>,
-) -> Result<(), Unanswered> {
+/// If the payload comes from something that is not EventBridge, such as a queue's mapping.
+pub fn read(invocation: Invocation<'_>) -> Result<Event<'_>, Unanswered> {
     let given = Payload::of(invocation.payload);
     if let Some(Sender { what, cure }) = given.fed_by() {
         let message = format!("this function takes events of EventBridge, and is fed by {what}: {cure}");
@@ -96,11 +110,24 @@ pub async fn answer<H: Handler>(
         Some((first_id, payload)) => (Some(first_id), payload),
         None => (given.event_bridge_id(), invocation.payload),
     };
-    let id = first_id.unwrap_or_else(|| invocation.request_id.to_owned());
+    Ok(Event { id: first_id.unwrap_or_else(|| invocation.request_id.to_owned()), payload })
+}
+
+/// Takes one event through the main path.
+///
+/// # Errors
+/// If it must be delivered again.
+pub async fn answer<H: Handler>(
+    handler: &H,
+    ports: Ports<'_>,
+    settings: &process::Settings,
+    invocation: Invocation<'_>,
+    event: &Event<'_>,
+) -> Result<(), Unanswered> {
     let record = Record {
-        message_id: &id,
+        message_id: &event.id,
         source: unqualified(invocation.function_arn),
-        body: payload,
+        body: event.payload,
         attempt: 1,
         is_last_attempt: false,
         group: None,

@@ -4,8 +4,8 @@
 use crate::{
     Environment, Invocation, Trigger, Unanswered,
     backend::{Destinations, Relay},
-    metrics::{Metrics, RelayFigures},
-    telemetry,
+    metrics::{Lines, RelayFigures},
+    run::Handled,
 };
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
@@ -14,6 +14,7 @@ use throughline_core::{
     Command, SagaInput,
     describe::{FedBy, FunctionDescription},
     json_error::without_known_values,
+    observer::Observer,
     relay::{LogEntry, RelayPorts, relay},
 };
 
@@ -106,11 +107,12 @@ pub enum StreamFailures {
 pub struct ReadyOutbox {
     relay: Relay,
     failures: StreamFailures,
-    metrics: Metrics,
 }
 
 impl Trigger for Outbox {
     type Ready = ReadyOutbox;
+    type Batch<'a> = Vec<LogEntry>;
+    type Figures = RelayFigures;
 
     fn describe(&self) -> FunctionDescription {
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
@@ -133,21 +135,25 @@ impl Trigger for Outbox {
                 StreamFailures::Report
             }
         };
-        ReadyOutbox {
-            relay: Relay::configure(environment, &self.destinations),
-            failures,
-            metrics: Metrics::configure(environment),
-        }
+        ReadyOutbox { relay: Relay::configure(environment, &self.destinations), failures }
     }
 
-    async fn respond(ready: &ReadyOutbox, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
-        let (is_cold, figures) = (ready.metrics.is_cold(), RelayFigures::default());
-        let watched = telemetry::watched(ready.metrics.observer(&figures));
-        let ports = ready.relay.ports(watched.observer()).await;
-        let entries = read(invocation.payload)?;
-        let answer = answer(ports, ready.failures, &entries).await;
-        ready.metrics.write(invocation, is_cold, |lines| figures.push(lines, entries.len()));
-        answer
+    fn read(invocation: Invocation<'_>) -> Result<Vec<LogEntry>, Unanswered> {
+        read(invocation.payload)
+    }
+
+    async fn handle(
+        ready: &ReadyOutbox,
+        _: Invocation<'_>,
+        entries: &Vec<LogEntry>,
+        observer: &dyn Observer,
+    ) -> Result<Value, Unanswered> {
+        let ports = ready.relay.ports(observer).await;
+        answer(ports, ready.failures, entries).await
+    }
+
+    fn write_figures(_: &ReadyOutbox, handled: Handled<'_, '_, Self>, lines: &mut Lines<'_>) {
+        handled.figures.push(lines, handled.batch.len());
     }
 }
 

@@ -1,15 +1,26 @@
 //! [`run`]: reads the settings, starts the logs, answers Lambda.
 
-use crate::{Environment, SettingsError, backend, logs, payloads::Payloads, telemetry};
+use crate::{
+    Environment, SettingsError, backend, logs,
+    metrics::{Lines, Metrics},
+    payloads::Payloads,
+    telemetry,
+};
 use bytes::Bytes;
 use lambda_runtime::{
     Diagnostic, LambdaEvent, Runtime, layers::TracingLayer, service_fn, tower::util::MapRequestLayer,
 };
 use serde::de::IgnoredAny;
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use throughline_core::{
     Timestamp,
     describe::{DESCRIBE, FunctionDescription},
+    observer::Observer,
     panics,
 };
 use tracing::{error, warn};
@@ -58,9 +69,19 @@ impl From<Unanswered> for Diagnostic {
     message = "`{Self}` is not a trigger",
     note = "say where the messages come from: throughline::run(throughline::sqs(MyHandler))"
 )]
+///
+/// [`run`] puts one frame around every invocation, whatever the trigger: it reads the payload, asks whether the process
+/// is cold, has the batch handled in a span with an observer, and writes the figures. An invocation whose payload
+/// cannot be read writes no figures, so the cold start is counted by the first invocation after it.
 pub trait Trigger: Send + Sync + 'static {
     /// The trigger with its settings.
     type Ready: Send + Sync + 'static;
+
+    /// The records of one invocation.
+    type Batch<'a>: Send + Sync;
+
+    /// Collects the figures of one invocation while it runs.
+    type Figures: Observer + Default;
 
     /// What the function says of itself when `throughline describe` asks.
     fn describe(&self) -> FunctionDescription {
@@ -71,14 +92,39 @@ pub trait Trigger: Send + Sync + 'static {
     /// told at once.
     fn configure(self, environment: &mut Environment) -> Self::Ready;
 
-    /// Answers one invocation.
+    /// Reads the payload of an invocation.
+    ///
+    /// # Errors
+    /// If the payload is not of the kind that this trigger takes: the function is wired to something else.
+    fn read(invocation: Invocation<'_>) -> Result<Self::Batch<'_>, Unanswered>;
+
+    /// Handles one batch. Returns the answer that Lambda is given.
     ///
     /// # Errors
     /// If the invocation failed as a whole.
-    fn respond(
+    fn handle<'a>(
         ready: &Self::Ready,
-        invocation: Invocation<'_>,
+        invocation: Invocation<'a>,
+        batch: &Self::Batch<'a>,
+        observer: &dyn Observer,
     ) -> impl Future<Output = Result<serde_json::Value, Unanswered>> + Send;
+
+    /// Adds the lines of [metrics](crate::metrics) of one invocation.
+    fn write_figures(ready: &Self::Ready, handled: Handled<'_, '_, Self>, lines: &mut Lines<'_>);
+}
+
+/// One invocation after it was handled, to make [metrics](crate::metrics) of.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Handled<'a, 'b, T: Trigger + ?Sized> {
+    /// The records of the invocation.
+    pub batch: &'a T::Batch<'b>,
+    /// The figures that were collected meanwhile.
+    pub figures: &'a T::Figures,
+    /// The answer that Lambda is given.
+    pub answer: &'a Result<serde_json::Value, Unanswered>,
+    /// The time from the payload's reading to the answer.
+    pub took: Duration,
 }
 
 /// Why a function stopped.
@@ -170,7 +216,10 @@ pub async fn run_with<T: Trigger>(build: impl FnOnce(&mut Environment) -> T) -> 
     }
     panics::tell_places();
     logs::start(&mut environment);
-    let ready = build(&mut environment).configure(&mut environment);
+    let frame = Frame::<T> {
+        ready: build(&mut environment).configure(&mut environment),
+        metrics: Metrics::configure(&mut environment),
+    };
     for warning in environment.take_warnings() {
         warn!("{warning}");
     }
@@ -181,11 +230,11 @@ pub async fn run_with<T: Trigger>(build: impl FnOnce(&mut Environment) -> T) -> 
     // Here, and not at the first invocation: Lambda starts a function with more of a processor than it has
     // memory for later.
     backend::clients().config().await;
-    let (ready, payloads) = (Arc::new(ready), Payloads::default());
+    let (frame, payloads) = (Arc::new(frame), Payloads::default());
     let incoming = payloads.clone();
     let function = service_fn(move |event: LambdaEvent<IgnoredAny>| {
         let payload = payloads.take(&event.context.request_id);
-        answer::<T>(Arc::clone(&ready), payload, event.context)
+        answer(Arc::clone(&frame), payload, event.context)
     });
     Runtime::new(function)
         .layer(MapRequestLayer::new(move |invocation| incoming.keep(invocation)))
@@ -195,8 +244,30 @@ pub async fn run_with<T: Trigger>(build: impl FnOnce(&mut Environment) -> T) -> 
         .map_err(Error::Runtime)
 }
 
+/// A configured trigger, and the frame around each of its invocations.
+struct Frame<T: Trigger> {
+    ready: T::Ready,
+    metrics: Metrics,
+}
+
+impl<T: Trigger> Frame<T> {
+    async fn respond(&self, invocation: Invocation<'_>) -> Result<serde_json::Value, Unanswered> {
+        let since = Instant::now();
+        let batch = T::read(invocation)?;
+        let (is_cold, figures) = (self.metrics.is_cold(), T::Figures::default());
+        let watched = telemetry::watched(self.metrics.observer(&figures));
+        let answer = T::handle(&self.ready, invocation, &batch, watched.observer()).await;
+        self.metrics.write(invocation, is_cold, |lines| {
+            let handled =
+                Handled { batch: &batch, figures: &figures, answer: &answer, took: since.elapsed() };
+            T::write_figures(&self.ready, handled, lines);
+        });
+        answer
+    }
+}
+
 async fn answer<T: Trigger>(
-    ready: Arc<T::Ready>,
+    frame: Arc<Frame<T>>,
     payload: Bytes,
     context: lambda_runtime::Context,
 ) -> Result<serde_json::Value, Unanswered> {
@@ -209,7 +280,7 @@ async fn answer<T: Trigger>(
                 request_id: &context.request_id,
                 function_arn: &context.invoked_function_arn,
             };
-            telemetry::in_span(invocation, T::respond(&ready, invocation)).await
+            telemetry::in_span(invocation, frame.respond(invocation)).await
         }
         Err(error) => Err(Unanswered::new("NotText", format!("the payload is no text: {error}"))),
     };
@@ -231,6 +302,8 @@ fn believable(milliseconds: u64, now: Timestamp) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
+    use throughline_core::observer::Unobserved;
 
     #[test]
     fn only_a_deadline_that_an_invocation_can_have_is_believed() {
@@ -240,5 +313,50 @@ mod tests {
         assert_eq!(believable(600_000, now), None);
         assert_eq!(believable(after(24 * 3600), now), None);
         assert_eq!(believable(u64::MAX, now), None);
+    }
+
+    /// Takes payloads that are numbers.
+    struct Numbers;
+
+    impl Trigger for Numbers {
+        type Ready = ();
+        type Batch<'a> = u64;
+        type Figures = Unobserved;
+
+        fn configure(self, _: &mut Environment) {}
+
+        fn read(invocation: Invocation<'_>) -> Result<u64, Unanswered> {
+            invocation.payload.parse().map_err(|_| Unanswered::new("NotANumber", "no number"))
+        }
+
+        async fn handle(
+            (): &(),
+            _: Invocation<'_>,
+            number: &u64,
+            _: &dyn Observer,
+        ) -> Result<serde_json::Value, Unanswered> {
+            Ok((*number).into())
+        }
+
+        fn write_figures((): &(), _: Handled<'_, '_, Self>, _: &mut Lines<'_>) {}
+    }
+
+    #[test]
+    fn an_unreadable_payload_leaves_the_cold_start_to_the_next_invocation() {
+        let frame = Frame::<Numbers> { ready: (), metrics: Metrics::configure(&mut Environment::default()) };
+        let respond = |payload| {
+            let invocation = Invocation { payload, deadline: None, request_id: "r", function_arn: "arn" };
+            frame.respond(invocation).now_or_never().unwrap()
+        };
+        let error = respond("seven").unwrap_err();
+        assert_eq!(error.error_type, "NotANumber");
+        assert!(frame.metrics.is_cold(), "the cold start is still to be counted");
+
+        let frame = Frame::<Numbers> { ready: (), metrics: Metrics::configure(&mut Environment::default()) };
+        let answer = frame
+            .respond(Invocation { payload: "7", deadline: None, request_id: "r", function_arn: "arn" })
+            .now_or_never();
+        assert_eq!(answer, Some(Ok(7.into())));
+        assert!(!frame.metrics.is_cold(), "the cold start was counted");
     }
 }

@@ -3,18 +3,19 @@
 use crate::{
     Environment, Invocation, Trigger, Unanswered,
     backend::LazyLedger,
-    metrics::{Metrics, SagaFigures, bounded},
+    metrics::{Lines, SagaFigures, bounded},
+    run::Handled,
     system::System,
-    telemetry,
 };
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use std::{fmt, time::Instant};
+use std::fmt;
 use throughline_core::{
     BoxError, Timestamp,
     dead_letter::{DeadLetter, DeadLetters},
     describe::{FedBy, FunctionDescription, SagaDescription},
     json_error::without_known_values,
+    observer::Observer,
     ports::Ports,
     process,
     saga::{Saga, Task, TaskError, Worker, error_type},
@@ -70,11 +71,12 @@ pub struct ReadySagaWorker<P> {
     worker: Worker<P>,
     settings: process::Settings,
     ledger: LazyLedger,
-    metrics: Metrics,
 }
 
 impl<P: Send + Sync + 'static> Trigger for SagaWorker<P> {
     type Ready = ReadySagaWorker<P>;
+    type Batch<'a> = Task;
+    type Figures = SagaFigures;
 
     fn describe(&self) -> FunctionDescription {
         let sagas = vec![SagaDescription::of(self.worker.saga())];
@@ -92,29 +94,36 @@ impl<P: Send + Sync + 'static> Trigger for SagaWorker<P> {
             settings: environment.process_settings(),
             ledger: LazyLedger::configure(environment, &tables),
             worker: self.worker,
-            metrics: Metrics::configure(environment),
         }
     }
 
-    async fn respond(ready: &ReadySagaWorker<P>, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
-        let (is_cold, figures) = (ready.metrics.is_cold(), SagaFigures::default());
-        let task = read(invocation.payload)?;
-        let watched = telemetry::watched(ready.metrics.observer(&figures));
+    fn read(invocation: Invocation<'_>) -> Result<Task, Unanswered> {
+        read(invocation.payload)
+    }
+
+    async fn handle(
+        ready: &ReadySagaWorker<P>,
+        invocation: Invocation<'_>,
+        task: &Task,
+        observer: &dyn Observer,
+    ) -> Result<Value, Unanswered> {
         let ports = Ports {
             ledger: ready.ledger.get().await,
             dead_letters: &NoDeadLetters,
             time: &System,
             random: &System,
-            observer: watched.observer(),
+            observer,
         };
-        let since = Instant::now();
-        let answer = answer(&ready.worker, ports, &ready.settings, invocation.deadline, &task).await;
-        ready.metrics.write(invocation, is_cold, |lines| {
-            let saga = ready.worker.saga();
-            let step = bounded(&task.step, ready.worker.definitions().flat_map(Saga::task_names));
-            figures.push(lines, saga.name(), step, (task.work, &answer), since.elapsed());
-        });
-        answer.map_err(|TaskError { error_type, cause }| Unanswered::new(error_type, cause))
+        answer(&ready.worker, ports, &ready.settings, invocation.deadline, task)
+            .await
+            .map_err(|TaskError { error_type, cause }| Unanswered::new(error_type, cause))
+    }
+
+    fn write_figures(ready: &ReadySagaWorker<P>, handled: Handled<'_, '_, Self>, lines: &mut Lines<'_>) {
+        let Handled { batch: task, figures, answer, took } = handled;
+        let step = bounded(&task.step, ready.worker.definitions().flat_map(Saga::task_names));
+        let answer = answer.as_ref().map_err(|error| error.error_type.as_str());
+        figures.push(lines, ready.worker.saga().name(), step, (task.work, answer), took);
     }
 }
 

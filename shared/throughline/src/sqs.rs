@@ -3,9 +3,9 @@
 use crate::{
     Environment, Invocation, Trigger, Unanswered,
     backend::Backend,
-    metrics::{HandlerFigures, Metrics},
+    metrics::{HandlerFigures, Lines},
     payload::{AN_SQS_QUEUE, FedBy as Sender, Payload},
-    telemetry,
+    run::Handled,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use throughline_core::{
     Handler, Record, Timestamp, Verdict,
     describe::{FedBy, FunctionDescription},
     json_error::without_known_values,
+    observer::Observer,
     ports::Ports,
     process::{self, process},
     sqs_batch::{SqsBatch, SqsMessage},
@@ -57,11 +58,12 @@ pub struct ReadySqs<H> {
     most_receives: u32,
     queue_url: String,
     backend: Backend,
-    metrics: Metrics,
 }
 
 impl<H: Handler> Trigger for Sqs<H> {
     type Ready = ReadySqs<H>;
+    type Batch<'a> = SqsBatch<'a>;
+    type Figures = HandlerFigures;
 
     fn describe(&self) -> FunctionDescription {
         FunctionDescription::of(FedBy::Queue, &self.handler)
@@ -75,17 +77,22 @@ impl<H: Handler> Trigger for Sqs<H> {
             queue_url: environment
                 .required("THROUGHLINE_QUEUE_URL", "the URL of the queue that feeds this function"),
             backend: Backend::configure(environment, H::TABLES),
-            metrics: Metrics::configure(environment),
         }
     }
 
-    async fn respond(ready: &ReadySqs<H>, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
-        let batch = read(invocation.payload)?;
-        let (is_cold, figures) = (ready.metrics.is_cold(), HandlerFigures::default());
-        let watched = telemetry::watched(ready.metrics.observer(&figures));
-        let ports = ready.backend.ports(watched.observer()).await;
+    fn read(invocation: Invocation<'_>) -> Result<SqsBatch<'_>, Unanswered> {
+        read(invocation.payload)
+    }
+
+    async fn handle<'a>(
+        ready: &ReadySqs<H>,
+        invocation: Invocation<'a>,
+        batch: &SqsBatch<'a>,
+        observer: &dyn Observer,
+    ) -> Result<Value, Unanswered> {
+        let ports = ready.backend.ports(observer).await;
         let answer =
-            answer(&ready.handler, ports, &ready.settings, ready.most_receives, invocation.deadline, &batch)
+            answer(&ready.handler, ports, &ready.settings, ready.most_receives, invocation.deadline, batch)
                 .await;
         let changes = answer.visibility_changes();
         for cut in answer.failures.iter().filter(|failure| failure.after > LONGEST_WAIT) {
@@ -101,9 +108,11 @@ impl<H: Handler> Trigger for Sqs<H> {
                 warn!(%error, handler, "the back-off could not be set; the queue's visibility timeout applies");
             }
         }
-        let (handler, size) = (ready.handler.name(), batch.records.len());
-        ready.metrics.write(invocation, is_cold, |lines| figures.push(lines, handler, size));
         Ok(answer.response())
+    }
+
+    fn write_figures(ready: &ReadySqs<H>, handled: Handled<'_, '_, Self>, lines: &mut Lines<'_>) {
+        handled.figures.push(lines, ready.handler.name(), handled.batch.records.len());
     }
 }
 

@@ -76,7 +76,8 @@ impl World {
         let (time, random) = (TestTime::start(), SeededRandom::new(1));
         let settings = process::Settings::new("tests");
         let handler = leased(self.charge.clone());
-        eventbridge::answer(&handler, self.ports(&time, &random), &settings, invocation).await
+        let event = eventbridge::read(invocation)?;
+        eventbridge::answer(&handler, self.ports(&time, &random), &settings, invocation, &event).await
     }
 
     fn ports<'a>(&'a self, time: &'a TestTime, random: &'a SeededRandom) -> Ports<'a> {

@@ -12,7 +12,7 @@ use std::{
 };
 use throughline_core::{
     observer::Observer,
-    saga::{TaskError, Work, error_type},
+    saga::{Work, error_type},
 };
 
 /// The figures of one task: watches the main path, and makes a line of what the state machine was told.
@@ -28,13 +28,13 @@ impl Observer for SagaFigures {
 }
 
 impl SagaFigures {
-    /// Adds the line.
+    /// Adds the line of a task, given the answer that the state machine gets, or its error's type.
     pub fn push(
         &self,
         lines: &mut Lines<'_>,
         saga: &str,
         step: &str,
-        (work, answer): (Work, &Result<Value, TaskError>),
+        (work, answer): (Work, Result<&Value, &str>),
         took: Duration,
     ) {
         let came_to = came_to(work, answer);
@@ -59,7 +59,7 @@ impl SagaFigures {
 }
 
 /// What is counted; nothing for a task that there was nothing to do for.
-fn came_to(work: Work, answer: &Result<Value, TaskError>) -> Option<Metric> {
+fn came_to(work: Work, answer: Result<&Value, &str>) -> Option<Metric> {
     match answer {
         Ok(answer) if answer.get("skipped").is_some() => None,
         Ok(_) => Some(match work {
@@ -67,7 +67,7 @@ fn came_to(work: Work, answer: &Result<Value, TaskError>) -> Option<Metric> {
             Work::Undo => STEPS_UNDONE,
             Work::End => SAGAS_COMPENSATED,
         }),
-        Err(TaskError { error_type, .. }) => Some(match *error_type {
+        Err(error_type) => Some(match error_type {
             // The answer to an undo: the step stays done.
             error_type::DONE => STEPS_DONE,
             error_type::UNDO_REJECTED => STEPS_FAILED,

@@ -98,7 +98,10 @@ async fn lines(tasks: &[(Work, &str)]) -> Vec<Value> {
         let answer = answer(&worker, ports, &Settings::new("trips"), None, &task).await;
         let step = bounded(step, worker.definitions().flat_map(Saga::task_names));
         let took = Duration::from_micros(2_500);
-        all.extend(written(at == 0, |lines| figures.push(lines, "trip", step, (work, &answer), took)));
+        all.extend(written(at == 0, |lines| {
+            let answer = answer.as_ref().map_err(|error| error.error_type);
+            figures.push(lines, "trip", step, (work, answer), took);
+        }));
     }
     all
 }
