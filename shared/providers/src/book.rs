@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-/// What has been asked for, by key.
+/// The requests so far, by key.
 #[derive(Debug)]
 pub struct Book<R> {
-    /// What an id begins with.
+    /// The prefix of every id.
     prefix: &'static str,
     by_key: BTreeMap<String, Entry<R>>,
 }
 
-/// What is known of a key.
+/// One key's entry.
 #[derive(Debug)]
 struct Entry<R> {
-    /// What happened under it; nothing, if it was voided before.
+    /// The request that took effect under the key; `None` if the key was voided before.
     happened: Option<Happened<R>>,
     is_voided: bool,
 }
@@ -23,13 +23,13 @@ struct Entry<R> {
 pub struct Happened<R> {
     /// Its id.
     pub id: String,
-    /// What was asked for.
+    /// The request.
     pub request: R,
-    /// Whether it has been undone since.
+    /// Whether the request has been undone since.
     pub is_undone: bool,
 }
 
-/// What becomes of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
     /// It happens, under this id.
@@ -42,7 +42,7 @@ pub enum Asked {
     Voided,
 }
 
-/// What becomes of a wish to undo something.
+/// The outcome of a request to undo another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Undo {
     /// It is undone.
@@ -93,7 +93,7 @@ impl<R: PartialEq> Book<R> {
         self.by_key.values().filter_map(|entry| entry.happened.as_ref())
     }
 
-    /// What happened under this id.
+    /// Returns the request that took effect under this id.
     pub fn get(&self, id: &str) -> Option<&Happened<R>> {
         self.happened().find(|happened| happened.id == id)
     }

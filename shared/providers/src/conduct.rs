@@ -1,6 +1,6 @@
-//! What goes wrong with a request, asked for by a word in it.
+//! Faults on demand: a word in a request chooses one.
 
-/// How a request is treated.
+/// The treatment of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conduct {
     /// It takes effect and is answered.
@@ -21,7 +21,7 @@ pub enum Conduct {
 }
 
 impl Conduct {
-    /// How the n-th attempt (from 1) at a request is treated that has this word for what is refused and this
+    /// Returns the treatment of the n-th attempt (from 1) at a request that has this word for a refusal and this
     /// card or address.
     pub fn of(refused: &str, text: &str, attempt: u32) -> Self {
         let is_asked_for = |word: &str| {
@@ -43,7 +43,7 @@ impl Conduct {
         }
     }
 
-    /// Whether there is an answer.
+    /// Returns whether there is an answer.
     pub fn is_answered(self) -> bool {
         !matches!(self, Self::AnswerLost | Self::Late)
     }

@@ -30,10 +30,10 @@ struct Arguments {
     /// A file to write the address to (`http://127.0.0.1:1234`), once requests are answered.
     #[arg(long)]
     address_file: Option<PathBuf>,
-    /// How many milliseconds later what is slow is answered.
+    /// Milliseconds until a slow request is answered.
     #[arg(long, default_value = "2000", value_parser = milliseconds)]
     slow_milliseconds: Duration,
-    /// How many milliseconds later what is late takes effect.
+    /// Milliseconds until a late request takes effect.
     #[arg(long, default_value = "2000", value_parser = milliseconds)]
     late_milliseconds: Duration,
 }

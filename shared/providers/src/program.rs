@@ -1,4 +1,4 @@
-//! What both programs do: they say where they answer, and wait until they are told to end.
+//! The life of a program: it says where it answers, and waits until it is told to end.
 
 use std::{
     fs,

@@ -12,31 +12,31 @@ use std::collections::BTreeMap;
 /// A request to charge a card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {
-    /// For which order.
+    /// The order's id.
     pub order_id: String,
-    /// Which card.
+    /// The card.
     pub card: String,
-    /// How much.
+    /// The amount.
     pub amount: Amount,
 }
 
 /// An amount of money.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amount {
-    /// How many cents.
+    /// The amount in cents.
     pub cents: u64,
-    /// Of which currency.
+    /// The currency.
     pub currency: String,
 }
 
 /// A request to bring something somewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShipmentRequest {
-    /// Of which order.
+    /// The order's id.
     pub order_id: String,
-    /// Where to.
+    /// The address to deliver to.
     pub address: String,
-    /// What; a carrier does not care.
+    /// The lines to ship; the carrier does not read them.
     pub lines: Value,
 }
 
@@ -45,7 +45,7 @@ pub struct ShipmentRequest {
 pub struct Answer {
     /// HTTP's status.
     pub status: u16,
-    /// What happened, in a word or two.
+    /// The outcome, in a word or two.
     pub outcome: &'static str,
     /// The body.
     pub body: Value,
@@ -56,7 +56,7 @@ pub struct Answer {
 pub struct Reply {
     /// The answer.
     pub answer: Answer,
-    /// How the request is treated.
+    /// The treatment of the request.
     pub conduct: Conduct,
 }
 
@@ -71,11 +71,11 @@ pub struct Call {
     /// The order or the id it is about, if it names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
-    /// What happened: [`Answer::outcome`].
+    /// The outcome: [`Answer::outcome`].
     pub outcome: &'static str,
     /// HTTP's status.
     pub status: u16,
-    /// Whether it was answered; otherwise, the connection was closed.
+    /// Whether the request was answered; otherwise, the connection was closed.
     pub is_answered: bool,
 }
 
@@ -173,7 +173,7 @@ impl Providers {
         &self.calls
     }
 
-    /// What all of it adds up to.
+    /// Returns the totals of all requests so far.
     pub fn totals(&self) -> Totals {
         Totals::of(self)
     }

@@ -28,15 +28,15 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// How long whoever is being answered may take when the program ends.
+/// The time that requests under way may take when the program ends.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
-/// How long what is not prompt takes.
+/// The delays of requests that are not answered promptly.
 #[derive(Debug, Clone, Copy)]
 pub struct Delays {
-    /// From the effect to the answer of what is [slow](Conduct::Slow).
+    /// The time from the effect to the answer of a [slow](Conduct::Slow) request.
     pub slow: Duration,
-    /// From the lost connection to the effect of what is [late](Conduct::Late).
+    /// The time from the lost connection to the effect of a [late](Conduct::Late) request.
     pub late: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! What everything that happened adds up to.
+//! The totals of all requests that took effect.
 
 use crate::providers::Providers;
 use serde::Serialize;
@@ -7,19 +7,19 @@ use std::collections::BTreeMap;
 /// The sums of both providers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// How often a card was charged.
+    /// The number of charges.
     pub charges: usize,
-    /// How many of these charges were given back.
+    /// The number of these charges that were refunded.
     pub refunds: usize,
-    /// How much was charged, by currency.
+    /// The cents that were charged, by currency.
     pub charged_cents: BTreeMap<String, i64>,
-    /// How much was given back, by currency.
+    /// The cents that were refunded, by currency.
     pub refunded_cents: BTreeMap<String, i64>,
-    /// What is left, by currency.
+    /// The cents that were charged and not refunded, by currency.
     pub net_cents: BTreeMap<String, i64>,
-    /// How many shipments were made.
+    /// The number of shipments.
     pub shipments: usize,
-    /// How many of these were cancelled.
+    /// The number of these shipments that were cancelled.
     pub cancelled_shipments: usize,
     /// The same by order.
     pub orders: BTreeMap<String, OrderTotals>,
@@ -28,13 +28,13 @@ pub struct Totals {
 /// The sums of one order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct OrderTotals {
-    /// How often its card was charged.
+    /// The number of charges to the order's card.
     pub charges: usize,
-    /// How many of these charges were given back.
+    /// The number of these charges that were refunded.
     pub refunds: usize,
-    /// How much it paid in the end, whatever the currency.
+    /// The cents that the order paid in the end, of all currencies together.
     pub net_cents: i64,
-    /// How many shipments are on their way.
+    /// The number of shipments that are on their way.
     pub live_shipments: usize,
 }
 

@@ -26,7 +26,7 @@ fn order(cents: u64) -> Order {
     }
 }
 
-/// What the checkout of an order of so many cents is started with.
+/// Returns the input of the checkout of an order over this many cents.
 pub(crate) fn input(cents: u64) -> Checkout {
     Checkout::of(&order(cents)).expect("it is delivered")
 }

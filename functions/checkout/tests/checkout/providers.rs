@@ -8,7 +8,7 @@ use throughline_shop::{
     Charge, Charged, PaymentError, Payments, Shipment, ShipmentRequest, Shipping, ShippingError,
 };
 
-/// What became of a key.
+/// The fate of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Entry {
     /// It happened, to this amount.
@@ -27,7 +27,7 @@ impl Book {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it happens, or happened.
+    /// Returns whether the request takes effect, or took effect before.
     fn happens(&self, key: &str, amount: u64) -> bool {
         *self.entries().entry(key.to_owned()).or_insert(Entry::Happened(amount)) != Entry::Voided
     }
@@ -60,12 +60,12 @@ impl Book {
 pub(crate) struct PaymentProvider(Book);
 
 impl PaymentProvider {
-    /// How many cents it has in the end.
+    /// Returns the cents that the provider has in the end.
     pub(crate) fn paid(&self) -> u64 {
         self.0.left().into_iter().sum()
     }
 
-    /// How often it charged the card, whether that was given back or not.
+    /// Returns the number of charges, refunded ones included.
     pub(crate) fn charges(&self) -> usize {
         self.0.entries().values().filter(|entry| **entry != Entry::Voided).count()
     }
@@ -95,7 +95,7 @@ impl Payments for PaymentProvider {
 pub(crate) struct Carrier(Book);
 
 impl Carrier {
-    /// How many shipments are on their way.
+    /// Returns the number of shipments that are on their way.
     pub(crate) fn under_way(&self) -> usize {
         self.0.left().len()
     }

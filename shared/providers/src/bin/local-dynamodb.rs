@@ -17,7 +17,7 @@ struct Arguments {
     /// A file to write the address to (`http://127.0.0.1:1234`), once requests are answered.
     #[arg(long)]
     address_file: Option<PathBuf>,
-    /// How many seconds apart expired items are looked for.
+    /// Seconds between two searches for expired items.
     #[arg(long, default_value = "10", value_parser = seconds)]
     sweep_seconds: Duration,
 }
