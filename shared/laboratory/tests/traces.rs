@@ -1,7 +1,7 @@
 //! Traces of a real process: sent before it answers, apart when its invocations overlap, and never in its way.
 
 #[expect(dead_code, reason = "the tests within one process use more of it")]
-#[path = "../../lambda/tests/traces/collector.rs"]
+#[path = "../../throughline/tests/traces/collector.rs"]
 mod collector;
 
 use collector::{Collector, Manner, Span, about, child, children, named};

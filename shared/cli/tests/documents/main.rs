@@ -7,4 +7,4 @@ mod session;
 mod workshop;
 
 /// The folder of the guide's pages, in the project.
-const GUIDE: &str = "shared/lambda/docs";
+const GUIDE: &str = "shared/throughline/docs";

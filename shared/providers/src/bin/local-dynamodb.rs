@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use std::{io, path::PathBuf, time::Duration};
-use throughline_gateway::program::{Ended, announce};
+use throughline_providers::program::{Ended, announce};
 use tokio::{net::TcpListener, task::spawn_blocking, time};
 
 /// A DynamoDB with streams and expiry, on this machine alone. Everything in it is in memory.

@@ -12,7 +12,7 @@ use std::{
     process::{Child, Command},
     time::{Duration, Instant},
 };
-use throughline_gateway::server::{Delays, serve};
+use throughline_providers::server::{Delays, serve};
 use throughline_shop::{Charge, Currency, Money, OrderLine, ShipmentRequest};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::sleep};
 
@@ -219,8 +219,8 @@ impl Drop for Program {
 
 #[tokio::test]
 async fn the_program_writes_down_its_address_and_ends_when_it_is_told_to() {
-    let file = std::env::temp_dir().join(format!("shop-gateway-{}", std::process::id()));
-    let program = Command::new(env!("CARGO_BIN_EXE_shop-gateway")).arg("--address-file").arg(&file).spawn();
+    let file = std::env::temp_dir().join(format!("shop-providers-{}", std::process::id()));
+    let program = Command::new(env!("CARGO_BIN_EXE_shop-providers")).arg("--address-file").arg(&file).spawn();
     let mut program = Program(program.unwrap());
     let started = Instant::now();
     let address = loop {

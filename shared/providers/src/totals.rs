@@ -1,6 +1,6 @@
 //! What everything that happened adds up to.
 
-use crate::gateway::Gateway;
+use crate::providers::Providers;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -39,13 +39,13 @@ pub struct OrderTotals {
 }
 
 impl Totals {
-    pub(crate) fn of(gateway: &Gateway) -> Self {
+    pub(crate) fn of(providers: &Providers) -> Self {
         let mut totals = Self::default();
-        for charge in gateway.charges.happened() {
+        for charge in providers.charges.happened() {
             let cents = i64::try_from(charge.request.amount.cents).unwrap_or(i64::MAX);
             totals.charge(&charge.request.order_id, &charge.request.amount.currency, cents, charge.is_undone);
         }
-        for shipment in gateway.shipments.happened() {
+        for shipment in providers.shipments.happened() {
             let order = totals.orders.entry(shipment.request.order_id.clone()).or_default();
             order.live_shipments += usize::from(!shipment.is_undone);
             totals.shipments += 1;

@@ -10,7 +10,7 @@
 //! | `POST /shipments/{id}/cancel` | | 200 |
 //! | `POST /shipments/void` | `{key}` | 200 |
 //! | `GET /totals` | | [`Totals`](totals::Totals) |
-//! | `GET /calls` | | every [`Call`](gateway::Call), in order |
+//! | `GET /calls` | | every [`Call`](providers::Call), in order |
 //!
 //! A charge and a shipment need the header `Idempotency-Key`. The same key with the same body has the same
 //! answer, and one effect; with another body it is refused (409). To void a key is to undo what happened under
@@ -21,7 +21,7 @@
 
 pub mod book;
 pub mod conduct;
-pub mod gateway;
 pub mod program;
+pub mod providers;
 pub mod server;
 pub mod totals;

@@ -1,8 +1,8 @@
-//! The program `shop-gateway`: a payment provider and a carrier to develop and test against.
+//! The program `shop-providers`: a payment provider and a carrier to develop and test against.
 
 use clap::Parser;
 use std::{io, path::PathBuf, time::Duration};
-use throughline_gateway::{
+use throughline_providers::{
     program::{Ended, announce},
     server::{Delays, serve},
 };
@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 /// With `-once` behind the last four, only the first attempt under a key goes wrong. Everything else is fine.
 /// `GET /totals` has the sums, `GET /calls` every request in order.
 #[derive(Debug, Parser)]
-#[command(name = "shop-gateway", verbatim_doc_comment)]
+#[command(name = "shop-providers", verbatim_doc_comment)]
 struct Arguments {
     /// The port on 127.0.0.1 to listen on; 0 is any that is free.
     #[arg(long, default_value_t = 0)]

@@ -2,7 +2,7 @@
 
 use crate::{
     conduct::Conduct,
-    gateway::{Answer, Call, Charge, Gateway, Reply, ShipmentRequest},
+    providers::{Answer, Call, Charge, Providers, Reply, ShipmentRequest},
     totals::Totals,
 };
 use axum::{
@@ -41,8 +41,8 @@ pub struct Delays {
 }
 
 #[derive(Debug, Clone)]
-struct Providers {
-    gateway: Arc<Mutex<Gateway>>,
+struct Server {
+    providers: Arc<Mutex<Providers>>,
     delays: Delays,
 }
 
@@ -55,7 +55,7 @@ pub async fn serve(
     delays: Delays,
     ending: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let router = router(Providers { gateway: Arc::default(), delays });
+    let router = router(Server { providers: Arc::default(), delays });
     let connections = GracefulShutdown::new();
     let mut ending = pin!(ending);
     loop {
@@ -92,7 +92,7 @@ fn answer_requests(stream: TcpStream, router: Router, connections: &GracefulShut
     spawn(connections.watch(connection));
 }
 
-fn router(providers: Providers) -> Router {
+fn router(server: Server) -> Router {
     Router::new()
         .route("/charges", post(charge))
         .route("/charges/void", post(void_charge))
@@ -102,7 +102,7 @@ fn router(providers: Providers) -> Router {
         .route("/shipments/{id}/cancel", post(cancel_shipment))
         .route("/totals", get(totals))
         .route("/calls", get(calls))
-        .with_state(providers)
+        .with_state(server)
 }
 
 /// A key to void.
@@ -111,71 +111,63 @@ struct Void {
     key: String,
 }
 
-async fn charge(
-    State(providers): State<Providers>,
-    headers: HeaderMap,
-    Json(charge): Json<Charge>,
-) -> Response {
+async fn charge(State(server): State<Server>, headers: HeaderMap, Json(charge): Json<Charge>) -> Response {
     let Some(key) = key_of(&headers) else { return key_is_missing() };
-    let reply = providers.gateway().charge(&key, &charge);
-    let late = move |gateway: &mut Gateway| gateway.charge_late(&key, &charge);
-    providers.deliver(reply, late).await
+    let reply = server.providers().charge(&key, &charge);
+    let late = move |providers: &mut Providers| providers.charge_late(&key, &charge);
+    server.deliver(reply, late).await
 }
 
 async fn ship(
-    State(providers): State<Providers>,
+    State(server): State<Server>,
     headers: HeaderMap,
     Json(request): Json<ShipmentRequest>,
 ) -> Response {
     let Some(key) = key_of(&headers) else { return key_is_missing() };
-    let reply = providers.gateway().ship(&key, &request);
-    let late = move |gateway: &mut Gateway| gateway.ship_late(&key, &request);
-    providers.deliver(reply, late).await
+    let reply = server.providers().ship(&key, &request);
+    let late = move |providers: &mut Providers| providers.ship_late(&key, &request);
+    server.deliver(reply, late).await
 }
 
-async fn refund(State(providers): State<Providers>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
-    providers.gateway().refund(&id, key_of(&headers).as_deref())
+async fn refund(State(server): State<Server>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+    server.providers().refund(&id, key_of(&headers).as_deref())
 }
 
-async fn cancel_shipment(
-    State(providers): State<Providers>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Answer {
-    providers.gateway().cancel_shipment(&id, key_of(&headers).as_deref())
+async fn cancel_shipment(State(server): State<Server>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+    server.providers().cancel_shipment(&id, key_of(&headers).as_deref())
 }
 
-async fn void_charge(State(providers): State<Providers>, Json(void): Json<Void>) -> Answer {
-    providers.gateway().void_charge(&void.key)
+async fn void_charge(State(server): State<Server>, Json(void): Json<Void>) -> Answer {
+    server.providers().void_charge(&void.key)
 }
 
-async fn void_shipment(State(providers): State<Providers>, Json(void): Json<Void>) -> Answer {
-    providers.gateway().void_shipment(&void.key)
+async fn void_shipment(State(server): State<Server>, Json(void): Json<Void>) -> Answer {
+    server.providers().void_shipment(&void.key)
 }
 
-async fn totals(State(providers): State<Providers>) -> Json<Totals> {
-    Json(providers.gateway().totals())
+async fn totals(State(server): State<Server>) -> Json<Totals> {
+    Json(server.providers().totals())
 }
 
-async fn calls(State(providers): State<Providers>) -> Json<Vec<Call>> {
-    Json(providers.gateway().calls().to_vec())
+async fn calls(State(server): State<Server>) -> Json<Vec<Call>> {
+    Json(server.providers().calls().to_vec())
 }
 
-impl Providers {
-    fn gateway(&self) -> MutexGuard<'_, Gateway> {
-        self.gateway.lock().unwrap_or_else(PoisonError::into_inner)
+impl Server {
+    fn providers(&self) -> MutexGuard<'_, Providers> {
+        self.providers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers now, later or never; what is late happens meanwhile.
-    async fn deliver(&self, reply: Reply, late: impl FnOnce(&mut Gateway) + Send + 'static) -> Response {
+    async fn deliver(&self, reply: Reply, late: impl FnOnce(&mut Providers) + Send + 'static) -> Response {
         let Reply { answer, conduct } = reply;
         match conduct {
             Conduct::Slow => sleep(self.delays.slow).await,
             Conduct::Late => {
-                let providers = self.clone();
+                let server = self.clone();
                 spawn(async move {
-                    sleep(providers.delays.late).await;
-                    late(&mut providers.gateway());
+                    sleep(server.delays.late).await;
+                    late(&mut server.providers());
                 });
             }
             Conduct::Prompt | Conduct::AnswerLost | Conduct::Unavailable | Conduct::Refused => {}

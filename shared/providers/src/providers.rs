@@ -81,14 +81,14 @@ pub struct Call {
 
 /// Both providers.
 #[derive(Debug)]
-pub struct Gateway {
+pub struct Providers {
     pub(crate) charges: Book<Charge>,
     pub(crate) shipments: Book<ShipmentRequest>,
     attempts: BTreeMap<String, u32>,
     calls: Vec<Call>,
 }
 
-impl Default for Gateway {
+impl Default for Providers {
     fn default() -> Self {
         Self {
             charges: Book::new("charge"),
@@ -99,7 +99,7 @@ impl Default for Gateway {
     }
 }
 
-impl Gateway {
+impl Providers {
     /// A request to charge a card arrives.
     pub fn charge(&mut self, key: &str, charge: &Charge) -> Reply {
         let attempt = self.attempt("charge", key);
@@ -251,81 +251,81 @@ mod tests {
         ShipmentRequest { order_id: "o-1".into(), address: address.into(), lines: json!([]) }
     }
 
-    fn net(gateway: &Gateway) -> i64 {
-        gateway.totals().net_cents.get("EUR").copied().unwrap_or_default()
+    fn net(providers: &Providers) -> i64 {
+        providers.totals().net_cents.get("EUR").copied().unwrap_or_default()
     }
 
     #[test]
     fn a_charge_happens_once_however_often_it_is_asked_for() {
-        let mut gateway = Gateway::default();
-        let first = gateway.charge("k-1", &charge("card-ada")).answer;
-        let second = gateway.charge("k-1", &charge("card-ada")).answer;
+        let mut providers = Providers::default();
+        let first = providers.charge("k-1", &charge("card-ada")).answer;
+        let second = providers.charge("k-1", &charge("card-ada")).answer;
         assert_eq!((first.status, &first.body), (second.status, &second.body));
-        assert_eq!(net(&gateway), 3390);
-        assert_eq!(gateway.charge("k-1", &charge("card-bob")).answer.status, 409);
-        let outcomes: Vec<_> = gateway.calls().iter().map(|call| call.outcome).collect();
+        assert_eq!(net(&providers), 3390);
+        assert_eq!(providers.charge("k-1", &charge("card-bob")).answer.status, 409);
+        let outcomes: Vec<_> = providers.calls().iter().map(|call| call.outcome).collect();
         assert_eq!(outcomes, ["charged", "repeated", "key reused"]);
     }
 
     #[test]
     fn a_charge_is_given_back_once_by_its_id_or_its_key() {
-        let mut gateway = Gateway::default();
-        gateway.charge("k-1", &charge("card-ada"));
+        let mut providers = Providers::default();
+        providers.charge("k-1", &charge("card-ada"));
         for _ in 0..2 {
-            assert_eq!(gateway.refund("charge-1", None).status, 200);
-            assert_eq!(gateway.void_charge("k-1").status, 200);
+            assert_eq!(providers.refund("charge-1", None).status, 200);
+            assert_eq!(providers.void_charge("k-1").status, 200);
         }
-        assert_eq!(net(&gateway), 0);
-        assert_eq!(gateway.totals().orders["o-1"].refunds, 1);
-        assert_eq!(gateway.refund("charge-9", None).status, 404);
+        assert_eq!(net(&providers), 0);
+        assert_eq!(providers.totals().orders["o-1"].refunds, 1);
+        assert_eq!(providers.refund("charge-9", None).status, 404);
     }
 
     #[test]
     fn what_is_refused_or_unavailable_has_no_effect() {
-        let mut gateway = Gateway::default();
-        assert_eq!(gateway.charge("k-1", &charge("declined")).answer.status, 402);
-        assert_eq!(gateway.ship("k-2", &shipment("undeliverable")).answer.status, 422);
-        assert_eq!(gateway.charge("k-3", &charge("unavailable-once")).answer.status, 503);
-        assert_eq!(gateway.ship("k-3", &shipment("unavailable-once")).answer.status, 503);
-        assert_eq!(gateway.totals(), Totals::default());
-        assert_eq!(gateway.charge("k-3", &charge("unavailable-once")).answer.status, 201);
-        assert_eq!(gateway.ship("k-3", &shipment("unavailable-once")).answer.status, 201);
+        let mut providers = Providers::default();
+        assert_eq!(providers.charge("k-1", &charge("declined")).answer.status, 402);
+        assert_eq!(providers.ship("k-2", &shipment("undeliverable")).answer.status, 422);
+        assert_eq!(providers.charge("k-3", &charge("unavailable-once")).answer.status, 503);
+        assert_eq!(providers.ship("k-3", &shipment("unavailable-once")).answer.status, 503);
+        assert_eq!(providers.totals(), Totals::default());
+        assert_eq!(providers.charge("k-3", &charge("unavailable-once")).answer.status, 201);
+        assert_eq!(providers.ship("k-3", &shipment("unavailable-once")).answer.status, 201);
     }
 
     #[test]
     fn an_answer_that_is_lost_has_had_its_effect() {
-        let mut gateway = Gateway::default();
+        let mut providers = Providers::default();
         for _ in 0..2 {
-            let reply = gateway.charge("k-1", &charge("answer-lost"));
+            let reply = providers.charge("k-1", &charge("answer-lost"));
             assert_eq!((reply.answer.status, reply.conduct.is_answered()), (201, false));
         }
-        assert_eq!(net(&gateway), 3390);
-        gateway.void_charge("k-1");
-        assert_eq!(net(&gateway), 0);
-        let once = |gateway: &mut Gateway| gateway.ship("k-2", &shipment("answer-lost-once")).conduct;
-        assert!(!once(&mut gateway).is_answered());
-        assert!(once(&mut gateway).is_answered());
-        assert_eq!(gateway.totals().shipments, 1);
+        assert_eq!(net(&providers), 3390);
+        providers.void_charge("k-1");
+        assert_eq!(net(&providers), 0);
+        let once = |providers: &mut Providers| providers.ship("k-2", &shipment("answer-lost-once")).conduct;
+        assert!(!once(&mut providers).is_answered());
+        assert!(once(&mut providers).is_answered());
+        assert_eq!(providers.totals().shipments, 1);
     }
 
     #[test]
     fn what_comes_late_is_refused_if_it_was_voided_before() {
-        let mut gateway = Gateway::default();
+        let mut providers = Providers::default();
         for key in ["k-1", "k-2"] {
-            assert_eq!(gateway.charge(key, &charge("late")).conduct, Conduct::Late);
-            assert_eq!(gateway.ship(key, &shipment("late")).conduct, Conduct::Late);
+            assert_eq!(providers.charge(key, &charge("late")).conduct, Conduct::Late);
+            assert_eq!(providers.ship(key, &shipment("late")).conduct, Conduct::Late);
         }
-        assert_eq!(gateway.totals(), Totals::default());
-        assert_eq!(gateway.void_charge("k-1").outcome, "voided");
-        assert_eq!(gateway.void_shipment("k-1").outcome, "voided");
+        assert_eq!(providers.totals(), Totals::default());
+        assert_eq!(providers.void_charge("k-1").outcome, "voided");
+        assert_eq!(providers.void_shipment("k-1").outcome, "voided");
         for key in ["k-1", "k-2"] {
-            gateway.charge_late(key, &charge("late"));
-            gateway.ship_late(key, &shipment("late"));
+            providers.charge_late(key, &charge("late"));
+            providers.ship_late(key, &shipment("late"));
         }
-        assert_eq!(net(&gateway), 3390, "the one that was not voided");
-        assert_eq!(gateway.totals().orders["o-1"].live_shipments, 1);
-        assert_eq!(gateway.void_charge("k-2").outcome, "refunded");
-        assert_eq!(gateway.void_shipment("k-2").outcome, "cancelled");
-        assert_eq!((net(&gateway), gateway.totals().orders["o-1"].live_shipments), (0, 0));
+        assert_eq!(net(&providers), 3390, "the one that was not voided");
+        assert_eq!(providers.totals().orders["o-1"].live_shipments, 1);
+        assert_eq!(providers.void_charge("k-2").outcome, "refunded");
+        assert_eq!(providers.void_shipment("k-2").outcome, "cancelled");
+        assert_eq!((net(&providers), providers.totals().orders["o-1"].live_shipments), (0, 0));
     }
 }
