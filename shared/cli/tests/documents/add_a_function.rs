@@ -2,7 +2,7 @@
 
 use super::{GUIDE, workshop::Workshop};
 use serde_json::Value;
-use std::{fs, time::Instant};
+use std::{fs, path::Path, time::Instant};
 
 /// A block of code: a file to write, or commands to run.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,6 +43,17 @@ fn a_page_s_commands_and_files_are_found_in_their_order() {
     let page = "# Add\n\nBegin with `one`:\n\n```sh\nmake one\n```\n\nThis is all of `src/one.rs`:\n\n```rust\nfn one() {}\n```\n\nEnd.\n";
     let file = Block::File { path: "src/one.rs".to_owned(), text: "fn one() {}\n".to_owned() };
     assert_eq!(blocks(page), [Block::Commands("make one\n".to_owned()), file]);
+}
+
+#[test]
+fn the_guide_s_page_has_a_handler_between_commands() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = fs::read_to_string(project.join(GUIDE).join("add-a-function.md")).unwrap();
+    let blocks = blocks(&page);
+    let [Block::Commands(_), Block::File { path, .. }, Block::Commands(_)] = &*blocks else {
+        panic!("{blocks:?}");
+    };
+    assert_eq!(path, "functions/keep-receipt/src/handler.rs");
 }
 
 /// Follows the page: one command after another, as somebody would who reads it.
