@@ -17,7 +17,7 @@ fn blocks(page: &str) -> Vec<Block> {
     let (mut blocks, mut before) = (Vec::new(), "");
     for (place, piece) in page.split("```").enumerate() {
         // Every other piece is between fences, and begins with its language.
-        if place % 2 == 0 {
+        if place.is_multiple_of(2) {
             before = piece;
             continue;
         }
