@@ -10,7 +10,8 @@
 /// Makes a module of each page. A page links to others by file, as `[operate]: operate.md`. The first definition of a
 /// link counts, so these lead to the modules instead.
 macro_rules! pages {
-    ($($module:ident = $file:literal),* $(,)?) => { $(
+    ($($(#[$attribute:meta])* $module:ident = $file:literal),* $(,)?) => { $(
+        $(#[$attribute])*
         #[doc = concat!(
             "[a-day]: crate::guide::a_day\n",
             "[add-a-function]: crate::guide::add_a_function\n",
@@ -33,6 +34,7 @@ macro_rules! pages {
 
 pages! {
     a_day = "a-day.md",
+    #[expect(clippy::test_attr_in_doctest, reason = "the page shows a whole file, with its tests; `scripts/test` runs them")]
     add_a_function = "add-a-function.md",
     aws = "aws.md",
     costs = "costs.md",
