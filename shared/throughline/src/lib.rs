@@ -3,7 +3,7 @@
 //!
 //! A function depends on this crate alone. It re-exports [`throughline_core`], adds the triggers that feed
 //! a [`Handler`] ([`sqs`](fn@sqs), [`eventbridge`](fn@eventbridge), [`outbox`](fn@outbox)) and [`run`](fn@run),
-//! which reads its settings, writes its logs and answers Lambda.
+//! which reads its settings, writes its logs and answers Lambda. The [`guide`] says how to use it.
 //!
 //! ```no_run
 //! use throughline::prelude::*;
@@ -24,6 +24,7 @@
 
 pub mod environment;
 pub mod eventbridge;
+pub mod guide;
 pub mod logs;
 pub mod metrics;
 pub mod outbox;
