@@ -93,6 +93,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads on behind the opening quote of a string that holds escapes.
+    #[inline(never)] // What few strings need would slow down all that are read without it.
     fn unescaped(&mut self) -> Option<Cow<'a, str>> {
         if let Some((text, length)) = unescape(self.rest()) {
             self.at += length;
@@ -193,12 +194,14 @@ fn unescape(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     // How much of the block belongs to an escape that began in the one before.
     let mut copied = 0;
     for start in (0..bytes.len()).step_by(BLOCK) {
-        let mut padded = [b' '; WINDOW];
-        let rest = &bytes[start..];
-        let window = rest.first_chunk().unwrap_or_else(|| {
-            padded[..rest.len()].copy_from_slice(rest);
-            &padded
-        });
+        let padded;
+        let window = match bytes[start..].first_chunk() {
+            Some(window) => window,
+            None => {
+                padded = padded_with_spaces(&bytes[start..]);
+                &padded
+            }
+        };
         if text.len() < length + WINDOW {
             text.resize(2 * text.len(), 0);
         }
@@ -230,6 +233,12 @@ fn unescape(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
         copied = copied.saturating_sub(BLOCK);
     }
     None
+}
+
+fn padded_with_spaces(bytes: &[u8]) -> [u8; WINDOW] {
+    let mut window = [b' '; WINDOW];
+    window[..bytes.len()].copy_from_slice(bytes);
+    window
 }
 
 /// Copies the first so many bytes, at most a block. Copying a fixed length, which is too much, is faster than
