@@ -93,6 +93,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads on behind the opening quote of a string that holds escapes.
+    #[inline(never)] // What few strings need would slow down all that are read without it.
     fn unescaped(&mut self) -> Option<Cow<'a, str>> {
         if let Some((text, length)) = unescape(self.rest()) {
             self.at += length;
@@ -137,12 +138,12 @@ const LOW_BITS: u64 = ONES * 0x7f;
 /// The high bit of each byte that ends a run of plain text: a quote, a backslash, a control character.
 fn ends_of_plain(word: [u8; WORD]) -> u64 {
     let word = u64::from_le_bytes(word);
-    let differs_from = |byte: u8| {
-        let difference = word ^ (ONES * u64::from(byte));
-        ((difference & LOW_BITS) + LOW_BITS) | difference
-    };
-    let is_no_control = ((word & LOW_BITS) + ONES * (0x80 - 0x20)) | word;
-    !(differs_from(b'"') & differs_from(b'\\') & is_no_control) & !LOW_BITS
+    let backslash = word ^ (ONES * u64::from(b'\\'));
+    let is_no_backslash = ((backslash & LOW_BITS) + LOW_BITS) | backslash;
+    // Turns a quote into the first byte behind the control characters, which stay among themselves.
+    let swapped = word ^ (ONES * u64::from(b'"' ^ b' '));
+    let is_above = ((swapped & LOW_BITS) + ONES * u64::from(0x7f - b' ')) | swapped;
+    !(is_no_backslash & is_above) & !LOW_BITS
 }
 
 fn is_plain(byte: u8) -> bool {
@@ -166,14 +167,21 @@ pub(crate) fn plain_length(bytes: &[u8]) -> usize {
 fn ends_in_block(block: &[u8; BLOCK]) -> u64 {
     /// Moves the lowest bit of each byte into the highest byte, in their order.
     const GATHER: u64 = 0x0102_0408_1020_4080;
-    let (words, _) = block.as_chunks::<WORD>();
+    // Byte by byte, which the compiler makes one instruction for many bytes of.
+    let mut is_end = [0; BLOCK];
+    for (is_end, byte) in is_end.iter_mut().zip(block) {
+        *is_end = u8::from(!is_plain(*byte));
+    }
+    let (words, _) = is_end.as_chunks();
     words.iter().rev().fold(0, |bits, word| {
-        (bits << WORD) | ((ends_of_plain(*word) >> 7).wrapping_mul(GATHER) >> (u64::BITS - 8))
+        (bits << WORD) | (u64::from_le_bytes(*word).wrapping_mul(GATHER) >> (u64::BITS - 8))
     })
 }
 
 /// What a string with escapes is given to begin with: such a string is most often a message's body.
 const ROOM: usize = 1536;
+/// A block, and as much behind it as may be copied with it.
+const WINDOW: usize = 2 * BLOCK;
 
 /// Unescapes up to the closing quote, and says how long that was, the quote included. Nothing if there is an
 /// escape that it takes more to read.
@@ -181,46 +189,65 @@ const ROOM: usize = 1536;
 /// JSON within JSON has an escape every few bytes. Finding the ends of a whole block first is what keeps one
 /// escape from waiting for the one before it.
 fn unescape(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
-    let mut text = Vec::with_capacity(ROOM);
+    let mut text = vec![0; ROOM];
+    let mut length = 0;
+    // How much of the block belongs to an escape that began in the one before.
     let mut copied = 0;
     for start in (0..bytes.len()).step_by(BLOCK) {
-        let mut ends = match bytes[start..].first_chunk() {
-            Some(block) => ends_in_block(block),
+        let padded;
+        let window = match bytes[start..].first_chunk() {
+            Some(window) => window,
             None => {
-                let mut block = [b' '; BLOCK];
-                block[..bytes.len() - start].copy_from_slice(&bytes[start..]);
-                ends_in_block(&block)
+                padded = padded_with_spaces(&bytes[start..]);
+                &padded
             }
         };
-        while ends != 0 {
-            let end = start + ends.trailing_zeros() as usize;
-            ends &= ends - 1;
-            if end < copied {
-                continue; // it is the second half of an escape
-            }
-            copy_run(&bytes[copied..], end - copied, &mut text);
-            match bytes[end..] {
-                [b'"', ..] => return Some((text, end + 1)),
-                [b'\\', escaped, ..] if SIMPLE_ESCAPES[usize::from(escaped)] != 0 => {
-                    text.push(SIMPLE_ESCAPES[usize::from(escaped)]);
-                    copied = end + 2;
-                }
-                _ => return None,
-            }
+        if text.len() < length + WINDOW {
+            text.resize(2 * text.len(), 0);
         }
+        let mut ends = ends_in_block(&window.as_chunks().0[0]) & (u64::MAX << copied);
+        while ends != 0 {
+            let end = ends.trailing_zeros() as usize;
+            copy_run(&window[copied..], &mut text[length..], end - copied);
+            length += end - copied;
+            let replaced = match window[end] {
+                b'"' => {
+                    text.truncate(length);
+                    return Some((text, start + end + 1));
+                }
+                b'\\' => SIMPLE_ESCAPES[usize::from(window[end + 1])],
+                _ => 0,
+            };
+            if replaced == 0 {
+                return None;
+            }
+            text[length] = replaced;
+            length += 1;
+            copied = end + 2;
+            ends &= !(0b11 << end);
+        }
+        if let Some(run) = BLOCK.checked_sub(copied) {
+            copy_run(&window[copied..], &mut text[length..], run);
+            length += run;
+        }
+        copied = copied.saturating_sub(BLOCK);
     }
     None
 }
 
-/// Copies so many bytes. Most runs are short: copying a fixed length and taking back what is too much is
-/// faster than copying just enough.
-fn copy_run(bytes: &[u8], length: usize, out: &mut Vec<u8>) {
-    match bytes.first_chunk::<16>() {
-        Some(chunk) if length <= chunk.len() => {
-            out.extend_from_slice(chunk);
-            out.truncate(out.len() - chunk.len() + length);
-        }
-        _ => out.extend_from_slice(&bytes[..length]),
+fn padded_with_spaces(bytes: &[u8]) -> [u8; WINDOW] {
+    let mut window = [b' '; WINDOW];
+    window[..bytes.len()].copy_from_slice(bytes);
+    window
+}
+
+/// Copies the first so many bytes, at most a block. Copying a fixed length, which is too much, is faster than
+/// copying just enough; most runs are short.
+fn copy_run(from: &[u8], to: &mut [u8], length: usize) {
+    const SHORT: usize = 16;
+    to[..SHORT].copy_from_slice(&from[..SHORT]);
+    if length > SHORT {
+        to[SHORT..BLOCK].copy_from_slice(&from[SHORT..BLOCK]);
     }
 }
 

@@ -64,7 +64,9 @@ pub fn is_trace_parent(text: &str) -> bool {
     /// `00-` trace id `-` span id `-` flags.
     const LENGTH: usize = 55;
     let bytes = text.as_bytes();
-    let is_hexadecimal = |part: &[u8]| part.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    // To the end, whatever is found: without a way out the compiler looks at many bytes at once.
+    let is_hexadecimal =
+        |part: &[u8]| part.iter().fold(true, |is_so, byte| is_so & matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let is_id = |part: &[u8]| is_hexadecimal(part) && part.iter().any(|byte| *byte != b'0');
     let Some((first, more)) = bytes.split_at_checked(LENGTH) else { return false };
     let dashes = [2, 35, 52];

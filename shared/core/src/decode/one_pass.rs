@@ -1,8 +1,9 @@
 //! Reads a CloudEvent, or an EventBridge event around one, and its typed data in one pass.
 //!
-//! It takes what is plainly right: attributes of the standard's types, each given once, `type` before
-//! `data`. At anything else it gives up, and the reader that takes one step after the other judges the body
-//! from its beginning. What both take, they take alike: a property test holds them to it.
+//! It takes what is plainly right: attributes of the standard's types, each given once. Data that comes
+//! before its `type`, as where members are sorted by name, is passed over and read last. At anything else it
+//! gives up, and the reader that takes one step after the other judges the body from its beginning. What both
+//! take, they take alike: a property test holds them to it.
 
 use super::Decoded;
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
     envelope::{Attributes, SPEC_VERSION, values},
     scanner::Scanner,
 };
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use std::borrow::Cow;
 
 pub(super) fn decode<M: Message>(body: &str) -> Option<Decoded<'_, M>> {
@@ -42,7 +43,8 @@ fn event_bridge<M: Message>(body: &str) -> Option<Decoded<'_, M>> {
         "version" => once(&mut version, scanner.string()?),
         "id" => once(&mut id, scanner.string()?),
         "source" => once(&mut source, scanner.string()?),
-        "specversion" | "Message" | "MessageId" | "Records" | "TopicArn" | "Type" => None,
+        // What has one of these is something else, most often a bare CloudEvent.
+        "specversion" | "data" | "Message" | "MessageId" | "Records" | "TopicArn" | "Type" => None,
         _ => scanner.skip(),
     })?;
     scanner.end()?;
@@ -65,6 +67,8 @@ fn read_detail<'a, M: Message>(scanner: &mut Scanner<'a>) -> Option<Decoded<'a, 
 struct Reader<'a, M> {
     attributes: Attributes,
     data: Option<(M, &'a str)>,
+    /// Data that came before its type.
+    unread: Option<&'a RawValue>,
     has_spec_version: bool,
     has_content_type: bool,
     /// What `data` was read as, if nothing else is said.
@@ -77,6 +81,7 @@ impl<M> Default for Reader<'_, M> {
         Self {
             attributes: Attributes::new("", "", ""),
             data: None,
+            unread: None,
             has_spec_version: false,
             has_content_type: false,
             schema_version: None,
@@ -108,7 +113,8 @@ impl<'a, M: Message> Reader<'a, M> {
             // It comes too late if the data was read as another version.
             "schemaversion" if self.data.is_some() => None,
             "schemaversion" => once(&mut self.schema_version, version(scanner)?),
-            "data" if self.data.is_some() || attributes.message_type.is_empty() => None,
+            "data" if self.data.is_some() || self.unread.is_some() => None,
+            "data" if attributes.message_type.is_empty() => once(&mut self.unread, scanner.value()?),
             "data" => {
                 let (name, version) = (&attributes.message_type, self.schema_version.unwrap_or(1));
                 once(&mut self.data, scanner.first(|text| M::decode_first(name, version, text))?)
@@ -119,13 +125,18 @@ impl<'a, M: Message> Reader<'a, M> {
     }
 
     fn finish(self) -> Option<Decoded<'a, M>> {
-        let Self { mut attributes, data, has_spec_version, schema_version, correlation_id, .. } = self;
-        let (data, data_json) = data?;
-        // The type is there: the data was read by it.
-        if !has_spec_version || attributes.id.is_empty() || attributes.source.is_empty() {
+        let Self { mut attributes, data, unread, has_spec_version, schema_version, correlation_id, .. } =
+            self;
+        attributes.schema_version = schema_version.unwrap_or(1);
+        let read = |data: &'a RawValue| {
+            let message = M::decode(&attributes.message_type, attributes.schema_version, data).ok()?;
+            Some((message, data.get()))
+        };
+        let (data, data_json) = data.or_else(|| read(unread?))?;
+        let required = [&attributes.id, &attributes.source, &attributes.message_type];
+        if !has_spec_version || required.iter().any(|text| text.is_empty()) {
             return None;
         }
-        attributes.schema_version = schema_version.unwrap_or(1);
         attributes.correlation_id = correlation_id.unwrap_or_else(|| attributes.id.clone());
         Some(Decoded { envelope: Envelope { attributes, data }, data_json: Cow::Borrowed(data_json) })
     }

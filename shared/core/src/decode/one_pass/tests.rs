@@ -1,5 +1,5 @@
 use super::super::{Decoded, decode_step_by_step};
-use crate::{delivery::Delivery, events};
+use crate::{commands, delivery::Delivery, events};
 use proptest::{prelude::*, sample::Index};
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +152,35 @@ fn what_is_sent_most_takes_one_pass() {
         assert_eq!(decoded.data_json, r#"{"id":"o-1","lines":[1,2]}"#);
         assert_eq!(decoded.envelope.attributes.sequence, Some(7));
     }
+}
+
+#[test]
+fn members_in_any_order_take_one_pass() {
+    let mut sorted = MEMBERS[..19].to_vec();
+    sorted.sort_unstable();
+    let reversed: Vec<_> = sorted.iter().rev().copied().collect();
+    for members in [sorted, reversed] {
+        let bare = format!("{{{}}}", members.join(","));
+        let wrapped = format!(r#"{{"detail":{bare},{}}}"#, AROUND.join(","));
+        for body in [bare, wrapped] {
+            let decoded = one_pass(&body).unwrap_or_else(|| panic!("{body}"));
+            assert_eq!(Some(decoded), step_by_step(&body), "{body}");
+        }
+    }
+}
+
+#[test]
+fn data_without_a_type_is_judged_elsewhere() {
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Place {
+        id: String,
+    }
+    commands! {
+        /// Would take data that has no type.
+        enum Nameless to "nameless" { "" v1 => Place(Place.id) }
+    }
+    let body = format!("{{{}}}", [&MEMBERS[..3], &MEMBERS[4..7]].concat().join(","));
+    assert_eq!(super::decode::<Nameless>(&body), None, "{body}");
 }
 
 #[test]
