@@ -1,7 +1,6 @@
 //! The sagas that are run both ways.
 
 use crate::{
-    journey::{Journey, approved, journey},
     orders::{checkout_of, input},
     script::Expected,
 };
@@ -13,6 +12,7 @@ use throughline_core::{
 use throughline_shop::checkout;
 use throughline_testing::{
     SagaTest,
+    fixtures::journey::{Journey, approved, journey},
     saga::{Injection, SagaRun},
 };
 

@@ -7,15 +7,9 @@
 
 mod cases;
 mod cloud;
-#[expect(dead_code, reason = "the saga's own tests use the rest")]
-#[path = "../../../core/tests/saga/journey.rs"]
-mod journey;
 mod mutants;
 #[path = "../../../../functions/checkout/tests/checkout/orders.rs"]
 mod orders;
-#[expect(dead_code, reason = "the saga's own tests use the rest")]
-#[path = "../../../core/tests/saga/provider.rs"]
-mod provider;
 #[expect(dead_code, reason = "the saga's own tests use the rest")]
 #[path = "../../../../functions/checkout/tests/checkout/providers.rs"]
 mod providers;

@@ -1,0 +1,4 @@
+//! Worlds that the tests of several crates share.
+
+pub mod journey;
+pub mod provider;
