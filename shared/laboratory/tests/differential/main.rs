@@ -8,11 +8,6 @@
 mod cases;
 mod cloud;
 mod mutants;
-#[path = "../../../../functions/checkout/tests/checkout/orders.rs"]
-mod orders;
-#[expect(dead_code, reason = "the saga's own tests use the rest")]
-#[path = "../../../../functions/checkout/tests/checkout/providers.rs"]
-mod providers;
 mod script;
 
 use cases::{Case, cases};
