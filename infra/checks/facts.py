@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Where the fields of log lines are written, and those that every line has.
-LOGGING_CRATES = ["shared/core/src", "shared/aws/src", "shared/lambda/src"]
+LOGGING_CRATES = ["shared/core/src", "shared/aws/src", "shared/throughline/src"]
 FIELDS_OF_EVERY_LINE = {"timestamp", "level", "message", "target"}
 # What CloudWatch Logs finds in every line, and in those that Lambda writes itself
 # ("Supported logs and discovered fields").

@@ -1,4 +1,4 @@
-//! From the command `order.decide` to an answer to the checkout that waits for it.
+//! Turns the command `order.decide` into an answer to the checkout that waits for it.
 
 use throughline::prelude::*;
 use throughline_shop::{Approved, DecideOrder};

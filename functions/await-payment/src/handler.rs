@@ -1,4 +1,4 @@
-//! From an order that waits for its payment to one that is paid, or cancelled because it is not.
+//! Turns an order that waits for its payment into a paid one, or cancels it in the end.
 
 use throughline::prelude::*;
 use throughline_shop::{

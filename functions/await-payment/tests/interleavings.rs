@@ -21,12 +21,12 @@ use throughline::{
 use throughline_shop::{Order, OrderStatus, PayOrder, PlaceOrder, RequestedLine, Reservation, Stock};
 use throughline_testing::{CountingLedger, MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime};
 
-/// How many pieces the order asks for.
+/// The number of pieces that the order asks for.
 const WANTED: u32 = 2;
-/// How long the ledger takes to answer: what meets is between its requests.
+/// The time that the ledger takes to answer, so that other work runs between its requests.
 const A_REQUEST: Duration = Duration::from_millis(10);
 
-/// What can happen to an order.
+/// An action on an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Happening {
     /// `order.placed` reaches reserve-stock.
@@ -142,7 +142,7 @@ impl World {
         panic!("it does not come to rest");
     }
 
-    /// How it ended, which must be right.
+    /// Returns how the order ended, after checking it.
     fn end(&self) -> String {
         let ledger = self.ledger.inner();
         let order: Order = ledger.entity("o-1").unwrap();
@@ -180,7 +180,7 @@ fn beginnings() -> Vec<Vec<Happening>> {
     [vec![]].into_iter().chain(one).chain(two).collect()
 }
 
-/// How an order ends: its events in alphabetical order.
+/// The ends of an order, as its events in alphabetical order.
 const PAID: &str = "order.confirmed order.paid order.placed stock.reserved";
 const NEVER_RESERVED: &str = "order.cancelled order.placed";
 const OUT_OF_STOCK: &str = "order.cancelled order.placed stock.depleted";

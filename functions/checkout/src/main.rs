@@ -42,7 +42,7 @@ mod tests {
         assert_definitions_are_known(worker.worker(), "../../infra/checkout.definitions");
     }
 
-    /// Of a checkout that needs no approval: the start, four steps, the choice not to ask, and the end.
+    /// A checkout without approval has the start, four steps, the choice not to ask, and the end.
     #[test]
     fn a_completed_checkout_costs_seven_state_transitions() {
         assert_eq!(current().transitions_of_success(), 7);

@@ -11,7 +11,7 @@ use throughline_shop::{
     Charge, Charged, PaymentError, Payments, Shipment, ShipmentRequest, Shipping, ShippingError,
 };
 
-/// How long connecting may take: a part of what a step may.
+/// The time within which a connection must stand: a part of a step's time.
 const CONNECT: Duration = Duration::from_secs(2);
 
 /// A provider's HTTP API.
@@ -21,7 +21,7 @@ pub struct Provider {
     url: String,
 }
 
-/// What a provider said instead of yes.
+/// A provider's refusal.
 enum Refusal {
     /// No, for this reason.
     No(String),

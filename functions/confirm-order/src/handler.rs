@@ -1,4 +1,4 @@
-//! From `stock.reserved` or `stock.depleted` to a settled order.
+//! Settles an order after `stock.reserved` or `stock.depleted`.
 
 use throughline::prelude::*;
 use throughline_shop::{Order, OrderEvent, StockEvent};

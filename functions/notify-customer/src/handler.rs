@@ -1,15 +1,15 @@
-//! From `order.confirmed` or `order.cancelled` to a customer who knows.
+//! Tells the customer after `order.confirmed` or `order.cancelled`.
 
 use std::future::Future;
 use throughline::prelude::*;
 use throughline_shop::{OrderCancelled, OrderConfirmed, OrderEvent};
 
-/// What a customer is told.
+/// A message to a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
-    /// Which order it is about.
+    /// The order's id.
     pub order_id: String,
-    /// What it says.
+    /// The text of the message.
     pub text: String,
     /// The same for every attempt at the same notification, and for no other.
     pub deduplication_id: String,

@@ -55,7 +55,7 @@ fn attribute(text: String) -> Result<MessageAttributeValue, BuildError> {
     MessageAttributeValue::builder().data_type("String").string_value(text).build()
 }
 
-/// What SNS cannot take now it cannot take later, if it is the request that is wrong.
+/// A request that SNS refuses as wrong stays wrong, so its failure is permanent.
 fn refused(error: SdkError<PublishError>) -> Failure {
     match error.as_service_error() {
         Some(

@@ -1,4 +1,4 @@
-//! From everything that happens to orders to a board of them.
+//! Folds all events of orders into a board of them.
 
 use serde::{Deserialize, Serialize};
 use throughline::prelude::*;
@@ -9,11 +9,11 @@ use throughline_shop::{Money, OrderEvent, OrderPlaced, OrderStatus};
 /// filled again by a replay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BoardEntry {
-    /// Which order.
+    /// The order's id.
     pub order_id: String,
-    /// How far it is.
+    /// The order's status.
     pub status: OrderStatus,
-    /// What it costs.
+    /// The total price.
     pub total: Money,
     /// When it was placed, if its event said.
     pub placed_at: Option<Timestamp>,

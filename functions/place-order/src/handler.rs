@@ -1,4 +1,4 @@
-//! From the command `order.place` to a saved order.
+//! Turns the command `order.place` into a saved order.
 
 use throughline::prelude::*;
 use throughline_shop::{Checkout, ExpireOrder, Order, OrderEvent, PAYMENT_TIME_LIMIT, PlaceOrder};

@@ -1,4 +1,4 @@
-//! From `order.placed` to stock that is set aside.
+//! Sets stock aside after `order.placed`.
 
 use throughline::prelude::*;
 use throughline_shop::{OrderPlaced, Reservation, Stock, StockEvent, reserve};

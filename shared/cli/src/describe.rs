@@ -146,7 +146,7 @@ fn build(project: &Project, profile: &str) -> Result<(), DescribeError> {
         "--workspace",
         "--bins",
     ]);
-    for excluded in ["throughline-testing", "throughline-laboratory", "throughline-gateway"] {
+    for excluded in ["throughline-testing", "throughline-laboratory", "throughline-providers"] {
         cargo.args(["--exclude", excluded]);
     }
     let status =

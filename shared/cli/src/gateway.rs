@@ -1,4 +1,4 @@
-//! What stands in, on this machine, for the services outside that functions ask: the program `shop-gateway`.
+//! What stands in, on this machine, for the services outside that functions ask: the program `shop-providers`.
 
 use crate::{
     background::BackgroundProgram,
@@ -8,7 +8,7 @@ use crate::{
 use std::{env, fs, path::PathBuf, process::Command};
 
 /// The program. It is built like the functions, and lies beside this command.
-const PROGRAM: &str = "shop-gateway";
+const PROGRAM: &str = "shop-providers";
 /// How many milliseconds it takes for what is asked to be slow: longer than any step waits for a provider.
 const SLOW_MILLISECONDS: &str = "8000";
 /// The parameters of the template that hold its address.
@@ -28,10 +28,10 @@ impl Gateway {
         let program = BackgroundProgram {
             name: PROGRAM,
             command_holds: PROGRAM,
-            pid_file: state.join("gateway.pid"),
-            log: state.join("gateway.log"),
+            pid_file: state.join("providers.pid"),
+            log: state.join("providers.log"),
         };
-        Self { program, address_file: state.join("gateway.address") }
+        Self { program, address_file: state.join("providers.address") }
     }
 
     /// Starts it on a free port, unless it runs already. Where no such program was built, nothing is started.

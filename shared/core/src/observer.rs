@@ -46,7 +46,7 @@ pub trait Observer: Send + Sync {
 }
 
 /// Nobody watches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Unobserved;
 
 impl Observer for Unobserved {}

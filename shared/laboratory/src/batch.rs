@@ -1,4 +1,4 @@
-//! What Lambda hands to a function.
+//! The payload that Lambda hands to a function.
 
 use serde_json::{Value, json};
 

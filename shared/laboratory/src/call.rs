@@ -10,7 +10,7 @@ pub struct Call {
     pub operation: String,
     /// Its body, whatever protocol it is in.
     pub body: Bytes,
-    /// What the service answered; nothing if it never heard of it.
+    /// The status of the service's answer; `None` if the request never reached it.
     pub status: Option<u16>,
 }
 

@@ -1,4 +1,4 @@
-//! What requests to DynamoDB consume.
+//! The capacity that requests to DynamoDB consume.
 //!
 //! The figures are those that DynamoDB returns when it is asked (`ReturnConsumedCapacity: INDEXES`). A test
 //! holds the local one to AWS's rules ("DynamoDB read and write operations"): a write costs a unit for each
@@ -18,7 +18,7 @@ pub struct Capacity {
     pub reads: f64,
     /// Write units, indexes included.
     pub writes: f64,
-    /// Of these writes, those of requests that were refused.
+    /// The part of these write units that refused requests consumed.
     pub refused_writes: f64,
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn asking(body: &Bytes) -> Bytes {
     Value::Object(request).to_string().into()
 }
 
-/// What a request consumed.
+/// Returns the capacity that a request consumed.
 pub(crate) fn consumed(operation: &str, request: &Bytes, answer: &Bytes) -> Capacity {
     let request: Value = serde_json::from_slice(request).unwrap_or_default();
     let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
@@ -62,7 +62,7 @@ fn is_read(operation: &str, request: &Value) -> bool {
     selects || matches!(operation, "GetItem" | "BatchGetItem" | "Query" | "Scan" | "TransactGetItems")
 }
 
-/// What DynamoDB bills for a request that it refused, without saying so.
+/// Returns the units that DynamoDB bills for a refused request without saying so.
 fn refused(operation: &str, request: &Value) -> f64 {
     let statements = || request["Statements"].as_array().map_or(1, Vec::len);
     match operation {

@@ -54,7 +54,7 @@ impl Database {
         Client::from_conf(config.build())
     }
 
-    /// Where it listens: what it is asked here, no recorder sees.
+    /// Returns the address it listens on. No recorder sees the requests that are sent here.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Which binary to run, and its whole environment.
+/// A function to run: its binary and its whole environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionSettings {
     /// `AWS_LAMBDA_FUNCTION_NAME`.
@@ -43,7 +43,7 @@ impl FunctionSettings {
         Self { name: name.to_owned(), binary: binary.into(), variables }
     }
 
-    /// With one more variable, or another value for one.
+    /// Returns the function with a variable added or replaced.
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.insert(name.to_owned(), value.into());
         self
@@ -57,10 +57,10 @@ pub struct Function {
     process: Process,
 }
 
-/// What a function answered.
+/// A function's answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// What it said.
+    /// The payload of the answer.
     pub payload: Value,
     /// When it said it.
     pub at: Instant,
@@ -75,12 +75,12 @@ pub enum Unanswered {
     /// It died, or ended.
     #[error("the process ended ({status}); its last lines:\n{lines}")]
     Died {
-        /// How it ended.
+        /// The exit status of the process.
         status: String,
         /// The last of what it printed.
         lines: String,
     },
-    /// What it answered is not JSON.
+    /// The answer is not JSON.
     #[error("the answer is not JSON: {0}")]
     NotJson(String),
 }

@@ -15,7 +15,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-/// What a server answers. An error closes the connection without a word.
+/// A server's answer. An error closes the connection without one.
 pub type Reply = io::Result<Response<Full<Bytes>>>;
 
 /// A server on a free port of 127.0.0.1. Its connections end when it is dropped.
@@ -43,7 +43,7 @@ impl Server {
         Ok(Self { address, open, task })
     }
 
-    /// Where it listens.
+    /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub struct Laboratory {
     /// The database: what tests put and look at there, the recorder does not see.
     pub database: Database,
-    /// What functions take for AWS.
+    /// The recorder, which functions take for AWS.
     pub recorder: Recorder,
 }
 

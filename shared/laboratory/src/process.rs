@@ -17,7 +17,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-/// How many of its last lines are kept.
+/// The number of the process's last lines that are kept.
 const KEPT_LINES: usize = 200;
 
 /// A process. It is killed when the value is dropped.

@@ -50,7 +50,7 @@ struct Shared {
     forward: Client<HttpConnector, Full<Bytes>>,
     asks_for_capacity: AtomicBool,
     state: Mutex<State>,
-    /// How many requests are not done with.
+    /// The number of requests that are under way.
     under_way: watch::Sender<usize>,
 }
 
@@ -64,7 +64,7 @@ struct State {
 /// A death to come.
 #[derive(Debug)]
 struct Death {
-    /// Which request from now on, counted from zero.
+    /// The number of requests that pass before the one that is meant.
     lets_pass: usize,
     moment: Moment,
     victim: Life,
@@ -93,7 +93,7 @@ impl Recorder {
         Ok(Self { server: server.await?, shared })
     }
 
-    /// What functions take for AWS.
+    /// Returns the URL that functions take for AWS.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.server.address())
     }
@@ -123,7 +123,7 @@ impl Recorder {
         self.shared.state().calls.clone()
     }
 
-    /// How many requests there were of each operation since the last [`forget`](Self::forget).
+    /// Returns the number of requests of each operation since the last [`forget`](Self::forget).
     pub fn counts(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for call in &self.shared.state().calls {
@@ -132,12 +132,12 @@ impl Recorder {
         counts
     }
 
-    /// From now on, asks DynamoDB what each request consumes. The function's answers are a little longer then.
+    /// Asks DynamoDB from now on for the capacity of each request, which makes its answers a little longer.
     pub fn ask_for_capacity(&self) {
         self.shared.asks_for_capacity.store(true, Ordering::Relaxed);
     }
 
-    /// What was consumed since the last [`forget`](Self::forget), if it was asked for.
+    /// Returns the capacity consumed since the last [`forget`](Self::forget), if it was asked for.
     pub fn capacity(&self) -> Capacity {
         self.shared.state().capacity
     }
@@ -198,7 +198,7 @@ impl Shared {
         (place, death.map(|Death { moment, victim, .. }| (moment, victim)))
     }
 
-    /// What the service answered, and what it consumed.
+    /// Records the service's answer and the capacity that the request consumed.
     fn settle(&self, place: usize, answer: &Response<Bytes>) {
         let asked = self.asks_for_capacity.load(Ordering::Relaxed);
         let mut state = self.state();

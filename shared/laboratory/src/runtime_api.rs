@@ -42,7 +42,7 @@ struct Invocation {
     remaining: Duration,
 }
 
-/// What the process said about an invocation.
+/// The process's answer to an invocation.
 #[derive(Debug)]
 pub(crate) struct Answered {
     pub(crate) is_error: bool,

@@ -103,7 +103,7 @@ impl Shop {
         }
     }
 
-    /// How many events each order has, by order and type.
+    /// Returns the number of events, by order and type.
     fn counts(&self) -> BTreeMap<(String, String), usize> {
         let mut counts = BTreeMap::new();
         for outgoing in self.ledger.inner().log() {
@@ -180,7 +180,7 @@ async fn every_order_happens_once_however_often_and_in_whatever_order_it_comes()
     assert_eq!(told.into_iter().collect::<BTreeSet<_>>().len(), GOOD_ORDERS);
 }
 
-/// What the rules on the bus filter by is what the handlers take.
+/// The rules on the bus match exactly the types that the handlers take.
 #[test]
 fn the_events_relayed_here_are_the_catalogues() {
     let names = |catalogue: &[throughline::MessageType]| -> Vec<_> {

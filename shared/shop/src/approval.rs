@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use throughline_core::{CallbackId, Sensitive, commands, events};
 
 events! {
-    /// What is asked of whoever may approve of orders.
+    /// Requests for approval, sent to the people who may approve of orders.
     pub enum ApprovalEvent of "approval" {
         "approval.requested" v1 => Requested(ApprovalRequested.order_id),
     }
 }
 
 commands! {
-    /// What is decided about orders that need approval.
+    /// Decisions about orders that need approval.
     pub enum ApprovalCommand to "approve-order" {
         "order.decide" v1 => Decide(DecideOrder.order_id),
     }
@@ -22,24 +22,24 @@ commands! {
 /// An order waits for somebody to approve of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalRequested {
-    /// Which order.
+    /// The order's id.
     pub order_id: String,
-    /// Who ordered.
+    /// The customer's name.
     pub customer: Sensitive<String>,
-    /// What it costs.
+    /// The total price.
     pub total: Money,
-    /// Where the answer is awaited.
+    /// The callback that waits for the answer.
     pub callback: CallbackId<Approved>,
 }
 
 /// Approves of an order, or does not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DecideOrder {
-    /// Which order.
+    /// The order's id.
     pub order_id: String,
-    /// Where the answer is awaited: as it was asked.
+    /// The callback that waits for the answer, copied from the request.
     pub callback: CallbackId<Approved>,
-    /// Who decides.
+    /// The person who decides.
     pub by: String,
     /// Why not, if they do not approve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,6 +49,6 @@ pub struct DecideOrder {
 /// Somebody takes the risk of an expensive order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approved {
-    /// Who.
+    /// The person who decided.
     pub by: String,
 }

@@ -1,4 +1,4 @@
-//! What an order that is delivered goes through: the saga `checkout`.
+//! The saga `checkout`: the steps of an order that is delivered.
 
 mod providers;
 mod steps;
@@ -30,31 +30,31 @@ pub fn checkout<P: Payments, S: Shipping>() -> Saga<Shop<P, S>> {
         .when_compensated("cancel", cancel)
 }
 
-/// How long a provider may take to answer.
+/// The time within which a provider must answer.
 pub const PROVIDER_TIME_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long somebody has to approve of an expensive order.
+/// The time within which an expensive order must be approved.
 pub const APPROVAL_TIME_LIMIT: Duration = Duration::from_hours(24);
 
-/// From this total on, in cents of the order's currency, somebody has to approve of an order.
+/// An order needs approval if its total, in cents of its currency, is at least this.
 pub const HIGH_VALUE_CENTS: u64 = 100_000;
 
-/// What the saga `checkout` is started with: an order that is delivered, as it was placed.
+/// The input of the saga `checkout`: an order that is delivered, as it was placed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Checkout {
-    /// Which order.
+    /// The order's id.
     pub order_id: String,
-    /// Who ordered.
+    /// The customer's name.
     pub customer: Sensitive<String>,
-    /// What was ordered.
+    /// The ordered lines.
     pub lines: Vec<OrderLine>,
-    /// What it costs.
+    /// The total price.
     pub total: Money,
     /// The payment provider's token for the card that pays for it.
     pub card: Sensitive<String>,
-    /// Where to bring it.
+    /// The address to deliver to.
     pub address: Sensitive<String>,
-    /// Whether somebody has to approve of it: see [`HIGH_VALUE_CENTS`].
+    /// Whether the order needs approval: see [`HIGH_VALUE_CENTS`].
     pub needs_approval: bool,
 }
 

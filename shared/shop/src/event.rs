@@ -7,7 +7,7 @@ use throughline_core::{
     message::{DataError, EncodeError},
 };
 
-/// What happens to an order, or to its reservation. On the wire each is what it is alone.
+/// An event of an order or of its reservation. The wire form of each is the same as that of the event alone.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ShopEvent {
     /// It happened to an order.

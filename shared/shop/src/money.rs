@@ -62,9 +62,9 @@ impl fmt::Display for Currency {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(description = "An amount of money.")] // without the example
 pub struct Money {
-    /// How many cents.
+    /// The amount in cents.
     pub cents: u64,
-    /// Of which currency.
+    /// The currency.
     pub currency: Currency,
 }
 

@@ -16,38 +16,38 @@ events! {
     }
 }
 
-/// What it takes to bring an order to its customer.
+/// The address and the card of an order that is delivered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Delivery {
     /// The payment provider's token for the card. Never a card's number: events are kept for ever.
     pub card: Sensitive<String>,
-    /// Where to bring it.
+    /// The address to deliver to.
     pub address: Sensitive<String>,
 }
 
 /// A line that has been checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderLine {
-    /// Which article; no two lines of an order have the same.
+    /// The article's stock-keeping unit (SKU); no two lines of an order have the same.
     pub sku: String,
-    /// How many pieces; at least one.
+    /// The number of pieces; at least one.
     pub quantity: u32,
-    /// What one piece costs.
+    /// The price of one piece, in cents.
     pub unit_price_cents: u32,
 }
 
 /// An order was accepted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderPlaced {
-    /// Which order.
+    /// The order's id.
     pub order_id: String,
-    /// Who ordered.
+    /// The customer's name.
     pub customer: Sensitive<String>,
-    /// What was ordered; at least one line.
+    /// The ordered lines; at least one.
     pub lines: Vec<OrderLine>,
-    /// What it costs.
+    /// The total price.
     pub total: Money,
-    /// How it is delivered, unless it is picked up.
+    /// The delivery; `None` if the customer picks the order up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
 }
@@ -55,27 +55,27 @@ pub struct OrderPlaced {
 /// An order can be had: its stock is reserved for who picks it up, or it is paid for and on its way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderConfirmed {
-    /// Which order.
+    /// The order's id.
     pub order_id: String,
-    /// Who ordered.
+    /// The customer's name.
     pub customer: Sensitive<String>,
-    /// What it costs.
+    /// The total price.
     pub total: Money,
 }
 
 /// An order that is picked up was paid for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderPaid {
-    /// Which order.
+    /// The order's id.
     pub order_id: String,
 }
 
 /// The customer will not get the order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderCancelled {
-    /// Which order.
+    /// The order's id.
     pub order_id: String,
-    /// Who ordered.
+    /// The customer's name.
     pub customer: Sensitive<String>,
     /// Why.
     pub reason: CancelReason,
@@ -87,7 +87,7 @@ pub struct OrderCancelled {
 pub enum CancelReason {
     /// There was too little of something.
     OutOfStock {
-        /// Of what, and how much too little.
+        /// The articles that are short, and by how much.
         shortages: Vec<Shortage>,
     },
     /// Nobody paid for it in time.
@@ -114,7 +114,7 @@ pub enum CancelReason {
     },
     /// Something broke, or took too long.
     Failed {
-        /// What.
+        /// The reason.
         reason: String,
     },
 }
@@ -141,20 +141,20 @@ impl fmt::Display for CancelReason {
 pub struct Order {
     /// Its id.
     pub id: String,
-    /// Who ordered.
+    /// The customer's name.
     pub customer: Sensitive<String>,
-    /// What was ordered.
+    /// The ordered lines.
     pub lines: Vec<OrderLine>,
-    /// What it costs.
+    /// The total price.
     pub total: Money,
-    /// How it is delivered, unless it is picked up.
+    /// The delivery; `None` if the customer picks the order up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
-    /// How far it is.
+    /// The order's status.
     pub status: OrderStatus,
 }
 
-/// How far an order is.
+/// The status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderStatus {
@@ -184,7 +184,7 @@ impl From<OrderPlaced> for Order {
 }
 
 impl Order {
-    /// What the answer from the stock makes of the order: nothing, if it is settled already, or if it is
+    /// Returns the event that the answer from the stock causes: none if the order is settled already, or if it is
     /// delivered, which its saga settles. The first answer stands.
     pub fn settle(&self, answer: &StockEvent) -> Option<OrderEvent> {
         if self.delivery.is_some() || self.status != OrderStatus::Placed {

@@ -1,4 +1,4 @@
-//! How an order is placed: what is asked for, and every rule that it may break.
+//! Placing an order: the request, and every rule that it may break.
 
 use crate::{Currency, Delivery, Money, Order, OrderLine, OrderPlaced, money::UnknownCurrency};
 use schemars::JsonSchema;
@@ -14,7 +14,7 @@ pub const MOST_PIECES: u32 = 1_000;
 pub const MOST_PRICE_CENTS: u32 = 100_000_000;
 
 commands! {
-    /// What the shop may be asked to do with an order.
+    /// Commands to the shop about an order.
     pub enum OrderCommand to "place-order" {
         "order.place" v1 => Place(PlaceOrder.order_id),
     }
@@ -25,13 +25,13 @@ commands! {
 pub struct PlaceOrder {
     /// The id the customer's side gave the order.
     pub order_id: String,
-    /// Who orders.
+    /// The customer's name.
     pub customer: Sensitive<String>,
     /// The currency's ISO 4217 code.
     pub currency: String,
-    /// What is ordered.
+    /// The requested lines.
     pub lines: Vec<RequestedLine>,
-    /// Where to bring it and which card pays for it; without, it is picked up, and paid for by then.
+    /// The address to deliver to and the card that pays. An order without is picked up, and paid for by then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
     /// When an order that is picked up is cancelled unless it is paid; without, after
@@ -44,11 +44,11 @@ pub struct PlaceOrder {
 /// refused with a reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestedLine {
-    /// Which article.
+    /// The article's stock-keeping unit (SKU).
     pub sku: String,
-    /// How many pieces.
+    /// The number of pieces.
     pub quantity: i64,
-    /// What one piece costs.
+    /// The price of one piece, in cents.
     pub unit_price_cents: i64,
 }
 
@@ -73,7 +73,7 @@ pub enum BadOrder {
     /// It asks for more than one transaction can reserve.
     #[error("the order has {lines} lines; the most is {MOST_LINES}")]
     TooManyLines {
-        /// How many it has.
+        /// The number of lines that the order has.
         lines: usize,
     },
     /// A line does not say what it asks for.
@@ -82,21 +82,21 @@ pub enum BadOrder {
     /// Two lines ask for the same article.
     #[error("two lines of the order ask for `{sku}`")]
     SameArticleTwice {
-        /// Which article.
+        /// The article's stock-keeping unit (SKU).
         sku: String,
     },
     /// A line asks for none, for less than none, or for far too many.
     #[error("the order asks for {quantity} pieces of `{sku}`; a line takes 1 to {MOST_PIECES}")]
     QuantityOutOfRange {
-        /// Which article.
+        /// The article's stock-keeping unit (SKU).
         sku: String,
-        /// How many were asked for.
+        /// The number of pieces that the request asks for.
         quantity: i64,
     },
     /// A price below nothing, or far too high.
     #[error("a piece of `{sku}` cannot cost {unit_price_cents} cents")]
     PriceOutOfRange {
-        /// Which article.
+        /// The article's stock-keeping unit (SKU).
         sku: String,
         /// The price asked for.
         unit_price_cents: i64,

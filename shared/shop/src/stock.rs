@@ -7,7 +7,7 @@ use std::fmt;
 use throughline_core::{Context, Entity, EntityTable, Versioned, context::LoadError, events};
 
 events! {
-    /// What became of an order's wish for stock. These happen to the order's [`Reservation`], not to one
+    /// The stock's answers to an order. These events belong to the order's [`Reservation`], not to one
     /// article: an order of several articles gets one answer.
     pub enum StockEvent of "reservation" {
         "stock.reserved" v1 => Reserved(StockReserved.order_id),
@@ -19,34 +19,34 @@ events! {
 /// Everything an order asks for is set aside for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StockReserved {
-    /// For which order.
+    /// The order's id.
     pub order_id: String,
 }
 
 /// There is too little of something: nothing is set aside for the order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StockDepleted {
-    /// For which order.
+    /// The order's id.
     pub order_id: String,
     /// Everything there is too little of; at least one.
     pub shortages: Vec<Shortage>,
 }
 
-/// What was set aside for an order is for sale again.
+/// The pieces that were set aside for an order are for sale again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StockReleased {
-    /// For which order it had been set aside.
+    /// The id of the order it had been set aside for.
     pub order_id: String,
 }
 
 /// Too little of one article.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Shortage {
-    /// Which article.
+    /// The article's stock-keeping unit (SKU).
     pub sku: String,
-    /// How many pieces the order asks for.
+    /// The number of pieces that the order asks for.
     pub wanted: u32,
-    /// How many there are.
+    /// The number of pieces that are available.
     pub available: u32,
 }
 
@@ -67,12 +67,12 @@ impl StockEvent {
     }
 }
 
-/// How much there is of one article. It lives in the shop's own table, which other programs write too.
+/// The stock of one article. It lives in the shop's own table, which other programs write, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stock {
-    /// Which article.
+    /// The article's stock-keeping unit (SKU).
     pub sku: String,
-    /// How many pieces may still be sold.
+    /// The number of pieces that may still be sold.
     pub available: u32,
 }
 
@@ -86,7 +86,7 @@ impl Entity for Stock {
 }
 
 impl Stock {
-    /// What there is of an article nobody has heard of.
+    /// Returns the stock of an article that the table does not hold: no piece.
     pub fn none_of(sku: impl Into<String>) -> Self {
         Self { sku: sku.into(), available: 0 }
     }
@@ -107,10 +107,10 @@ impl Stock {
         Ok(stocks)
     }
 
-    /// What is left after the line has taken its pieces.
+    /// Returns the stock that is left after the line has taken its pieces.
     ///
     /// # Errors
-    /// What is missing.
+    /// Returns the shortage if there are too few pieces.
     pub fn take(&self, line: &OrderLine) -> Result<Self, Shortage> {
         match self.available.checked_sub(line.quantity) {
             Some(available) => Ok(Self { available, ..self.clone() }),
@@ -118,7 +118,7 @@ impl Stock {
         }
     }
 
-    /// What there is after the line has given its pieces back.
+    /// Returns the stock after the line has given its pieces back.
     pub fn put_back(&self, line: &OrderLine) -> Self {
         Self { available: self.available.saturating_add(line.quantity), ..self.clone() }
     }
@@ -130,9 +130,9 @@ impl Stock {
 pub struct Reservation {
     /// The order.
     pub order_id: String,
-    /// Whether everything it asks for is set aside.
+    /// Whether all that the order asks for is set aside.
     pub is_held: bool,
-    /// What was set aside. Empty in what was stored before reservations could be released.
+    /// The lines that were set aside. Empty in reservations that were stored before they could be released.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<OrderLine>,
 }
@@ -146,7 +146,7 @@ impl Entity for Reservation {
 }
 
 impl Reservation {
-    /// What an answer from the stock makes of an order's wish for these lines.
+    /// Returns the reservation that an answer from the stock makes of these lines.
     pub fn of(answer: &StockEvent, lines: Vec<OrderLine>) -> Self {
         let order_id = answer.order_id().to_owned();
         if matches!(answer, StockEvent::Reserved(_)) {

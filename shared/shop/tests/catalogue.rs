@@ -60,7 +60,7 @@ fn who_ordered_where_to_and_which_card_are_marked_as_sensitive() {
     assert_eq!(schema.pointer("/properties/order_id/x-sensitive"), None);
 }
 
-/// What the types read is what their schemas allow, and what they refuse, those forbid.
+/// The schemas allow exactly the values that the types read.
 #[test]
 fn samples_are_valid_by_their_schemas_unless_they_are_malformed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(EVENTS);

@@ -16,7 +16,7 @@ use throughline_shop::{
     StockEvent,
 };
 
-/// What a file in `events/` is, by its name.
+/// The kind of a file in `events/`, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// `order.placed.v1.json`, `order.place.v1.out-of-stock.json`: a message that can be read.

@@ -32,7 +32,7 @@ pub fn catalogue() -> CatalogueCheck {
     CatalogueCheck::default()
 }
 
-/// What [`catalogue`] returns: the messages named so far.
+/// The messages named so far; [`catalogue`] returns it.
 #[derive(Debug, Default)]
 pub struct CatalogueCheck {
     messages: Vec<Described>,

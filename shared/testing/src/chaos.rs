@@ -39,7 +39,7 @@ pub struct FlakyLedger<L> {
     failures_in_hundred: u8,
 }
 
-/// How a call goes wrong.
+/// A fault of a call.
 enum Fault {
     None,
     /// Nothing happened, and the caller is told so.

@@ -15,12 +15,12 @@ use throughline_core::{
     saga::Worker,
 };
 
-/// What is declared, and what was used all the same.
+/// The declared tables, and the undeclared ones that were used all the same.
 #[derive(Debug, Clone)]
 pub(crate) struct DeclaredTables {
-    /// Whose they are.
+    /// The handler or saga that declares them.
     user: String,
-    /// How tables are declared, but for their names.
+    /// The code that declares a table, before and after the table's name.
     declaration: (&'static str, &'static str),
     declared: Vec<&'static str>,
     /// Names and entities' kinds.

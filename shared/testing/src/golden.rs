@@ -5,7 +5,7 @@ use std::{env, fs, path::Path};
 /// Set to anything, it has these checks write their files anew.
 pub(crate) const WRITE: &str = "THROUGHLINE_WRITE";
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Settled {
     Holds,
@@ -50,7 +50,7 @@ fn settle_file(
     }
 }
 
-/// Where two texts differ first, with the lines around it.
+/// Returns the first difference of two texts, with the lines around it.
 pub(crate) fn first_difference(written: &str, current: &str) -> Option<String> {
     const LINES_BEFORE: usize = 3;
     if written == current {

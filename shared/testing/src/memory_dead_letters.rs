@@ -18,7 +18,7 @@ pub struct MemoryDeadLetters {
 }
 
 impl MemoryDeadLetters {
-    /// What is in it.
+    /// Returns the dead letters in the queue.
     pub fn letters(&self) -> Vec<DeadLetter> {
         self.lock().clone()
     }

@@ -74,7 +74,7 @@ impl MemoryLedger {
         self.lock().entities.retain(|key, _| key.kind != T::KIND);
     }
 
-    /// How many claims are finished or held.
+    /// Returns the number of claims that are finished or held.
     pub fn claim_count(&self) -> usize {
         self.lock().claims.len()
     }
@@ -138,7 +138,7 @@ fn changed(mut item: Item, changes: &Changes<'_>) -> Item {
     item
 }
 
-/// What DynamoDB would refuse.
+/// Returns the reason for which DynamoDB would refuse the commit.
 fn named_twice(commit: &Commit) -> Option<String> {
     let claims = commit.finished().map(|(claim, _)| claim.key.to_string());
     let entities = commit.expected().map(|(key, _)| format!("{key:?}"));

@@ -33,7 +33,7 @@ pub fn scenario<H: Handler>(handler: H) -> Scenario<H> {
     }
 }
 
-/// What is given, before anything happens.
+/// The state and the messages that are given before the test's own.
 #[derive(Debug)]
 pub struct Scenario<H> {
     handler: H,
@@ -115,7 +115,7 @@ impl<H: Handler> Scenario<H> {
     }
 }
 
-/// What happened, to be looked at.
+/// The run of a scenario, for assertions.
 #[derive(Debug)]
 pub struct Ran<H> {
     scenario: Scenario<H>,
@@ -278,7 +278,7 @@ impl<H: Handler> Ran<H> {
         self.scenario.when(message).await
     }
 
-    /// What became of the message.
+    /// Returns the verdict on the message.
     pub fn verdict(&self) -> &Verdict {
         &self.verdict
     }
@@ -288,7 +288,7 @@ impl<H: Handler> Ran<H> {
         &self.scenario.ledger
     }
 
-    /// What was sent since the scenario's last message arrived.
+    /// Returns the messages that were sent since the scenario's last message arrived.
     fn sent(&self) -> Vec<Outgoing> {
         self.scenario.ledger.log().split_off(self.log_before)
     }

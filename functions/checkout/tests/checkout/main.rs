@@ -52,11 +52,11 @@ fn an_expensive_order_waits_for_approval() {
     nothing_is_half_done(&run);
 }
 
-/// Of reserve, charge, ship and confirm.
+/// The faults of reserve, charge, ship and confirm.
 const OF_STEPS: usize = 4 * 16;
-/// Of a callback there are three more.
+/// The faults of a callback: three more than a step has.
 const OF_APPROVAL: usize = 16 + 3;
-/// Of each way to reach an undo: the step is done and nobody knows, or, if it asks something outside, it may be.
+/// The faults of each way to reach an undo: the step is done and unknown, or, if it calls outside, may be done.
 const OF_UNDOS: usize = 11 * (1 + 2 + 2);
 const OF_THE_ENDING: usize = 11;
 const ALL: usize = OF_STEPS + OF_UNDOS + OF_THE_ENDING;

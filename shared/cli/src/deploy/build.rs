@@ -43,7 +43,7 @@ pub struct Code {
 }
 
 /// The packages that no function needs; some give the AWS SDK features that would have it built twice.
-const NO_FUNCTIONS: [&str; 3] = ["throughline-testing", "throughline-laboratory", "throughline-gateway"];
+const NO_FUNCTIONS: [&str; 3] = ["throughline-testing", "throughline-laboratory", "throughline-providers"];
 
 impl Build {
     /// Builds functions, and says where the code of each is. What builds them tells its progress itself.

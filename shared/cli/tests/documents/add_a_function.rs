@@ -1,38 +1,62 @@
-//! The README's section "Add a function".
+//! The guide's page "Add a function".
 
-use super::workshop::Workshop;
+use super::{GUIDE, workshop::Workshop};
 use serde_json::Value;
-use std::{fs, time::Instant};
-
-const HEADING: &str = "## Add a function\n";
+use std::{fs, path::Path, time::Instant};
 
 /// A block of code: a file to write, or commands to run.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 enum Block {
     File { path: String, text: String },
     Commands(String),
 }
 
-/// What the section tells a newcomer to do, in its order.
-fn blocks(readme: &str) -> Vec<Block> {
-    let (_, section) = readme.split_once(HEADING).expect("the README has the section");
-    let section = section.split("\n## ").next().unwrap_or_default();
-    let mut blocks = Vec::new();
-    // Every other piece is between fences, and begins with what it is.
-    for fenced in section.split("```").skip(1).step_by(2) {
-        let (about, text) = fenced.split_once('\n').expect("a block has lines");
-        match about.split_once("file=") {
-            Some((_, path)) => {
-                blocks.push(Block::File { path: path.trim().to_owned(), text: text.to_owned() });
-            }
-            None if about.trim() == "sh" => blocks.push(Block::Commands(text.to_owned())),
-            None => panic!("what is to be done with a block of `{about}`?"),
+/// Returns the instructions of a page to a newcomer, in their order. Rust is the text of the file that the line before it
+/// names last.
+fn blocks(page: &str) -> Vec<Block> {
+    let (mut blocks, mut before) = (Vec::new(), "");
+    for (place, piece) in page.split("```").enumerate() {
+        // Every other piece is between fences, and begins with its language.
+        if place.is_multiple_of(2) {
+            before = piece;
+            continue;
         }
+        let (language, text) = piece.split_once('\n').expect("a block has lines");
+        blocks.push(match language {
+            "sh" => Block::Commands(text.to_owned()),
+            "rust" => Block::File { path: file_named_in(before), text: text.to_owned() },
+            _ => panic!("what is to be done with a block of `{language}`?"),
+        });
     }
     blocks
 }
 
-/// Does what the section says: one command after another, as somebody would who follows it.
+/// Returns the path between the last two backticks of a paragraph that ends with them and a colon.
+fn file_named_in(paragraph: &str) -> String {
+    let named = paragraph.trim_end().strip_suffix("`:").and_then(|text| text.rsplit_once('`'));
+    let (_, path) = named.expect("the line before Rust code ends with the name of its file: `…`:");
+    path.to_owned()
+}
+
+#[test]
+fn a_page_s_commands_and_files_are_found_in_their_order() {
+    let page = "# Add\n\nBegin with `one`:\n\n```sh\nmake one\n```\n\nThis is all of `src/one.rs`:\n\n```rust\nfn one() {}\n```\n\nEnd.\n";
+    let file = Block::File { path: "src/one.rs".to_owned(), text: "fn one() {}\n".to_owned() };
+    assert_eq!(blocks(page), [Block::Commands("make one\n".to_owned()), file]);
+}
+
+#[test]
+fn the_guide_s_page_has_a_handler_between_commands() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = fs::read_to_string(project.join(GUIDE).join("add-a-function.md")).unwrap();
+    let blocks = blocks(&page);
+    let [Block::Commands(_), Block::File { path, .. }, Block::Commands(_)] = &*blocks else {
+        panic!("{blocks:?}");
+    };
+    assert_eq!(path, "functions/keep-receipt/src/handler.rs");
+}
+
+/// Follows the page: one command after another, as somebody would who reads it.
 fn follow(workshop: &Workshop, blocks: &[Block]) {
     for block in blocks {
         match block {
@@ -55,15 +79,15 @@ fn is_done_by(tree: &str, handler: &str) -> bool {
 }
 
 #[test]
-fn a_function_is_added_by_following_the_readme() {
+fn a_function_is_added_by_following_its_page() {
     let workshop = Workshop::open("add-a-function");
-    let readme = fs::read_to_string(workshop.folder.join("README.md")).unwrap();
-    let blocks = blocks(&readme);
+    let page = fs::read_to_string(workshop.folder.join(GUIDE).join("add-a-function.md")).unwrap();
+    let blocks = blocks(&page);
     assert!(blocks.len() >= 3, "{blocks:?}");
     let started = Instant::now();
     follow(&workshop, &blocks);
     let tree = workshop.until_traced("web-1001", |tree| is_done_by(tree, "keep-receipt"));
-    println!("{tree}\nall of the section: {:.0} s", started.elapsed().as_secs_f32());
+    println!("{tree}\nall of the page: {:.0} s", started.elapsed().as_secs_f32());
     let outputs: Value = serde_json::from_str(
         &workshop.done("cat .throughline/local/$THROUGHLINE_PORT/stacks/shop/outputs.json"),
     )

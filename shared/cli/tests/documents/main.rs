@@ -5,3 +5,6 @@ mod likeness;
 mod page;
 mod session;
 mod workshop;
+
+/// The folder of the guide's pages, in the project.
+const GUIDE: &str = "shared/throughline/docs";

@@ -1,6 +1,7 @@
-//! `docs/session.md`: every command is run, and says what the page says it does.
+//! The guide's page "A day with the shop": every command is run, and says what the page says it does.
 
 use super::{
+    GUIDE,
     likeness::likeness,
     page::{Page, Step},
     workshop::Workshop,
@@ -24,7 +25,7 @@ const COMMANDS: [&str; 11] = [
 
 #[test]
 fn a_day_with_the_shop_goes_as_its_page_says() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/session.md");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(GUIDE).join("a-day.md");
     let mut page = Page::read(&fs::read_to_string(&file).expect("the page is there"));
     for command in COMMANDS {
         let is_shown = page.steps().any(|step| step.command.contains(&format!("throughline {command}")));

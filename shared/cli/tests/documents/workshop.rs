@@ -78,7 +78,7 @@ impl Workshop {
         files.filter(|file| self.project.join(file).is_file()).collect()
     }
 
-    /// Runs what a person would type, who has followed the README so far.
+    /// Runs what a person would type, who has followed the page so far.
     pub(crate) fn run(&self, commands: &str) -> Output {
         let mut bash = Command::new("bash");
         bash.args(["-euo", "pipefail", "-c", &format!("PATH=$PWD/target/local:$PATH\n{commands}")]);

@@ -1,4 +1,4 @@
-//! What a function costs that has nothing above the SDK: one unconditional put an invocation.
+//! A function with nothing above the SDK, to compare with: one unconditional put an invocation.
 
 use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::{Client, types::AttributeValue};

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 
 type Item = HashMap<String, AttributeValue>;
 
-/// What the function needs of a message.
+/// The fields that the function reads of a message.
 #[derive(Debug, Deserialize)]
 struct Message {
     id: String,
@@ -120,7 +120,8 @@ impl Function {
         Ok(())
     }
 
-    /// What people write: a conditional put, the work, an update. Two requests a record, all records at once.
+    /// Does by hand what people write: a conditional put, the work, an update. Two requests a record, all records at
+    /// once.
     async fn by_hand(&self, message: &Message) -> Result<(), Error> {
         let id = text(&message.id);
         let put =

@@ -29,7 +29,7 @@ struct TotalChanged {
 }
 
 events! {
-    /// What happens to a meter.
+    /// Events of a meter.
     enum MeterEvent of "meter" {
         "reading.taken" v1 => Taken(ReadingTaken.meter_id),
         "total.changed" v1 => Changed(TotalChanged.meter_id),

@@ -30,7 +30,7 @@ struct ReadingTaken {
 }
 
 events! {
-    /// What happens to a meter.
+    /// Events of a meter.
     enum MeterEvent of "meter" { "reading.taken" v1 => Taken(ReadingTaken.meter_id) }
 }
 

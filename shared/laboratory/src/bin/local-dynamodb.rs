@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use std::{io, path::PathBuf, time::Duration};
-use throughline_gateway::program::{Ended, announce};
+use throughline_providers::program::{Ended, announce};
 use tokio::{net::TcpListener, task::spawn_blocking, time};
 
 /// A DynamoDB with streams and expiry, on this machine alone. Everything in it is in memory.
@@ -17,7 +17,7 @@ struct Arguments {
     /// A file to write the address to (`http://127.0.0.1:1234`), once requests are answered.
     #[arg(long)]
     address_file: Option<PathBuf>,
-    /// How many seconds apart expired items are looked for.
+    /// Seconds between two searches for expired items.
     #[arg(long, default_value = "10", value_parser = seconds)]
     sweep_seconds: Duration,
 }

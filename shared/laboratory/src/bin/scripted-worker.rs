@@ -8,7 +8,7 @@ use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// How a task ends.
+/// The end of a task.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Ending {

@@ -11,10 +11,10 @@ use futures_util::{StreamExt as _, stream};
 use throughline_laboratory::{Moment, Trouble};
 use trial::{Death, Trial, Workload};
 
-/// How many trials go on at the same time. Most of them wait, for a lease to end.
+/// The number of trials that run at the same time. Most of them wait for a lease to end.
 const TRIALS_AT_A_TIME: usize = 8;
 
-/// How often a trial is begun again in which the function did not make as many requests as in others.
+/// The number of times that a trial is begun in which the function makes fewer requests than in others.
 const MOST_TRIES: usize = 5;
 
 #[tokio::test]
@@ -30,7 +30,7 @@ async fn a_function_that_is_killed_at_any_of_its_requests_has_its_effects_once()
     assert_eq!(kills, 2 * requests);
 }
 
-/// What was tried of a function.
+/// The trials of a function.
 struct Tried {
     requests: usize,
     kills: usize,
@@ -47,7 +47,7 @@ async fn matrix<W: Workload>(workload: &W) -> Tried {
     Tried { requests, kills }
 }
 
-/// How many requests the function makes for its batch if nobody kills it. Concurrent work may be put into
+/// Returns the number of requests that the function makes for its batch if it lives. Concurrent work may be put into
 /// requests in more ways than one: the fewest of some runs.
 async fn requests_of<W: Workload>(workload: &W) -> usize {
     let mut counts = Vec::new();
@@ -73,7 +73,7 @@ async fn kill<W: Workload>(workload: &W, death: Death) {
     panic!("{} never made the request to be killed {death}", W::FUNCTION);
 }
 
-/// Whether the function died; what comes after has been looked at then.
+/// Returns whether the function died, after checking the state that it left.
 async fn try_to_kill<W: Workload>(workload: &W, death: Death) -> Result<bool, Trouble> {
     let trial = Trial::open::<W>(workload).await?;
     if !trial.dies::<W>(death).await? {

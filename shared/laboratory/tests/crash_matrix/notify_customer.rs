@@ -97,7 +97,7 @@ fn event_id(place: usize) -> String {
     format!("e-{place}")
 }
 
-/// What the provider has accepted: for each order, the idempotency key of each notification.
+/// Returns the notifications that the provider has accepted: for each order, their idempotency keys.
 fn notifications(trial: &Trial) -> BTreeMap<String, Vec<String>> {
     let mut notifications = BTreeMap::<_, Vec<_>>::new();
     for call in trial.laboratory.recorder.calls() {

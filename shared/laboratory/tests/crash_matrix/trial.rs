@@ -9,7 +9,7 @@ use throughline_laboratory::{
 pub(crate) trait Workload: Sync {
     /// The function, and its binary.
     const FUNCTION: &'static str;
-    /// How long Lambda gives an invocation.
+    /// The time that Lambda gives an invocation.
     const REMAINING: Duration;
 
     /// The bodies of the batch.
@@ -25,7 +25,7 @@ pub(crate) trait Workload: Sync {
     async fn has_had_its_effects(&self, trial: &Trial) -> Result<(), Trouble>;
 }
 
-/// At which request a function dies, and when.
+/// The request at which a function dies, and the moment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Death {
     /// Counted from one.

@@ -27,11 +27,11 @@ pub(crate) struct Case {
     pub(crate) plot: Plot,
     pub(crate) faults: Vec<Injection>,
     run: Run,
-    /// What a worker does that only knows a later definition.
+    /// The expected end with a worker that only knows a later definition.
     pub(crate) behind: Expected,
 }
 
-/// What every task of a saga's execution must say.
+/// The fields that every task of a saga's execution must carry.
 #[derive(Debug, Clone)]
 pub(crate) struct Plot {
     pub(crate) view: SagaView,
@@ -89,7 +89,7 @@ fn expected<P>(case: &str, run: SagaRun<P>) -> Expected {
 }
 
 impl Case {
-    /// What the in-process executor does with these faults.
+    /// Returns the run of the in-process executor with these faults.
     pub(crate) fn run(&self, injections: &[Injection]) -> Expected {
         (self.run)(injections)
     }

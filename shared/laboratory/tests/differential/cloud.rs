@@ -25,9 +25,9 @@ use throughline_laboratory::{
 };
 use tokio::{sync::Notify, time::timeout};
 
-/// How long an execution may take: one tries 437 times.
+/// The time that an execution may take: one tries 437 times.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// How soon it is looked at again that has asked everything, and that has not.
+/// The pauses before an execution is looked at again: one that has asked everything, and one that has not.
 const LOOK_AGAIN: Duration = Duration::from_millis(40);
 const LOOK_MEANWHILE: Duration = Duration::from_secs(2);
 /// The local cloud asks for one, and for no rights.
@@ -42,7 +42,7 @@ pub(crate) struct Cloud {
     _prompter: Server,
 }
 
-/// Where the scripts are played.
+/// The state machines and the worker that play the scripts.
 struct Stage {
     clients: Clients,
     playing: Mutex<HashMap<String, Played>>,

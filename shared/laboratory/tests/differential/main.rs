@@ -18,10 +18,10 @@ use script::Expected;
 use std::{cmp::Reverse, collections::BTreeSet, time::Instant};
 use throughline_laboratory::Trouble;
 
-/// How many executions go on at the same time.
+/// The number of executions that run at the same time.
 const AT_A_TIME: usize = 24;
 
-/// How many pairs of faults are tried, of all there are: as many as fit into about a minute.
+/// The number of pairs of faults that are tried: as many as fit into about a minute.
 const PAIRS: usize = 700;
 /// Chooses them.
 const SEED: u64 = 4;
@@ -90,7 +90,7 @@ fn play_all(cases: &[Case], expected: &[(usize, Expected)]) -> Figures {
     Figures { executions: played.len(), tasks: played.into_iter().flatten().sum() }
 }
 
-/// What each case does if nothing goes wrong, if its worker is behind, and with each fault.
+/// Returns the expected runs of each case: without a fault, with a worker that is behind, and with each fault.
 fn singles(cases: &[Case]) -> Vec<(usize, Expected)> {
     let of_case = |(number, case): (usize, &Case)| {
         let with_faults: Vec<_> = case.faults.iter().map(|fault| (number, case.run(&[*fault]))).collect();
@@ -102,7 +102,7 @@ fn singles(cases: &[Case]) -> Vec<(usize, Expected)> {
     singles
 }
 
-/// What the cases do with some pairs of faults.
+/// Returns the expected runs of the cases with some pairs of faults.
 fn pairs(cases: &[Case]) -> Vec<(usize, Expected)> {
     let mut random = fastrand::Rng::with_seed(SEED);
     let mut chosen = BTreeSet::new();

@@ -8,11 +8,11 @@ pub(crate) struct Mutant<'a> {
     pub(crate) what: &'static str,
     pub(crate) case: &'a Case,
     pub(crate) states_language: String,
-    /// What the right one would do.
+    /// The run of the right machine.
     pub(crate) expected: Expected,
 }
 
-/// What is wrong, with which saga, what goes wrong there, and the change to the machine's states.
+/// A mutant: its name, its saga, the fault that shows it, and the change to the machine's states.
 type Change = (&'static str, &'static str, &'static str, fn(&mut Value));
 
 const CHECKOUT: &str = "checkout";

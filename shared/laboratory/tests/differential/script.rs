@@ -1,4 +1,4 @@
-//! What the in-process executor did, as the script of a worker: each task is answered as it was answered there.
+//! A run of the in-process executor, as the script of a worker: each task is answered as it was answered there.
 
 use crate::cases::Plot;
 use std::{
@@ -8,10 +8,10 @@ use std::{
 use throughline_core::saga::{Failed, StageView, Task, Unwound, Work, error_type};
 use throughline_testing::saga::{End, Entry};
 
-/// What the in-process executor did.
+/// A run of the in-process executor.
 #[derive(Debug, Clone)]
 pub(crate) struct Expected {
-    /// With which saga and which faults.
+    /// The saga and the faults.
     pub(crate) name: String,
     pub(crate) journal: Vec<Entry>,
     pub(crate) end: End,
@@ -22,7 +22,7 @@ pub(crate) struct Expected {
 /// The error of a task that was not asked there.
 const NOT_IN_THE_SCRIPT: &str = "NotInTheScript";
 
-/// Where what nobody understood ends.
+/// The state in which a task ends that no worker understood.
 const STUCK: &str = "Stuck";
 
 /// A script that is being played.
@@ -33,27 +33,27 @@ pub(crate) struct Script {
     expected: Expected,
     /// Branches that were given up because another one failed, and have not been told so yet.
     abandoned: BTreeSet<&'static str>,
-    /// How often each was asked.
+    /// The number of times that each task was asked.
     attempts: HashMap<(Work, String), u32>,
-    /// What was asked and answered.
+    /// The tasks and their answers, in order.
     asked: Vec<Entry>,
-    /// What the ending was told.
+    /// The failure that the ending was given.
     unwound: Option<Unwound>,
     wrong: Vec<String>,
 }
 
-/// How an execution of the state machine ended.
+/// The end of an execution of the state machine.
 #[derive(Debug)]
 pub(crate) struct Ended {
     /// Such as `SUCCEEDED`.
     pub(crate) status: String,
     /// The error it failed with.
     pub(crate) error: Option<String>,
-    /// Where it ended.
+    /// The state in which it ended.
     pub(crate) last_state: String,
-    /// Where it waited.
+    /// The states in which it waited.
     pub(crate) waits: Vec<String>,
-    /// What the last state was given.
+    /// The input of the last state.
     pub(crate) document: serde_json::Value,
 }
 
@@ -71,7 +71,7 @@ impl Script {
         }
     }
 
-    /// How a task ends: an error's name, unless it is done.
+    /// Returns the end of a task: an error's name, unless it is done.
     pub(crate) fn answer(&mut self, task: &Task) -> Result<(), String> {
         let attempts = self.attempts.entry((task.work, task.step.clone())).or_default();
         *attempts += 1;
@@ -111,7 +111,7 @@ impl Script {
         }
     }
 
-    /// Whether everything was asked.
+    /// Returns whether every task of the script was asked.
     pub(crate) fn is_used_up(&self) -> bool {
         self.asked.len() >= self.expected.journal.len()
     }
@@ -120,7 +120,7 @@ impl Script {
         self.asked.len()
     }
 
-    /// What the state machine did differently.
+    /// Returns the first difference between the state machine's run and the script.
     pub(crate) fn difference(mut self, ended: &Ended) -> Result<usize, String> {
         let (there, here) = (in_order(&self.plot, &self.expected.journal), in_order(&self.plot, &self.asked));
         if there != here {
@@ -151,7 +151,7 @@ impl Script {
         }
     }
 
-    /// With which status, in which state, and with which error it must end. An undo, or the ending, that cannot
+    /// Returns the status, the state and the error of the expected end. An undo, or the ending, that cannot
     /// be done fails the execution there.
     fn end(&self) -> (String, String, Option<String>) {
         let succeeded = |state: &str| ("SUCCEEDED".to_owned(), state.to_owned(), None);
@@ -202,7 +202,7 @@ impl Script {
     }
 }
 
-/// What failed, and how. The reason is the script's.
+/// Returns the failed step and its error. The reason is the script's.
 fn failure(unwound: &Unwound) -> (String, String) {
     (unwound.step.clone(), unwound.error_type.clone())
 }

@@ -80,12 +80,12 @@ pub(crate) struct Shop {
     gone_by: Mutex<HashSet<(String, String)>>,
 }
 
-/// What a delivery to every handler came to.
+/// The result of a delivery to every handler.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdicts {
     pub(crate) done: usize,
     pub(crate) duplicates: usize,
-    /// What the read model looked at.
+    /// The number of events that the read model looked at.
     pub(crate) projected: usize,
 }
 
@@ -218,7 +218,7 @@ impl Shop {
         (done, left)
     }
 
-    /// What the stream has brought since it was last asked; from the log, in the order of time.
+    /// Returns the entries that the stream has brought since the last call, in the order of time.
     async fn stream(&self) -> Vec<Outgoing> {
         let range = TimeRange { from: START, until: self.clock.now() + Duration::from_hours(1) };
         let hours: Vec<_> = self.ledger.read_log(range).try_collect().await.expect("the log");

@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use std::future::Future;
 use throughline_core::Sensitive;
 
-/// What to charge.
+/// A request to charge a card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {
-    /// For which order.
+    /// The order's id.
     pub order_id: String,
     /// The payment provider's token for the card.
     pub card: Sensitive<String>,
-    /// How much.
+    /// The amount.
     pub amount: Money,
 }
 
@@ -54,14 +54,14 @@ pub trait Payments: Send + Sync + 'static {
     fn void(&self, charge_key: &str) -> impl Future<Output = Result<(), PaymentError>> + Send;
 }
 
-/// What to ship.
+/// A request to ship an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShipmentRequest {
-    /// Of which order.
+    /// The order's id.
     pub order_id: String,
-    /// Where to.
+    /// The address to deliver to.
     pub address: Sensitive<String>,
-    /// What is in it.
+    /// The lines in the shipment.
     pub lines: Vec<OrderLine>,
 }
 

@@ -23,7 +23,7 @@ pub struct Shop<P, S> {
 /// Everything the order asks for is set aside for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reserved {
-    /// How many lines.
+    /// The number of lines.
     pub lines: usize,
 }
 
@@ -165,7 +165,7 @@ fn not_shipped(error: ShippingError) -> Failure {
     }
 }
 
-/// What the customer is told. A refusal after an attempt that got no answer comes as a failure.
+/// Returns the reason that the customer is given. A refusal after an attempt that got no answer comes as a failure.
 fn cancel_reason(Unwound { step, error_type, reason }: Unwound) -> CancelReason {
     match (&*step, &*error_type) {
         ("reserve", error_type::REJECTED) => CancelReason::NotReserved { reason },

@@ -28,7 +28,7 @@ fn order(cents: u64) -> Order {
     }
 }
 
-/// Returns the input of the checkout of an order of so many cents.
+/// Returns the input of the checkout of an order over this many cents.
 pub fn input(cents: u64) -> Checkout {
     Checkout::of(&order(cents)).expect("it is delivered")
 }

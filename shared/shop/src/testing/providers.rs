@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// What became of a key.
+/// The fate of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Entry {
     /// It happened, to this amount.
@@ -25,7 +25,7 @@ impl Book {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it happens, or happened.
+    /// Returns whether the request takes effect, or took effect before.
     fn happens(&self, key: &str, amount: u64) -> bool {
         *self.entries().entry(key.to_owned()).or_insert(Entry::Happened(amount)) != Entry::Voided
     }
@@ -58,12 +58,12 @@ impl Book {
 pub struct PaymentProvider(Book);
 
 impl PaymentProvider {
-    /// Returns how many cents it has in the end.
+    /// Returns the cents that the provider has in the end.
     pub fn paid(&self) -> u64 {
         self.0.left().into_iter().sum()
     }
 
-    /// Returns how often it charged the card, whether that was given back or not.
+    /// Returns the number of charges, refunded ones included.
     pub fn charges(&self) -> usize {
         self.0.entries().values().filter(|entry| **entry != Entry::Voided).count()
     }
@@ -93,7 +93,7 @@ impl Payments for PaymentProvider {
 pub struct Carrier(Book);
 
 impl Carrier {
-    /// Returns how many shipments are on their way.
+    /// Returns the number of shipments that are on their way.
     pub fn under_way(&self) -> usize {
         self.0.left().len()
     }

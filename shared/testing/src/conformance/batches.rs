@@ -135,7 +135,7 @@ pub async fn no_batch_has_a_write_skew(ledger: &dyn LedgerUnderTest) {
     assert!(x != y);
 }
 
-/// What many only read is no reason for any of them to fail.
+/// Commits that only read the same entity do not fail each other.
 pub async fn what_many_read_and_nobody_saves_lets_all_of_them_through(ledger: &dyn LedgerUnderTest) {
     commit_all(ledger, &[opening_of(claim("before"), "rate")]).await;
     let rate = Version::At { version: 1, sequence: 1 };

@@ -176,7 +176,7 @@ pub async fn one_failed_commit_of_a_batch_leaves_the_others_alone(ledger: &dyn L
     assert!(load(ledger, &account("a-3")).await.is_some());
 }
 
-/// What is written is what the relay reads.
+/// The relay reads exactly the messages that were written.
 pub async fn events_and_commands_are_in_the_log_with_their_destinations(ledger: &dyn LedgerUnderTest) {
     let claim = claim("e-1");
     let outgoing = vec![

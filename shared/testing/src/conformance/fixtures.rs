@@ -1,4 +1,4 @@
-//! What the cases are made of.
+//! The handlers, entities and messages of the cases.
 
 use super::LedgerUnderTest;
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ impl Entity for Account {
 pub struct Stock {
     /// Its id, and the table's partition key.
     pub sku: String,
-    /// How much is there.
+    /// The amount in stock.
     pub amount: u32,
 }
 
@@ -52,7 +52,7 @@ pub struct Shelf {
     pub place: String,
     /// The table's sort key: always `shelf`.
     pub what: String,
-    /// What lies on it.
+    /// The articles on the shelf.
     pub skus: Vec<String>,
 }
 

@@ -106,7 +106,7 @@ pub async fn the_owner_finishes_and_then_it_is_a_duplicate(ledger: &dyn LedgerUn
     assert_eq!(ledger.log().await, opening.outgoing);
 }
 
-/// Who still holds the claim has been overtaken by nobody, whatever the clock says.
+/// An owner that still holds the claim may finish, even after its lease has ended.
 pub async fn an_owner_nobody_took_over_from_may_finish_late(ledger: &dyn LedgerUnderTest) {
     let ours = leased("e-1");
     take(ledger, &ours).await;
@@ -160,7 +160,7 @@ pub async fn a_released_claim_can_be_taken_at_once(ledger: &dyn LedgerUnderTest)
     release(ledger, &leased("never taken")).await;
 }
 
-/// What was given back is nobody's.
+/// A released claim has no owner.
 pub async fn a_released_claim_cannot_be_finished(ledger: &dyn LedgerUnderTest) {
     let first = leased("e-1");
     take(ledger, &first).await;

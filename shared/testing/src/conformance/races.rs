@@ -12,7 +12,7 @@ use throughline_core::{
     ledger::{ClaimOutcome, Commit, CommitOutcome},
 };
 
-/// How many race.
+/// The number of commits that race.
 const RACERS: usize = 12;
 
 /// All have the same message; one wins and the others learn that it is done.

@@ -92,7 +92,7 @@ fn number(text: &str) -> Attribute {
     Attribute::Number(Number::new(text).expect("a number"))
 }
 
-/// What only other programs write.
+/// Returns attributes that only other programs write.
 fn of_others() -> Item {
     Item::from([
         ("picture".into(), Attribute::Binary(vec![0, 255])),

@@ -86,7 +86,7 @@ pub async fn what_was_absent_when_loaded_and_exists_now_cannot_be_saved(ledger: 
     assert_eq!(fields(ledger, &account("a-1")).await["balance"], Attribute::from(1));
 }
 
-/// What was deleted meanwhile does not come back.
+/// An entity that was deleted meanwhile does not come back.
 pub async fn what_was_there_and_was_never_stored_cannot_be_saved(ledger: &dyn LedgerUnderTest) {
     for (id, version) in [("e-1", at(1)), ("e-2", Version::Unversioned)] {
         let ghost =

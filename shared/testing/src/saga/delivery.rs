@@ -34,11 +34,11 @@ tokio::task_local! {
 pub(super) struct Delivery {
     pub(super) place: Place,
     pub(super) fault: Option<Fault>,
-    /// Whether it is the first that the fault befalls.
+    /// Whether this is the first delivery that the fault befalls.
     pub(super) is_first: bool,
     pub(super) plan: Arc<Plan>,
     commits: AtomicU32,
-    /// Whether a function of the saga's has run: what is committed next is what it decided.
+    /// Whether a function of the saga has run: the next commit holds its decision.
     has_run: AtomicBool,
     /// The worker is dead: nothing that it does happens any more.
     died: Notify,
@@ -63,13 +63,13 @@ impl Delivery {
         }
     }
 
-    /// Whether its worker is held up for so long that it has no sense of time.
+    /// Returns whether the worker is held up for so long that it has no sense of time.
     fn is_late(&self) -> bool {
         matches!(self.fault, Some(Fault::LateBeforeFunction | Fault::LateBeforeCommit))
     }
 
-    /// Whether it never reaches the worker. While one delivery is held up there is no other, so that nothing
-    /// but the tombstone stands in its way.
+    /// Returns whether the task never reaches the worker. While one delivery is held up there is no other, so that
+    /// nothing but the tombstone stands in its way.
     pub(super) fn is_lost(&self) -> bool {
         self.is_late() && !self.is_first
     }
@@ -101,7 +101,7 @@ impl Delivery {
         drop(released.wait_for(|is_released| *is_released).await);
     }
 
-    /// Whether the worker dies before, or after, its next commit.
+    /// Returns whether the worker dies before, or after, its next commit.
     fn fate(&self) -> Fate {
         let commit = self.commits.fetch_add(1, Ordering::SeqCst);
         match (self.fault, commit) {

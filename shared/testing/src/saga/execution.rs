@@ -36,12 +36,12 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-/// What Step Functions says when nobody answered in time.
+/// The error that Step Functions gives when no answer came in time.
 const TIME_OUT: &str = "States.Timeout";
-/// What it says of a worker that died.
+/// The error that Step Functions gives of a worker that died.
 const NO_ANSWER: &str = "Lambda.Unknown";
 
-/// What a worker answers, as the state machine sees it.
+/// A worker's answer, as the state machine sees it.
 type Answer = Result<Value, Failed>;
 
 /// An execution of a saga.
@@ -62,12 +62,12 @@ pub(super) struct Execution<P> {
     tables: DeclaredTables,
 }
 
-/// What came of unwinding.
+/// The result of unwinding.
 #[derive(Debug, PartialEq, Eq)]
 enum Unwinding {
     /// Everything is undone.
     Over,
-    /// What had failed is done after all: the saga goes on.
+    /// The failed step is done after all: the saga goes on.
     NotNeeded,
 }
 
@@ -75,7 +75,7 @@ enum Unwinding {
 struct Asking<'a> {
     place: Place,
     retriers: Vec<Retrier>,
-    /// How long it waits for an answer from outside, if it does.
+    /// The time that the step waits for an answer from outside, if it has a callback.
     callback: Option<Duration>,
     document: &'a Document,
 }
@@ -132,7 +132,7 @@ impl<P: Send + Sync + 'static> Execution<P> {
         }
     }
 
-    /// To the end; an error if it is stuck.
+    /// Runs the saga to its end. Returns an error if it is stuck.
     async fn walk(&self, document: &mut Document) -> Result<End, Failed> {
         for (at, stage) in self.view.stages.iter().enumerate() {
             let done = match stage {

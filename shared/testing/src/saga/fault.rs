@@ -1,10 +1,10 @@
-//! What can go wrong, and where.
+//! Faults, and the places where they are injected.
 
 use serde_json::Value;
 use std::fmt;
 use throughline_core::saga::{SagaView, StepView, Work};
 
-/// What goes wrong with a step, an undo or an ending.
+/// A fault of a step, an undo or an ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fault {
     /// It is refused for good, and changes nothing.
@@ -49,7 +49,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Of a step.
+    /// The faults of a step.
     const OF_STEP: [Self; 16] = [
         Self::FailsForGood,
         Self::FailsOnce,
@@ -68,9 +68,9 @@ impl Fault {
         Self::DeadlinePassed,
         Self::DeadlinePasses,
     ];
-    /// Of a callback, besides those of a step.
+    /// The faults of a callback, besides those of a step.
     const OF_CALLBACK: [Self; 3] = [Self::DiesAfterAsking, Self::NobodyAnswers, Self::AnswerIsLost];
-    /// Of an undo or an ending.
+    /// The faults of an undo or an ending.
     const OF_UNDO: [Self; 11] = [
         Self::FailsForGood,
         Self::FailsOnce,
@@ -85,7 +85,7 @@ impl Fault {
         Self::DiesAfterCommit,
     ];
 
-    /// Whether it happens to one delivery, and not to those after it.
+    /// Returns whether the fault befalls one delivery, and not those after it.
     pub(super) fn is_once(self) -> bool {
         matches!(
             self,
@@ -125,10 +125,10 @@ impl Fault {
     }
 }
 
-/// Where something goes wrong.
+/// A place where a fault is injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
-    /// What is being done.
+    /// The kind of work.
     pub work: Work,
     /// The step, or the ending.
     pub step: &'static str,
@@ -137,11 +137,11 @@ pub struct Place {
 /// A fault at a place, with whatever it takes for the saga to get there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Injection {
-    /// Where.
+    /// The place.
     pub place: Place,
-    /// What.
+    /// The fault.
     pub fault: Fault,
-    /// What makes the saga unwind, if the fault is of an undo or the ending.
+    /// The fault that makes the saga unwind, if the injected one is of an undo or the ending.
     pub because: Option<(Place, Fault)>,
 }
 
@@ -164,7 +164,7 @@ impl fmt::Display for Injection {
     }
 }
 
-/// Whether a step is done for this input.
+/// Returns whether a step is done for this input.
 pub(super) fn is_wanted(step: &StepView, input: &Value) -> bool {
     step.only_if.is_none_or(|field| input.get(field) == Some(&Value::Bool(true)))
 }

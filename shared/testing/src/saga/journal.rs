@@ -1,4 +1,4 @@
-//! What happened in a run.
+//! The record of a run.
 
 use super::fault::Injection;
 use crate::MemoryLedger;
@@ -12,11 +12,11 @@ use throughline_core::{
 /// One attempt at a task, as the state machine saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Entry {
-    /// What was done.
+    /// The kind of work.
     pub work: Work,
     /// The step, or the ending.
     pub step: String,
-    /// Which attempt it was, from 1.
+    /// The attempt, from 1.
     pub attempt: u32,
     /// The error's name, or [`Entry::DONE`].
     pub result: String,
@@ -34,7 +34,7 @@ impl fmt::Display for Entry {
     }
 }
 
-/// How an execution ended.
+/// The end of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum End {
     /// Everything is done.
@@ -47,21 +47,21 @@ pub enum End {
 
 /// An execution that ended, and every late delivery with it.
 pub struct SagaRun<P> {
-    /// How it ended.
+    /// The end of the execution.
     pub end: End,
     /// Every attempt, in the order in which the state machine was told.
     pub journal: Vec<Entry>,
-    /// What made it unwind.
+    /// The failure that made the saga unwind.
     pub unwound: Option<Unwound>,
-    /// What it is stuck with.
+    /// The failure that the saga is stuck with.
     pub stuck: Option<Failed>,
-    /// What went wrong on purpose.
+    /// The faults that were injected.
     pub injections: Vec<Injection>,
-    /// Of these, what did go wrong.
+    /// The injected faults that took effect.
     pub happened: Vec<Injection>,
     /// The ledger, as it is now.
     pub ledger: Arc<MemoryLedger>,
-    /// Whether anything happened that may not, whatever the saga: effects that happened twice, a task that was
+    /// Violations of what holds for every saga: effects that happened twice, a task that was
     /// answered in two ways.
     pub complaints: Vec<String>,
     pub(super) worker: Arc<Worker<P>>,
@@ -87,7 +87,7 @@ impl<P: Send + Sync + 'static> SagaRun<P> {
         self.ledger.log().into_iter().filter(is_wanted).collect()
     }
 
-    /// What was done with a step, or the ending: each result, in order.
+    /// Returns each result of a step, its undo or the ending, in order.
     pub fn results(&self, work: Work, step: &str) -> Vec<&str> {
         let entries = self.journal.iter().filter(|entry| entry.work == work && entry.step == step);
         entries.map(|entry| entry.result.as_str()).collect()

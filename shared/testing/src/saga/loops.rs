@@ -16,10 +16,10 @@ use std::{
 
 /// The environment variable that names the one run of a loop that is wanted.
 const WANTED: &str = "THROUGHLINE_FAULTS";
-/// What stands between the names of two faults.
+/// The text between the names of two faults.
 const AND: &str = "; and ";
 
-/// What came of a loop.
+/// The result of a loop over faults.
 #[derive(Debug, Default)]
 struct Figures {
     runs: AtomicUsize,
@@ -109,7 +109,7 @@ struct SagaTestOf<'a, P> {
 }
 
 impl<P: Send + Sync + 'static> SagaTestOf<'_, P> {
-    /// What is wrong with a run, if anything is.
+    /// Returns the complaint about a run, if there is one.
     fn wrong(&self, injections: &[Injection], invariant: &impl Fn(&SagaRun<P>)) -> Option<String> {
         let worker = throughline_core::saga::Worker::new(self.saga.clone(), (self.test.services)());
         let run = self.test.run_worker(worker, injections);

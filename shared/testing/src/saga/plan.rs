@@ -1,4 +1,4 @@
-//! Which delivery of which task something happens to.
+//! The plan of a run: the delivery of the task that each fault befalls.
 
 use super::fault::{Fault, Injection, Place};
 use std::{
@@ -41,7 +41,7 @@ impl Plan {
         Self { state: Mutex::new(State { to_come, ..State::default() }) }
     }
 
-    /// What happens to the next delivery at a place.
+    /// Returns the fault of the next delivery at a place.
     pub(super) fn next(&self, place: Place) -> Option<Fault> {
         let mut state = self.lock();
         let at_place = state.to_come.get_mut(&place)?;
@@ -52,12 +52,12 @@ impl Plan {
         Some(fault)
     }
 
-    /// Whether something is to go wrong at a place.
+    /// Returns whether a fault is still to come at a place.
     pub(super) fn is_to_come(&self, place: Place, fault: Fault) -> bool {
         self.lock().to_come.get(&place).is_some_and(|faults| faults.contains(&fault))
     }
 
-    /// Whether something goes wrong at a place that is not a delivery's.
+    /// Returns whether a place has a fault that no single delivery has.
     pub(super) fn has(&self, place: Place, fault: Fault) -> bool {
         let has = self.is_to_come(place, fault);
         if has {
@@ -66,7 +66,7 @@ impl Plan {
         has
     }
 
-    /// Whether this is the first delivery that a fault befalls.
+    /// Returns whether this is the first delivery that a fault befalls.
     pub(super) fn is_first(&self, place: Place, fault: Fault) -> bool {
         self.lock().is_delivered.insert((place, fault))
     }
@@ -75,7 +75,7 @@ impl Plan {
         self.lock().happened.insert((place, fault));
     }
 
-    /// Whether everything that was to happen did.
+    /// Returns whether an injected fault took effect in full.
     pub(super) fn has_happened(&self, injection: &Injection) -> bool {
         self.lock().happened.contains(&(injection.place, injection.fault))
     }
@@ -108,7 +108,7 @@ impl Plan {
 }
 
 impl Fault {
-    /// Whether it is not a delivery that it befalls.
+    /// Returns whether the fault befalls the state machine, not a delivery.
     fn is_of_the_machine(self) -> bool {
         matches!(self, Self::DeadlinePassed | Self::NobodyAnswers | Self::AnswerIsLost)
     }

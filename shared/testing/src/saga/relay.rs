@@ -34,10 +34,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// How often a handler is given a message that it could not handle.
+/// The number of times that a handler is given a message that it cannot handle.
 const MOST_DELIVERIES: u32 = 20;
 
-/// What a handler does about a message, if it is for it.
+/// A handler's reaction to a message, if the message is for it.
 pub(super) type Reaction =
     Arc<dyn Fn(&Outgoing, &Arc<Relay>) -> Option<BoxFuture<'static, ()>> + Send + Sync>;
 
@@ -199,7 +199,7 @@ impl Relay {
         }
     }
 
-    /// Whether a commit answers a step that nobody is to answer.
+    /// Returns whether a commit answers a step that must stay without an answer.
     fn is_unwanted(&self, commit: &Commit) -> bool {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let answered = commit.outgoing.iter().filter_map(|outgoing| match &outgoing.destination {

@@ -33,7 +33,7 @@ struct Running {
     laboratory: Laboratory,
     function: Function,
     next: usize,
-    /// For each round, the seconds for 1,000 events.
+    /// The seconds for 1,000 events, of each round.
     seconds: Vec<f64>,
 }
 

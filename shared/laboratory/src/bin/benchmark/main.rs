@@ -1,4 +1,4 @@
-//! What Throughline's functions cost: `benchmark requests`, `benchmark sizes`, `benchmark cpu`.
+//! Measures the cost of Throughline's functions: `benchmark requests`, `benchmark sizes`, `benchmark cpu`.
 //! `scripts/benchmark` builds the functions and runs this.
 
 mod cpu;

@@ -1,4 +1,4 @@
-//! What the functions are given.
+//! The messages that the functions are given.
 
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -17,10 +17,10 @@ const HANDLERS: [(&str, &str); 4] = [
     ("leased, no effects", "leased"),
 ];
 
-/// How the records of a run come.
+/// The deliveries of a run's records.
 struct Deliveries {
     name: &'static str,
-    /// Of a hundred, how many were finished earlier.
+    /// The share of records that were finished earlier, in percent.
     finished_percent: usize,
     receives: u32,
 }

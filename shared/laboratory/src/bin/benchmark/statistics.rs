@@ -20,7 +20,7 @@ impl Median {
     }
 }
 
-/// How many of the smallest, and of the largest, may be left out of the interval.
+/// Returns how many of the smallest, and of the largest, may be left out of the interval.
 fn values_outside(count: usize) -> usize {
     let mut outside = 0;
     let mut probability = 0.5_f64.powi(i32::try_from(count).unwrap_or(i32::MAX));

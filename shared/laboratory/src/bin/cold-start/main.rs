@@ -1,4 +1,4 @@
-//! How long a function takes from its start to its first answer, against one that has nothing above the SDK.
+//! Measures the time from a function's start to its first answer, against a function with nothing above the SDK.
 
 mod pairs;
 mod tls;
@@ -62,7 +62,7 @@ async fn main() -> Result<(), Trouble> {
     Ok(())
 }
 
-/// What is compared, and how often.
+/// A comparison of two functions, and its number of rounds.
 struct Comparison {
     pairs: u32,
     throughline: PathBuf,
@@ -93,7 +93,7 @@ impl Comparison {
         Ok(Some(comparison))
     }
 
-    /// By turns, and first one and then the other begins: what else this machine does falls on both.
+    /// Measures by turns, and lets first one and then the other begin, so that the machine's other load falls on both.
     async fn measure(
         &self,
         throughline: &FunctionSettings,

@@ -30,7 +30,7 @@ impl Pairs {
         median(self.ratios().into_iter()).unwrap_or(f64::NAN)
     }
 
-    /// Where the true median ratio lies, in 95 of 100 cases: between two of the ordered ratios, whatever their
+    /// Returns the 95 % confidence interval of the median ratio: two of the ordered ratios, whatever their
     /// distribution. How many lie below the median is binomial with one half.
     pub(crate) fn interval(&self) -> (f64, f64) {
         let ratios = self.ratios();
@@ -62,7 +62,7 @@ fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     Some(f64::midpoint(lower, upper))
 }
 
-/// How many of `count` ordered values may be left out on either side, so that at most one in forty times the
+/// Returns how many of `count` ordered values may be left out on either side, so that at most one in forty times the
 /// median is among those of that side.
 fn ranks_outside(count: usize) -> usize {
     let mut probability = 0.5_f64.powi(i32::try_from(count).unwrap_or(i32::MAX));

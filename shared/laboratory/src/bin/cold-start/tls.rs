@@ -18,7 +18,7 @@ use tokio_rustls::{
     rustls::{ServerConfig, pki_types::PrivateKeyDer},
 };
 
-/// Where this system keeps the certificates it trusts: Debian's and Fedora's places.
+/// The files of certificates that a system trusts: Debian's and Fedora's.
 const SYSTEM_CERTIFICATES: [&str; 2] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
