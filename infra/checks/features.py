@@ -47,6 +47,7 @@ EXEMPT = {
         "futures-core": "is what the former is made of",
     },
     "throughline-core": {"schema": "describes payloads; nothing that a function does asks for that"},
+    "throughline-shop": {"testing": "adds orders and providers for tests, which no function names"},
     "tokio": {
         "full": "is a name for others of these",
         "io-std": "adds standard input and output",

@@ -1,8 +1,6 @@
 //! The function `checkout`: does the steps of the saga of that name, as its state machine asks.
 
-mod providers;
-
-use providers::Provider;
+use ::checkout::Provider;
 use throughline::saga_worker::SagaWorker;
 use throughline_shop::{Shop, checkout};
 

@@ -16,7 +16,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 
 /// A provider's HTTP API.
 #[derive(Debug, Clone)]
-pub(crate) struct Provider {
+pub struct Provider {
     client: Arc<OnceLock<Client>>,
     url: String,
 }
@@ -38,7 +38,7 @@ struct Reason {
 impl Provider {
     /// The provider at a URL. Its client is built when it is first asked: a function starts without waiting for
     /// the certificates.
-    pub(crate) fn new(url: impl Into<String>) -> Self {
+    pub fn new(url: impl Into<String>) -> Self {
         Self { client: Arc::default(), url: url.into() }
     }
 

@@ -1,10 +1,7 @@
 //! A worker that a later deployment of the shop might bring, for a test: its checkout has one step more, and it still
 //! understands the one that is deployed now. With `--states-language` it prints what its saga compiles to.
 
-#[path = "../../../functions/checkout/src/providers.rs"]
-mod providers;
-
-use providers::Provider;
+use ::checkout::Provider;
 use serde::{Deserialize, Serialize};
 use std::env;
 use throughline::{Saga, prelude::*};

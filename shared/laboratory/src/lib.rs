@@ -20,7 +20,7 @@
 //! # }
 //! ```
 
-// Without it only the functions in src/bin are built.
+// Without it only programs in src/bin are built: the functions, or the DynamoDB beside LocalStack.
 #![cfg(feature = "hosting")]
 
 pub mod batch;

@@ -1,14 +1,10 @@
 //! Traces of a real process: sent before it answers, apart when its invocations overlap, and never in its way.
 
-#[expect(dead_code, reason = "the tests within one process use more of it")]
-#[path = "../../throughline/tests/traces/collector.rs"]
-mod collector;
-
-use collector::{Collector, Manner, Span, about, child, children, named};
 use futures_util::future::join_all;
 use serde_json::json;
 use std::time::{Duration, Instant};
 use throughline_laboratory::{Function, FunctionSettings, Laboratory, sqs_event};
+use throughline_testing::fixtures::collector::{Collector, Manner, Span, about, child, children, named};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const RECORDS: usize = 5;

@@ -13,6 +13,8 @@ pub mod order;
 pub mod payment;
 pub mod placing;
 pub mod stock;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use approval::{ApprovalCommand, ApprovalEvent, ApprovalRequested, Approved, DecideOrder};
 pub use checkout::{

@@ -49,6 +49,7 @@ pub mod chaos;
 pub mod conformance;
 pub mod counting;
 mod declared_tables;
+pub mod fixtures;
 mod golden;
 pub mod memory_dead_letters;
 pub mod memory_ledger;

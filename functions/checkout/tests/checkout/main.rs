@@ -1,11 +1,13 @@
 //! The checkout, with everything going wrong that can.
 
-mod orders;
-mod providers;
-
-use orders::{IN_STOCK, ORDERED, TestShop, checkout_of};
-use providers::{Carrier, PaymentProvider};
-use throughline_shop::{Order, OrderStatus, Reservation, Stock, checkout};
+use approve_order::ApproveOrder;
+use throughline_shop::{
+    Order, OrderStatus, Reservation, Stock, checkout,
+    testing::{
+        orders::{IN_STOCK, ORDERED, TestShop, checkout_of},
+        providers::{Carrier, PaymentProvider},
+    },
+};
 use throughline_testing::{
     assert_name_is_locked,
     saga::{End, SagaRun},
@@ -38,14 +40,14 @@ fn nothing_is_half_done(run: &SagaRun<TestShop>) {
 
 #[test]
 fn an_order_is_reserved_charged_shipped_and_confirmed() {
-    let run = checkout_of(2500).run();
+    let run = checkout_of(2500, ApproveOrder).run();
     assert_eq!(run.end, End::Completed);
     nothing_is_half_done(&run);
 }
 
 #[test]
 fn an_expensive_order_waits_for_approval() {
-    let run = checkout_of(200_000).run();
+    let run = checkout_of(200_000, ApproveOrder).run();
     assert_eq!(run.end, End::Completed);
     nothing_is_half_done(&run);
 }
@@ -61,19 +63,22 @@ const ALL: usize = OF_STEPS + OF_UNDOS + OF_THE_ENDING;
 
 #[test]
 fn every_fault_leaves_nothing_half_done() {
-    assert_eq!(checkout_of(2500).every_fault(nothing_is_half_done), ALL);
-    assert_eq!(checkout_of(200_000).every_fault(nothing_is_half_done), ALL + OF_APPROVAL);
+    assert_eq!(checkout_of(2500, ApproveOrder).every_fault(nothing_is_half_done), ALL);
+    assert_eq!(checkout_of(200_000, ApproveOrder).every_fault(nothing_is_half_done), ALL + OF_APPROVAL);
 }
 
 #[test]
 fn every_pair_of_faults_leaves_nothing_half_done() {
     let faults = ALL + OF_APPROVAL;
-    assert_eq!(checkout_of(200_000).every_pair_of_faults(nothing_is_half_done), faults * (faults - 1) / 2);
+    assert_eq!(
+        checkout_of(200_000, ApproveOrder).every_pair_of_faults(nothing_is_half_done),
+        faults * (faults - 1) / 2
+    );
 }
 
 #[test]
 fn no_undo_could_be_left_out() {
-    assert_eq!(checkout_of(200_000).idle_undos_not_missed(nothing_is_half_done), [""; 0]);
+    assert_eq!(checkout_of(200_000, ApproveOrder).idle_undos_not_missed(nothing_is_half_done), [""; 0]);
 }
 
 #[test]

@@ -1,18 +1,19 @@
 //! The sagas that are run both ways.
 
-use crate::{
-    journey::{Journey, approved, journey},
-    orders::{checkout_of, input},
-    script::Expected,
-};
+use crate::script::Expected;
+use approve_order::ApproveOrder;
 use serde_json::Value;
 use throughline_core::{
     Failure, Outcome, Saga, SagaInput, StepContext,
     saga::{SagaView, StageView, Worker},
 };
-use throughline_shop::checkout;
+use throughline_shop::{
+    checkout,
+    testing::orders::{checkout_of, input},
+};
 use throughline_testing::{
     SagaTest,
+    fixtures::journey::{Journey, approved, journey},
     saga::{Injection, SagaRun},
 };
 
@@ -42,8 +43,8 @@ pub(crate) struct Plot {
 pub(crate) fn cases() -> [Case; 3] {
     let journey_input = Journey { journey_id: "j-1".into(), is_dear: true };
     [
-        case("checkout", &checkout(), &input(2_500), checkout_of(2_500)),
-        case("checkout-with-approval", &checkout(), &input(200_000), checkout_of(200_000)),
+        case("checkout", &checkout(), &input(2_500), checkout_of(2_500, ApproveOrder)),
+        case("checkout-with-approval", &checkout(), &input(200_000), checkout_of(200_000, ApproveOrder)),
         case("journey", &journey(), &journey_input, approved()),
     ]
 }

@@ -7,18 +7,7 @@
 
 mod cases;
 mod cloud;
-#[expect(dead_code, reason = "the saga's own tests use the rest")]
-#[path = "../../../testing/tests/saga/journey.rs"]
-mod journey;
 mod mutants;
-#[path = "../../../../functions/checkout/tests/checkout/orders.rs"]
-mod orders;
-#[expect(dead_code, reason = "the saga's own tests use the rest")]
-#[path = "../../../testing/tests/saga/provider.rs"]
-mod provider;
-#[expect(dead_code, reason = "the saga's own tests use the rest")]
-#[path = "../../../../functions/checkout/tests/checkout/providers.rs"]
-mod providers;
 mod script;
 
 use cases::{Case, cases};

@@ -1,10 +1,8 @@
 //! What a collector is told of the main path and the relay.
 
-mod collector;
 mod trouble;
 mod world;
 
-use collector::{Span, about, child, children, named};
 use futures_util::{FutureExt as _, future::BoxFuture, join};
 use throughline::{
     Attributes, Destination, Verdict,
@@ -14,6 +12,7 @@ use throughline::{
     relay::{Delivery, LogEntry, Publisher, RelayPorts, relay},
     traces::Traced,
 };
+use throughline_testing::fixtures::collector::{Span, about, child, children, named};
 use world::{Behaviour, World, asked, producer, trace_parent, working};
 
 const RECORD: &str = "process questions";

@@ -1,9 +1,6 @@
 //! Collectors that do not do as they should, and settings.
 
-use crate::{
-    collector::{Collector, Manner, named},
-    world::{World, traces, working},
-};
+use crate::world::{World, traces, working};
 use std::{
     io::Write as _,
     net::TcpListener,
@@ -11,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 use throughline::{Timestamp, Verdict, logs::JsonLines};
+use throughline_testing::fixtures::collector::{Collector, Manner, named};
 use tracing::{info_span, subscriber::DefaultGuard};
 use tracing_subscriber::layer::SubscriberExt as _;
 

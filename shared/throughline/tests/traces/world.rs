@@ -1,6 +1,5 @@
 //! The main path over an in-memory ledger, recorded.
 
-use crate::collector::{Collector, Span};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use throughline::{
@@ -12,7 +11,10 @@ use throughline::{
     process::{self, process},
     traces::{Settings, Traced, Traces},
 };
-use throughline_testing::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime};
+use throughline_testing::{
+    MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime,
+    fixtures::collector::{Collector, Span},
+};
 use tracing::{Instrument as _, info_span, subscriber::DefaultGuard};
 use tracing_subscriber::layer::SubscriberExt as _;
 

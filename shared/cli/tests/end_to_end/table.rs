@@ -4,7 +4,6 @@
 //!
 //! `scripts/test` writes what it reads: `<cloud>.log`, or `<cloud>.not-run` with the reason.
 
-#[path = "../end_to_end/limits.rs"]
 mod limits;
 mod runs;
 

@@ -1,11 +1,9 @@
 //! Providers that keep their promise: a request happens once for its key, and never once the key is voided.
 
+use crate::{Charge, Charged, PaymentError, Payments, Shipment, ShipmentRequest, Shipping, ShippingError};
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
-};
-use throughline_shop::{
-    Charge, Charged, PaymentError, Payments, Shipment, ShipmentRequest, Shipping, ShippingError,
 };
 
 /// The fate of a key.
@@ -57,16 +55,16 @@ impl Book {
 
 /// Takes and gives back money. A charge's id is its key.
 #[derive(Debug, Default)]
-pub(crate) struct PaymentProvider(Book);
+pub struct PaymentProvider(Book);
 
 impl PaymentProvider {
     /// Returns the cents that the provider has in the end.
-    pub(crate) fn paid(&self) -> u64 {
+    pub fn paid(&self) -> u64 {
         self.0.left().into_iter().sum()
     }
 
     /// Returns the number of charges, refunded ones included.
-    pub(crate) fn charges(&self) -> usize {
+    pub fn charges(&self) -> usize {
         self.0.entries().values().filter(|entry| **entry != Entry::Voided).count()
     }
 }
@@ -92,11 +90,11 @@ impl Payments for PaymentProvider {
 
 /// Ships and takes back. A shipment's id is its key.
 #[derive(Debug, Default)]
-pub(crate) struct Carrier(Book);
+pub struct Carrier(Book);
 
 impl Carrier {
     /// Returns the number of shipments that are on their way.
-    pub(crate) fn under_way(&self) -> usize {
+    pub fn under_way(&self) -> usize {
         self.0.left().len()
     }
 }

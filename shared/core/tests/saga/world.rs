@@ -1,6 +1,5 @@
 //! A worker that is asked by hand, task by task.
 
-use crate::journey::{Approval, Decide, Journey, Train, Travel, journey};
 use serde_json::Value;
 use throughline_core::{
     Attributes, CallbackId, Envelope, Record, Saga, SagaInput, Timestamp, Verdict, Version,
@@ -11,7 +10,10 @@ use throughline_core::{
     process::{Settings, process},
     saga::{Document, StepRecord, Task, TaskError, Work, Worker, record_id},
 };
-use throughline_testing::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime};
+use throughline_testing::{
+    MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime,
+    fixtures::journey::{Approval, Decide, Journey, Train, Travel, journey},
+};
 
 pub(crate) struct World {
     pub(crate) ledger: MemoryLedger,

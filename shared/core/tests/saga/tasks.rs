@@ -5,6 +5,7 @@ use throughline_core::{
     ledger::Destination,
     saga::{StepOutcome, error_type},
 };
+use throughline_testing::fixtures::journey::Train;
 
 #[tokio::test(start_paused = true)]
 async fn a_task_that_is_delivered_twice_returns_its_first_result() {
@@ -41,12 +42,12 @@ async fn what_touches_the_outside_world_runs_once() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_stays_the_same_when_its_cause_is_gone() {
     let world = World::new();
-    let train = crate::journey::Train { id: "t-1".into(), free_seats: 0 };
+    let train = Train { id: "t-1".into(), free_seats: 0 };
     let version = |version| throughline_core::Version::At { version, sequence: 0 };
     world.ledger.seed(&train, version(2));
     let first = world.run("seat").await.expect_err("the train is full");
     assert_eq!(first.error_type, error_type::REJECTED);
-    world.ledger.seed(&crate::journey::Train { free_seats: 10, ..train }, version(3));
+    world.ledger.seed(&Train { free_seats: 10, ..train }, version(3));
     assert_eq!(world.run("seat").await.expect_err("it was refused"), first);
 }
 

@@ -1,15 +1,15 @@
 //! Answers from outside.
 
-use crate::{
-    journey::{Approval, all_or_nothing, decision, undecided, with_withdrawal},
-    world::World,
-};
+use crate::world::World;
 use std::time::Duration;
 use throughline_core::{
     Verdict,
     saga::{StepOutcome, Work, error_type},
 };
-use throughline_testing::saga::End;
+use throughline_testing::{
+    fixtures::journey::{Approval, all_or_nothing, decision, undecided, with_withdrawal},
+    saga::End,
+};
 
 fn reason(verdict: &Verdict) -> &str {
     match verdict {

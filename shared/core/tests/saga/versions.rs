@@ -1,11 +1,13 @@
 //! Executions that are under way while a saga changes.
 
-use crate::journey::{Journey, Travel, all_or_nothing, approved, journey};
 use throughline_core::{
     prelude::*,
     saga::{Work, Worker, error_type},
 };
-use throughline_testing::saga::End;
+use throughline_testing::{
+    fixtures::journey::{Journey, Travel, all_or_nothing, approved, journey},
+    saga::End,
+};
 
 async fn nothing(_: &Travel, _: Journey, _: &StepContext<'_>) -> Result<Outcome<u8>, Failure> {
     Ok(Outcome::of(0))

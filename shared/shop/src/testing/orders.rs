@@ -1,19 +1,21 @@
 //! Orders to check out, and the shop that does.
 
-use crate::providers::{Carrier, PaymentProvider};
-use approve_order::ApproveOrder;
-use std::time::Duration;
-use throughline_core::ledger::Outgoing;
-use throughline_shop::{
+use crate::{
     ApprovalRequested, Checkout, Currency, DecideOrder, Delivery, Money, Order, OrderLine, OrderStatus, Shop,
     Stock, checkout,
+    testing::providers::{Carrier, PaymentProvider},
 };
+use std::time::Duration;
+use throughline_core::{Handler, ledger::Outgoing};
 use throughline_testing::{SagaTest, saga_test};
 
-pub(crate) type TestShop = Shop<PaymentProvider, Carrier>;
+/// A shop whose providers are in memory.
+pub type TestShop = Shop<PaymentProvider, Carrier>;
 
-pub(crate) const IN_STOCK: u32 = 5;
-pub(crate) const ORDERED: u32 = 2;
+/// The pieces in stock before the order.
+pub const IN_STOCK: u32 = 5;
+/// The pieces that are ordered.
+pub const ORDERED: u32 = 2;
 
 fn order(cents: u64) -> Order {
     Order {
@@ -27,7 +29,7 @@ fn order(cents: u64) -> Order {
 }
 
 /// Returns the input of the checkout of an order over this many cents.
-pub(crate) fn input(cents: u64) -> Checkout {
+pub fn input(cents: u64) -> Checkout {
     Checkout::of(&order(cents)).expect("it is delivered")
 }
 
@@ -35,12 +37,13 @@ fn shop() -> TestShop {
     Shop { payments: PaymentProvider::default(), shipping: Carrier::default() }
 }
 
-/// The checkout of an order of so many cents, which Grace approves of a minute after she is asked.
-pub(crate) fn checkout_of(cents: u64) -> SagaTest<TestShop> {
+/// Returns the checkout of an order of so many cents, which Grace approves of a minute after she is asked. Her decision goes
+/// to a handler: the function `approve-order`.
+pub fn checkout_of(cents: u64, approve_order: impl Handler<Message = DecideOrder>) -> SagaTest<TestShop> {
     saga_test(checkout(), input(cents), shop)
         .given(order(cents))
         .given(Stock { sku: "mug-blue".into(), available: IN_STOCK })
-        .reacting(ApproveOrder, Duration::from_mins(1), |sent| approval(sent, None))
+        .reacting(approve_order, Duration::from_mins(1), |sent| approval(sent, None))
 }
 
 fn approval(sent: &Outgoing, refused_because: Option<&str>) -> Option<DecideOrder> {

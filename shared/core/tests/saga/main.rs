@@ -2,8 +2,6 @@
 
 mod callbacks;
 mod every_fault;
-mod journey;
-mod provider;
 mod tasks;
 mod unwinding;
 mod versions;

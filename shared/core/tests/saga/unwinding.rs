@@ -1,12 +1,14 @@
 //! What is undone, and with what.
 
-use crate::journey::{DEADLINE, TIME_TO_THINK, Travel, all_or_nothing, approved, undecided};
 use std::time::Duration;
 use throughline_core::{
     Timestamp,
     saga::{Work, error_type},
 };
-use throughline_testing::saga::{End, Entry, Fault, Injection, Place, SagaRun};
+use throughline_testing::{
+    fixtures::journey::{DEADLINE, TIME_TO_THINK, Travel, all_or_nothing, approved, undecided},
+    saga::{End, Entry, Fault, Injection, Place, SagaRun},
+};
 
 fn at(work: Work, step: &'static str, fault: Fault) -> Injection {
     Injection { place: Place { work, step }, fault, because: None }

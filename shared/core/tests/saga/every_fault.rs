@@ -1,8 +1,9 @@
 //! The loops over everything that can go wrong.
 
-use crate::journey::{all_or_nothing, approved, undecided};
-use throughline_core::saga::Work;
-use throughline_testing::saga::End;
+use throughline_testing::{
+    fixtures::journey::{all_or_nothing, approved, undecided},
+    saga::End,
+};
 
 /// 16 of each step, and 3 more of a callback.
 const OF_STEPS: usize = 6 * 16 + 3;
@@ -32,25 +33,6 @@ fn every_pair_of_faults_leaves_all_or_nothing() {
 #[test]
 fn every_fault_of_what_is_not_wanted_is_left_out() {
     assert_eq!(undecided(false).every_fault(all_or_nothing), ALL - 19);
-}
-
-#[test]
-fn what_is_wrong_names_the_fault_and_how_to_run_it_alone() {
-    let wrong = std::panic::catch_unwind(|| {
-        undecided(false).every_fault(|run| assert_eq!(run.results(Work::Undo, "pay"), [""; 0]))
-    });
-    let wrong = wrong.expect_err("the payment is undone because of some fault");
-    let text = wrong.downcast_ref::<String>().expect("it says why");
-    let parts =
-        ["with this fault: pay", "it ended: Compensated", "Undo pay #1: Done", "THROUGHLINE_FAULTS='pay"];
-    for part in parts {
-        assert!(text.contains(part), "`{part}` is not in: {text}");
-    }
-}
-
-#[test]
-fn who_looks_at_nothing_misses_no_undo() {
-    assert_eq!(approved().idle_undos_not_missed(|_| {}), ["seat", "pay", "room", "car"]);
 }
 
 #[test]

@@ -4,7 +4,6 @@
 //!
 //! `scripts/test` runs this after the end-to-end tests.
 
-#[path = "../end_to_end/aws.rs"]
 mod aws;
 mod policy;
 

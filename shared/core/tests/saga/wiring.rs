@@ -1,7 +1,7 @@
 //! Definitions that do not fit together.
 
-use crate::journey::{Car, Journey, Paid, Room, Seat, Travel};
 use throughline_core::{prelude::*, saga::DefinitionError};
+use throughline_testing::fixtures::journey::{Car, Journey, Paid, Room, Seat, Travel};
 
 async fn seat(_: &Travel, _: Journey, _: &StepContext<'_>) -> Result<Outcome<Seat>, Failure> {
     Ok(Outcome::of(Seat { train: "t-1".into() }))
