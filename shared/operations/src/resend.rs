@@ -1,7 +1,6 @@
 //! Sending letters to where they came from.
 
 use super::{OperateError, ReceivedLetter, failed};
-use crate::{describe, publisher::is_permanent, sqs_text};
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::{
     error::{ProvideErrorMetadata, SdkError},
@@ -9,6 +8,7 @@ use aws_sdk_sqs::{
 };
 use serde_json::{Value, json};
 use std::{collections::HashMap, slice};
+use throughline_aws::internal::{describe, is_permanent, sqs_text};
 use throughline_core::{delivery::KEPT_ATTRIBUTES, envelope::EncodedEnvelope, limits::MOST_MESSAGE_BYTES};
 
 /// What a letter's attributes say about its death: of no use to whoever is given it again.
