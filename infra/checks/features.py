@@ -42,10 +42,12 @@ EXEMPT = {
     "num-integer": {"i128": "asks for what compilers of today have anyway"},
     "num-traits": {"default": "is a name for `std`, which both have"},
     "serde": {"alloc": "is part of `std`, which both have"},
+    "serde_core": {"default": "is a name for `std`, which both have"},
     "sync_wrapper": {
         "futures": "makes its wrapper a future and a stream",
         "futures-core": "is what the former is made of",
     },
+    "throughline-aws": {"testing": "adds services that answer from a script; no function names any"},
     "throughline-core": {"schema": "describes payloads; nothing that a function does asks for that"},
     "throughline-shop": {"testing": "adds orders and providers for tests, which no function names"},
     "tokio": {

@@ -159,7 +159,7 @@ impl Default for Clients {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::Fake;
+    use crate::testing::Fake;
 
     #[tokio::test]
     async fn every_request_names_the_function() {

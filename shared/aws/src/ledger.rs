@@ -2,26 +2,20 @@
 //!
 //! [`layout`] says where everything is in the table. The table's expiry attribute is
 //! [`layout::EXPIRES_AT`]; since DynamoDB removes expired items late, every condition compares it itself.
-//! The table needs the index [`layout::CORRELATION_INDEX`] for [`follow_line`] alone, and the index
-//! [`layout::TIME_INDEX`] for [`DynamoLedger::read_log`] alone.
+//! The table needs the indexes [`layout::CORRELATION_INDEX`] and
+//! [`layout::TIME_INDEX`] for what operators read of it alone: lines, and the log by time.
 
-mod about;
 mod attributes;
 mod commit;
 mod conditions;
-mod items;
+pub(crate) mod items;
 pub mod layout;
 mod leases;
-mod line;
 mod load;
-mod log;
 mod reasons;
 mod statements;
 
-pub use about::events_of;
 pub use items::{outgoing_from_item, outgoing_from_stream_image};
-pub use line::{ClaimState, Line, LineError, LoggedMessage, RecordedClaim, follow_line};
-pub use log::{LogError, LoggedHeader, Remembered, TimeRange};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use futures_util::future::BoxFuture;
@@ -34,7 +28,7 @@ use throughline_core::{
 };
 
 /// An item as the SDK has it.
-pub(crate) type Item = HashMap<String, AttributeValue>;
+pub type Item = HashMap<String, AttributeValue>;
 
 /// The [`Ledger`] on DynamoDB.
 ///
@@ -57,6 +51,18 @@ impl DynamoLedger {
     /// [`EntityTable::Own`] names.
     pub fn new(client: Client, table: impl Into<String>, own_tables: BTreeMap<String, String>) -> Self {
         Self { client, table: table.into(), own_tables }
+    }
+
+    /// The client that it asks DynamoDB with.
+    #[doc(hidden)]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The name of its table.
+    #[doc(hidden)]
+    pub fn table(&self) -> &str {
+        &self.table
     }
 
     /// Where an entity is.

@@ -1,28 +1,24 @@
-//! Throughline's adapters to AWS: the DynamoDB ledger, EventBridge, SQS and Step Functions. The only crate of
-//! the framework that names `aws_sdk_*`.
+//! Throughline's adapters to AWS: the DynamoDB ledger, EventBridge, SQS and Step Functions. What only
+//! operators' tools ask of AWS is in `throughline-operations`; no other crate of the framework names `aws_sdk_*`.
 //!
 //! - [`DynamoLedger`]: claims, entities and the log of emitted messages, one transaction a commit.
 //! - [`AwsPublisher`]: from the log to the bus, to the queues of commands, now or later, and to Step Functions.
 //! - [`SqsDeadLetters`]: the dead-letter queue.
 //! - [`Visibility`]: when SQS delivers a message again.
 //! - [`Outside`]: events and commands from programs that are no function.
-//! - [`tap`]: events as they pass on a bus.
 //! - [`Clients`]: one configuration, and each client built from it when it is first needed.
 
 pub mod clients;
 pub mod dead_letter_queue;
 pub mod elsewhere;
-pub mod executions;
-#[cfg(test)]
-mod fake;
-pub mod json_text;
+#[doc(hidden)]
+pub mod internal;
 pub mod ledger;
-pub mod operate;
 pub mod outside;
 pub mod publisher;
-pub mod replays;
 mod sqs_text;
-pub mod tap;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod visibility;
 
 pub use clients::Clients;
@@ -33,7 +29,8 @@ pub use publisher::{AwsPublisher, Schedules};
 pub use visibility::Visibility;
 
 /// What an SDK call says went wrong: its code, if the service gave one, and its message.
-fn describe<E, R>(error: &aws_sdk_dynamodb::error::SdkError<E, R>) -> String
+#[doc(hidden)]
+pub fn describe<E, R>(error: &aws_sdk_dynamodb::error::SdkError<E, R>) -> String
 where
     E: aws_sdk_dynamodb::error::ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug,

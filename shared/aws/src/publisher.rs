@@ -6,7 +6,7 @@ mod plan;
 mod schedules;
 mod step_functions;
 
-pub(crate) use step_functions::execution_arn;
+pub use step_functions::execution_arn;
 
 pub use schedules::{LONGEST_DELAY, Schedules};
 
@@ -242,7 +242,7 @@ fn refused(error_type: &str, reason: String) -> Delivery {
 /// EventBridge also lists refused access and wrong accounts as errors not to be retried
 /// (`PutEventsResultEntry`). No message is at fault there, and a deployment mends them: they are retried,
 /// and the stream waits. `MissingParameter` is a wrong queue type, not a wrong message.
-pub(crate) fn is_permanent(code: &str) -> bool {
+pub fn is_permanent(code: &str) -> bool {
     matches!(
         sqs_text::bare_code(code),
         "MalformedDetail"

@@ -18,7 +18,7 @@ fn is_permitted(letter: char) -> bool {
 
 /// A body that SQS accepts. In JSON, such characters can stand in a text only, where the escape means the
 /// same; so a JSON body keeps its meaning.
-pub(crate) fn body(text: &str) -> Cow<'_, str> {
+pub fn body(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_permitted) {
         return Cow::Borrowed(text);
     }
@@ -34,7 +34,7 @@ pub(crate) fn body(text: &str) -> Cow<'_, str> {
 
 /// The value of an attribute: at most `longest` characters, control characters replaced by spaces; nothing
 /// if nothing is left, since SQS refuses empty values.
-pub(crate) fn attribute(text: &str, longest: usize) -> Option<String> {
+pub fn attribute(text: &str, longest: usize) -> Option<String> {
     let clean = |letter: char| if is_permitted(letter) && !letter.is_control() { letter } else { ' ' };
     let value: String = text.chars().map(clean).take(longest).collect();
     let value = value.trim();
@@ -42,7 +42,7 @@ pub(crate) fn attribute(text: &str, longest: usize) -> Option<String> {
 }
 
 /// A FIFO group or deduplication id for a text: the text itself wherever it can be one.
-pub(crate) fn fifo_id(text: &str) -> Cow<'_, str> {
+pub fn fifo_id(text: &str) -> Cow<'_, str> {
     let fits =
         (1..=LONGEST_FIFO_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     if fits {
@@ -57,7 +57,7 @@ pub(crate) fn bare_code(code: &str) -> &str {
 }
 
 /// Whether a queue is FIFO: its name, and so its URL, says so.
-pub(crate) fn is_fifo(queue_url: &str) -> bool {
+pub fn is_fifo(queue_url: &str) -> bool {
     queue_url.strip_suffix(".fifo").is_some()
 }
 

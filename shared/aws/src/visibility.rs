@@ -173,7 +173,7 @@ fn whole_seconds(duration: Duration) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{Fake, error};
+    use crate::testing::{Fake, error};
     use serde_json::{Value, json};
 
     fn changes(count: usize) -> Vec<VisibilityChange> {

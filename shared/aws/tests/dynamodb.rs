@@ -1,7 +1,6 @@
 //! The DynamoDB ledger over the wire: the conformance suite, what a batch costs, and what is special to it.
 //! The suite holds on a wire that works, and on wires that lose answers, throttle and collide.
 
-mod history;
 mod others;
 mod requests;
 mod support;

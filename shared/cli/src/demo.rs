@@ -26,8 +26,8 @@ use std::{
     time::{Duration, Instant},
 };
 use stock::Stock;
-use throughline_aws::operate::{self, FoundLetter};
 use throughline_core::Timestamp;
+use throughline_operations::{self as operate, FoundLetter};
 
 /// How long the demo waits for something to happen before it says what it waited for.
 const PATIENCE: Duration = Duration::from_mins(2);

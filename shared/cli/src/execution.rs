@@ -2,8 +2,8 @@
 //! often each was tried.
 
 use std::collections::HashMap;
-use throughline_aws::executions::{Ending, Failure, Happening, HistoryEvent, StateKind};
 use throughline_core::Timestamp;
+use throughline_operations::executions::{Ending, Failure, Happening, HistoryEvent, StateKind};
 
 /// What is known of an execution.
 #[derive(Debug, Clone, Default, PartialEq)]

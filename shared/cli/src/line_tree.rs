@@ -11,11 +11,11 @@ mod tests;
 use crate::{catalogue::Catalogue, execution::Execution};
 use messages::Builder;
 use std::{collections::BTreeMap, fmt};
-use throughline_aws::{
-    ledger::{ClaimState, Line, LoggedMessage},
-    operate::FoundLetter,
-};
 use throughline_core::{Timestamp, ledger::Destination};
+use throughline_operations::{
+    FoundLetter,
+    line::{ClaimState, Line, LoggedMessage},
+};
 
 pub use attempts::{AttemptVerdict, LoggedAttempt};
 pub use branch::{Branch, duration_text};

@@ -17,11 +17,9 @@ use clap::{Args, Subcommand};
 use futures_util::StreamExt as _;
 use serde::Serialize;
 use std::{collections::BTreeMap, error::Error, fmt, path::Path, time::Duration};
-use throughline_aws::{
-    DynamoLedger,
-    ledger::{LogError, LoggedHeader, TimeRange},
-};
+use throughline_aws::DynamoLedger;
 use throughline_core::{Timestamp, ledger::Destination, ports::Time as _};
+use throughline_operations::log::{LogError, LoggedHeader, ReadLog as _, TimeRange};
 
 /// The ledger's log, from which the relay sends what handlers emitted.
 #[derive(Debug, Args)]

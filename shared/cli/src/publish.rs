@@ -16,11 +16,9 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 use std::{error::Error, fmt, io, path::PathBuf};
-use throughline_aws::{
-    operate::{self, OperateError},
-    outside::fresh_id,
-};
+use throughline_aws::outside::fresh_id;
 use throughline_core::{Timestamp, catalogue::MessageKind};
+use throughline_operations::{self as operate, OperateError};
 
 const EXAMPLES: &str = "Examples:
   throughline publish events/order.place.v1.json

@@ -30,8 +30,9 @@ use std::{
     path::PathBuf,
     time::Duration,
 };
-use throughline_aws::{AwsPublisher, DynamoLedger, operate, replays};
+use throughline_aws::{AwsPublisher, DynamoLedger};
 use throughline_core::{Timestamp, ports::Time as _};
+use throughline_operations::{self as operate, replays};
 
 /// Sends events again that were sent before, with the ids they had: what was done is not done twice.
 ///

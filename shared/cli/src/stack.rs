@@ -11,11 +11,8 @@ use crate::{
     project::{Project, answers},
 };
 use std::{collections::BTreeMap, io, path::Path, time::Duration};
-use throughline_aws::{
-    Clients,
-    ledger::LineError,
-    operate::{self, FoundLetter, OperateError},
-};
+use throughline_aws::Clients;
+use throughline_operations::{self as operate, FoundLetter, OperateError, line::LineError};
 
 /// Why a stack could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -16,8 +16,8 @@ use std::{
     error::Error,
     time::{Duration, Instant},
 };
-use throughline_aws::tap::{ABANDONED_AFTER, Bus, Tap};
 use throughline_core::Timestamp;
+use throughline_operations::tap::{ABANDONED_AFTER, Bus, Tap};
 
 /// Shows the events on the bus as they pass, in the order of their times, until Ctrl-C.
 ///

@@ -18,6 +18,7 @@ mod one_pass;
 mod raw;
 
 pub use foreign::UnknownForm;
+pub use form::OF_NOTIFICATION;
 
 use crate::{
     Envelope, Message, Record,
@@ -149,7 +150,7 @@ pub fn named_in(body: &str) -> Option<Attributes> {
 }
 
 /// How many SNS notifications may be around each other.
-const MOST_NOTIFICATIONS: u8 = 2;
+pub const MOST_NOTIFICATIONS: u8 = 2;
 
 fn decode_delivered<'a, M: Message>(
     body: &'a str,

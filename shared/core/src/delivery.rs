@@ -18,8 +18,9 @@ const OF_A_DEAD_LETTER: [&str; 3] = ["FailedAt", "Handler", "MessageId"];
 /// The attributes of a dead letter that hold the id of its message, the surer one first.
 const IDS_OF_A_DEAD_LETTER: [&str; 2] = ["EventId", "MessageId"];
 
-/// What dead letters and redrives write.
-const OURS: [&str; 15] = [
+/// The message attributes in which a dead letter says what became of its message. Besides them it has
+/// [`KEPT_ATTRIBUTES`].
+pub const ABOUT_A_DEATH: [&str; 9] = [
     "ErrorType",
     "ErrorMessage",
     "Handler",
@@ -29,13 +30,11 @@ const OURS: [&str; 15] = [
     "EventId",
     "EventType",
     "CorrelationId",
-    KEPT_ATTRIBUTES,
-    REDRIVEN_MESSAGE_ID,
-    "RedrivenAt",
-    "RedrivenFrom",
-    "RedriveCount",
-    "RedriveNote",
 ];
+
+/// The message attributes that a redrive writes.
+const OF_A_REDRIVE: [&str; 5] =
+    [REDRIVEN_MESSAGE_ID, "RedrivenAt", "RedrivenFrom", "RedriveCount", "RedriveNote"];
 
 /// What a source says of a message beside its body, as text that is read only when somebody asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -153,7 +152,7 @@ impl Delivery<'_> {
         }
         match kept(&own) {
             // Text within text within text would grow with every death.
-            Some(kept) if own.keys().all(|name| OURS.contains(&&**name)) => Some(kept.to_owned()),
+            Some(kept) if own.keys().all(|name| is_ours(name)) => Some(kept.to_owned()),
             _ => written(&sent_with(json)),
         }
     }
@@ -180,10 +179,15 @@ fn sent_with(json: &str) -> BTreeMap<String, MessageAttribute> {
     let mut attributes = read(json);
     let mut sent = kept(&attributes).map(sent_with).unwrap_or_default();
     if is_redriven(&attributes) {
-        attributes.retain(|name, _| !OURS.contains(&&**name));
+        attributes.retain(|name, _| !is_ours(name));
     }
     sent.extend(owned(attributes));
     sent
+}
+
+/// Says whether dead letters or redrives write the attribute of this name.
+fn is_ours(name: &str) -> bool {
+    name == KEPT_ATTRIBUTES || ABOUT_A_DEATH.contains(&name) || OF_A_REDRIVE.contains(&name)
 }
 
 fn is_redriven(attributes: &SqsAttributes<'_>) -> bool {

@@ -26,11 +26,13 @@ pub(crate) fn number(value: impl Into<i128>) -> AttributeValue {
     AttributeValue::N(value.into().to_string())
 }
 
-pub(crate) fn text_of<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+/// The text of an item's attribute.
+pub fn text_of<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name)?.as_s().ok().map(String::as_str)
 }
 
-pub(crate) fn number_of<N: std::str::FromStr>(item: &Item, name: &str) -> Option<N> {
+/// The number in an item's attribute.
+pub fn number_of<N: std::str::FromStr>(item: &Item, name: &str) -> Option<N> {
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 

@@ -100,18 +100,18 @@ pub const TYPE: &str = "type";
 
 /// Where one item is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Address {
+pub struct Address {
     /// The table's real name.
-    pub(crate) table: String,
+    pub table: String,
     /// The partition key's attribute and value.
-    pub(crate) partition: (String, String),
+    pub partition: (String, String),
     /// The sort key's attribute and value, if the table has one.
-    pub(crate) sort: Option<(String, String)>,
+    pub sort: Option<(String, String)>,
 }
 
 impl Address {
     /// An item of the ledger's own table.
-    pub(crate) fn in_ledger(table: &str, partition: String, sort: impl Into<String>) -> Self {
+    pub fn in_ledger(table: &str, partition: String, sort: impl Into<String>) -> Self {
         Self {
             table: table.to_owned(),
             partition: (PARTITION_KEY.to_owned(), partition),
@@ -121,7 +121,7 @@ impl Address {
 }
 
 /// The partition key of an entity, and of the events committed with it.
-pub(crate) fn aggregate_partition(kind: &str, id: &str) -> String {
+pub fn aggregate_partition(kind: &str, id: &str) -> String {
     format!("{kind}#{id}")
 }
 
@@ -168,7 +168,7 @@ pub(crate) fn destination_text(destination: &Destination) -> String {
 }
 
 /// A destination from its text.
-pub(crate) fn destination_from(text: &str) -> Option<Destination> {
+pub fn destination_from(text: &str) -> Option<Destination> {
     if text == "bus" {
         return Some(Destination::Bus);
     }
@@ -193,7 +193,7 @@ pub(crate) fn time_bucket(time: Timestamp, id: &str) -> String {
 }
 
 /// The partitions of the index by time that the hour around a time is in.
-pub(crate) fn time_buckets(time: Timestamp) -> impl Iterator<Item = String> {
+pub fn time_buckets(time: Timestamp) -> impl Iterator<Item = String> {
     let hour = hour(time);
     (0..TIME_SHARDS).map(move |shard| format!("{hour}#{shard}"))
 }
@@ -210,7 +210,7 @@ fn shard(id: &str) -> u8 {
 }
 
 /// RFC 3339 with nine decimals: a text that sorts as time.
-pub(crate) fn sortable_text(time: Timestamp) -> String {
+pub fn sortable_text(time: Timestamp) -> String {
     format!("{time:.9}")
 }
 

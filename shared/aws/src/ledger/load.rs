@@ -73,7 +73,8 @@ impl DynamoLedger {
     }
 
     /// Reads the items at addresses, as many requests as it takes at the same time.
-    pub(super) async fn fetch<'a>(&self, addresses: impl Iterator<Item = &'a Address>) -> Found<'a> {
+    #[doc(hidden)]
+    pub async fn fetch<'a>(&self, addresses: impl Iterator<Item = &'a Address>) -> Found<'a> {
         // A request may name an item once.
         let distinct: Vec<&Address> = addresses.collect::<BTreeSet<_>>().into_iter().collect();
         let found = join_all(distinct.chunks(MOST_KEYS).map(|chunk| self.fetch_some(chunk))).await;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fake::{Answer, Fake, error};
+use crate::testing::{Answer, Fake, error};
 use serde_json::{Value, json};
 use throughline_core::Version;
 use throughline_core::ledger::Save;

@@ -110,7 +110,7 @@ fn is_execution_name(name: &str) -> bool {
 
 /// `arn:aws:states:eu-west-1:1:stateMachine:checkout` has the executions
 /// `arn:aws:states:eu-west-1:1:execution:checkout:<name>`, whatever its version or alias.
-pub(crate) fn execution_arn(state_machine: &str, name: &str) -> Option<String> {
+pub fn execution_arn(state_machine: &str, name: &str) -> Option<String> {
     let (place, machine) = state_machine.split_once(":stateMachine:")?;
     let machine = machine.split(':').next()?;
     Some(format!("{place}:execution:{machine}:{name}"))

@@ -2,7 +2,7 @@ mod schedules;
 mod step_functions;
 
 use super::*;
-use crate::fake::{Answer, Fake, error};
+use crate::testing::{Answer, Fake, error};
 use serde_json::{Value, json};
 use throughline_core::{Attributes, Envelope, Timestamp, ledger::Destination};
 

@@ -4,10 +4,7 @@ use crate::support::{LocalLedger, fresh, fresh_that_answers_no_write, text};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 use std::{collections::HashMap, sync::Arc};
-use throughline_aws::{
-    DynamoLedger,
-    ledger::{ClaimState, follow_line, layout},
-};
+use throughline_aws::{DynamoLedger, ledger::layout};
 use throughline_core::{
     Version,
     entity::EntityKey,
@@ -88,28 +85,6 @@ async fn other_messages_are_at_the_claims_key_and_expire_with_it() {
         assert_eq!(number(&item, layout::EXPIRES_AT), claim.expires_at.as_second());
         assert_eq!(text(&item, layout::DESTINATION), destination);
     }
-}
-
-#[tokio::test]
-async fn a_line_is_followed_over_all_its_pages() {
-    let ledger = fresh().await;
-    for round in 0..8 {
-        let claim = claim(&format!("e-{round}"));
-        let mut large = event(&claim, "account.noticed", "a-1", None);
-        large.envelope.data = serde_json::value::to_raw_value(&"x".repeat(200 * 1024)).expect("JSON");
-        commit(&ledger, &Commit { outgoing: vec![large], ..bare(claim) }).await;
-    }
-    take(&ledger, &leased("held")).await;
-    let mut stranger = claim("stranger");
-    Arc::make_mut(&mut stranger.message).correlation_id = "line-2".into();
-    commit(&ledger, &bare(stranger)).await;
-    let line = follow_line(&ledger.client, &ledger.table, "line-1").await.expect("a line");
-    assert_eq!((line.claims.len(), line.messages.len()), (9, 8), "1.6 MB are two pages at least");
-    let held = line.claims.iter().find(|claim| claim.message_id == "held").expect("the held one");
-    assert_eq!(held.state, ClaimState::Leased { until: Some(after(60)) });
-    let done = line.claims.iter().find(|claim| claim.message_id == "e-0").expect("a finished one");
-    assert_eq!((done.state, done.handler.as_str(), done.attempt), (ClaimState::Done, "conformance", 1));
-    assert!(done.finished_at.is_some());
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt;
-use throughline_aws::json_text::{Oddity, readable};
 use throughline_core::{envelope::EncodedEnvelope, sensitive::MASK};
+use throughline_operations::json_text::{Oddity, readable};
 
 /// Something that is wrong with a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -7,8 +7,8 @@ mod tests;
 use super::mask::{Place, all_of, field, item};
 use jsonschema::{Keyword, ValidationError, Validator};
 use serde_json::{Map, Value};
-use throughline_aws::json_text::{Oddity, OddityKind};
 use throughline_core::Timestamp;
+use throughline_operations::json_text::{Oddity, OddityKind};
 
 /// Our keyword: the number's format.
 const NUMBER: &str = "x-number";

@@ -4,8 +4,8 @@ use super::{DemoError, progress::Progress};
 use crate::{line_tree::WholeLine, stack::Stack};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use throughline_aws::operate;
 use throughline_core::envelope::EncodedEnvelope;
+use throughline_operations as operate;
 
 /// The event that asks.
 const ASKED: &str = "approval.requested";

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{execution::Execution, stack::Stack};
 use std::collections::BTreeMap;
-use throughline_aws::operate;
+use throughline_operations as operate;
 
 /// What the shop and its providers have, in words.
 #[derive(PartialEq)]

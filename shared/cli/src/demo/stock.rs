@@ -4,7 +4,7 @@ use super::{DemoError, books::is_confirmed, read};
 use crate::{line_tree::WholeLine, stack::Stack};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt, path::Path};
-use throughline_aws::operate;
+use throughline_operations as operate;
 
 /// How much of each thing there is.
 #[derive(Debug, Clone, PartialEq, Eq)]

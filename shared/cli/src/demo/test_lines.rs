@@ -2,11 +2,11 @@
 
 use crate::line_tree::WholeLine;
 use serde_json::Value;
-use throughline_aws::ledger::LoggedMessage;
 use throughline_core::{
     Attributes, Envelope,
     ledger::{Destination, Outgoing},
 };
+use throughline_operations::line::LoggedMessage;
 
 /// An event that was sent.
 pub(super) fn event(message_type: &str, data: &Value) -> LoggedMessage {

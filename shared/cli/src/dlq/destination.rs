@@ -3,11 +3,8 @@
 use super::identity::Identity;
 use crate::stack::{Stack, StackError};
 use std::fmt;
-use throughline_aws::{
-    ledger::follow_line,
-    operate::{FoundLetter, Origin},
-};
 use throughline_core::ledger::Destination as Sent;
+use throughline_operations::{FoundLetter, Origin, line::follow_line};
 
 /// What dead letters of the relay call their handler.
 const RELAY: &str = "relay";

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use throughline_aws::operate::FoundLetter;
 use throughline_core::{
     Attributes, Timestamp,
     decode::{Origin, named_in, open},
     message::WireForm,
 };
+use throughline_operations::FoundLetter;
 
 /// What a claim knows a message by, and how its line is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +111,7 @@ mod tests {
             body: r#"{"cents":1}"#.into(),
             message_id: id.into(),
             attributes: [("EventId".to_owned(), "m-1".to_owned())].into(),
-            origin: throughline_aws::operate::Origin::Function,
+            origin: throughline_operations::Origin::Function,
             ..FoundLetter::default()
         };
         let identity = Identity::of(&of_function("letter-1")).unwrap();

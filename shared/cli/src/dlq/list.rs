@@ -13,8 +13,8 @@ use crate::{
 use clap::Args;
 use serde::Serialize;
 use std::{collections::BTreeMap, error::Error, fmt};
-use throughline_aws::operate::{FoundLetter, QueueDepth};
 use throughline_core::Timestamp;
+use throughline_operations::{FoundLetter, QueueDepth};
 
 /// How many letters of each queue are looked at unless all are asked for: what takes a second or two.
 const SAMPLE: usize = 500;
@@ -256,7 +256,7 @@ impl fmt::Display for Listing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use throughline_aws::operate::Origin;
+    use throughline_operations::Origin;
 
     fn letter(id: &str, error: &str, second: i64) -> FoundLetter {
         let attributes = [

@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
-use throughline_aws::operate::{QueueDepth, ReceivedLetter};
+use throughline_operations::{QueueDepth, ReceivedLetter};
 
 /// How many letters a second pass by at least, so that the first set aside are still hidden at the end.
 const PASS_BY_A_SECOND: u64 = 100;

@@ -21,8 +21,8 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use throughline_aws::operate::ReceivedLetter;
 use throughline_core::Timestamp;
+use throughline_operations::ReceivedLetter;
 
 /// What is thrown away.
 #[derive(Debug, Args)]

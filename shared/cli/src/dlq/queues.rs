@@ -2,7 +2,7 @@
 
 use super::selection::Selection;
 use crate::stack::{Stack, StackError};
-use throughline_aws::operate::{DeadLetterQueue, QueueDepth, depth};
+use throughline_operations::{DeadLetterQueue, QueueDepth, depth};
 
 /// A dead-letter queue, and what it is called here: by the function whose letters it takes.
 #[derive(Debug, Clone)]

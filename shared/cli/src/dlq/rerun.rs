@@ -8,11 +8,11 @@ use super::{
 use crate::stack::{Stack, StackError};
 use serde::Serialize;
 use std::{fmt, time::Duration};
-use throughline_aws::{
-    ledger::{ClaimState, follow_line},
-    operate::FoundLetter,
-};
 use throughline_core::Timestamp;
+use throughline_operations::{
+    FoundLetter,
+    line::{ClaimState, follow_line},
+};
 
 /// What would happen if a letter were redriven.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

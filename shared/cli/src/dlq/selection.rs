@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use throughline_aws::operate::{FoundLetter, Origin};
+use throughline_operations::{FoundLetter, Origin};
 
 /// Which dead letters are meant; all that is given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]

@@ -17,8 +17,8 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 use std::{error::Error, fmt};
-use throughline_aws::operate::{FoundLetter, Origin};
 use throughline_core::Timestamp;
+use throughline_operations::{FoundLetter, Origin};
 
 /// What is shown.
 #[derive(Debug, Args)]

@@ -7,13 +7,13 @@ use super::{
 };
 use serde_json::Value;
 use std::collections::HashSet;
-use throughline_aws::{
-    ledger::{ClaimState, LoggedMessage, RecordedClaim},
-    operate::FoundLetter,
-};
 use throughline_core::{
     Timestamp,
     ledger::{Destination, Outgoing},
+};
+use throughline_operations::{
+    FoundLetter,
+    line::{ClaimState, LoggedMessage, RecordedClaim},
 };
 
 /// Makes the tree of a line.

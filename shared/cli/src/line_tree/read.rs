@@ -6,7 +6,7 @@ use crate::{
     stack::{Stack, StackError},
 };
 use std::collections::BTreeMap;
-use throughline_aws::{executions, ledger::follow_line, operate::FoundLetter};
+use throughline_operations::{FoundLetter, executions, line::follow_line};
 
 impl Stack {
     /// Everything with a correlation id.

@@ -6,11 +6,11 @@ use super::{
 };
 use crate::execution::{Attempt, End, Execution, Visit};
 use serde_json::Value;
-use throughline_aws::{
-    executions::{Ending, Failure, StateKind},
-    ledger::{ClaimState, LoggedMessage, RecordedClaim},
-};
 use throughline_core::{Timestamp, saga::error_type};
+use throughline_operations::{
+    executions::{Ending, Failure, StateKind},
+    line::{ClaimState, LoggedMessage, RecordedClaim},
+};
 
 /// What the name of a state begins with that undoes a step.
 const UNDO: &str = "undo_";

@@ -4,11 +4,11 @@ use super::*;
 use crate::execution::{Attempt, End, Visit};
 use serde_json::json;
 use std::collections::BTreeMap;
-use throughline_aws::{
-    executions::{Ending, Failure, StateKind},
-    ledger::RecordedClaim,
-};
 use throughline_core::{Attributes, Envelope, ledger::Outgoing};
+use throughline_operations::{
+    executions::{Ending, Failure, StateKind},
+    line::RecordedClaim,
+};
 
 fn at(milliseconds: i64) -> Option<Timestamp> {
     Timestamp::from_millisecond(1_767_225_600_000 + milliseconds).ok()

@@ -3,11 +3,11 @@
 use crate::catalogue::Problem;
 use serde_json::{Value, value::RawValue};
 use std::{fs, io, path::Path, str::FromStr};
-use throughline_aws::{
+use throughline_core::Timestamp;
+use throughline_operations::{
     json_text::{JsonText, NoPlace, Step, quoted, readable},
     replays::RESENT,
 };
-use throughline_core::Timestamp;
 
 /// A message, as a file has it or as it was changed.
 #[derive(Debug, Clone)]

@@ -9,8 +9,8 @@ use crate::{
     terminal::Terminal,
 };
 use std::{error::Error, time::Duration};
-use throughline_aws::replays::{self, MOST_REPLAYS, ReplayOrder, ReplayStage};
 use throughline_core::Timestamp;
+use throughline_operations::replays::{self, MOST_REPLAYS, ReplayOrder, ReplayStage};
 
 /// How often a replay is asked how far it is.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

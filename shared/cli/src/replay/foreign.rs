@@ -8,8 +8,8 @@ use std::{
     error::Error,
     time::{Duration, Instant},
 };
-use throughline_aws::{
-    operate::OperateError,
+use throughline_operations::{
+    OperateError,
     replays::{self, ReplayOrder, ReplayProgress, ReplayStage},
     tap::{Bus, Tap},
 };

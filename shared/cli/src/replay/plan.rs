@@ -15,11 +15,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
-use throughline_aws::{
-    DynamoLedger,
-    ledger::{LogError, Remembered},
-};
+use throughline_aws::DynamoLedger;
 use throughline_core::{Timestamp, identity::ClaimKey, replay::ReplayPolicy};
+use throughline_operations::log::{LogError, ReadLog as _, Remembered};
 
 /// How many claims are looked up in a request, and how many requests are made at the same time.
 const CLAIMS_AT_A_TIME: usize = 100;

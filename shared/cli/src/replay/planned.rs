@@ -16,8 +16,13 @@ use std::{
     error::Error,
     time::Duration,
 };
-use throughline_aws::{DynamoLedger, ledger::TimeRange, replays, tap::Bus};
+use throughline_aws::DynamoLedger;
 use throughline_core::{Timestamp, ledger::Destination, ports::Time as _};
+use throughline_operations::{
+    log::{ReadLog as _, TimeRange},
+    replays,
+    tap::Bus,
+};
 
 /// How long events may take to get into an archive ("Archiving and replaying events in Amazon EventBridge").
 const ARCHIVE_DELAY: Duration = Duration::from_mins(10);

@@ -8,8 +8,8 @@ use crate::{
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs};
-use throughline_aws::replays::BusRule;
 use throughline_core::{envelope::EncodedEnvelope, replay::ReplayPolicy};
+use throughline_operations::replays::BusRule;
 
 /// A rule, and where it leads.
 #[derive(Debug, Clone)]

@@ -9,12 +9,16 @@ use crate::{
     terminal::{Progress, Terminal},
 };
 use std::{fs, time::Duration};
-use throughline_aws::{DynamoLedger, ledger::LogError, replays::RESENT};
+use throughline_aws::DynamoLedger;
 use throughline_core::{
     backoff::Backoff,
     envelope::EncodedEnvelope,
     ledger::{Destination, Outgoing},
     relay::{Delivery, MOST_ENTRIES, Publisher},
+};
+use throughline_operations::{
+    log::{LogError, ReadLog as _},
+    replays::RESENT,
 };
 use tokio::time::{Instant, sleep, sleep_until};
 

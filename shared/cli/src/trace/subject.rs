@@ -12,12 +12,13 @@ use std::{
     error::Error,
     fmt, pin,
 };
-use throughline_aws::{
-    DynamoLedger,
-    ledger::{LoggedHeader, TimeRange, events_of},
-    operate::FoundLetter,
-};
+use throughline_aws::DynamoLedger;
 use throughline_core::{Attributes, Timestamp, catalogue::MessageKind};
+use throughline_operations::{
+    FoundLetter,
+    line::events_of,
+    log::{LoggedHeader, ReadLog as _, TimeRange},
+};
 
 /// How many messages of the log are opened at a time.
 const OPENED_AT_A_TIME: usize = 100;

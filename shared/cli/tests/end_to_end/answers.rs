@@ -7,7 +7,7 @@ use super::{
     messages::{place_order, unique, with},
 };
 use serde_json::{Value, json};
-use throughline_aws::operate::DeadLetterQueue;
+use throughline_operations::DeadLetterQueue;
 
 #[tokio::test]
 async fn a_line_is_found_by_what_it_is_about() {

@@ -16,12 +16,9 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use throughline_aws::{
-    ledger::RecordedClaim,
-    operate::{self, FoundLetter},
-};
 use throughline_cli::{line_tree::WholeLine, stack::Stack};
 use throughline_core::{Attributes, ledger::Destination};
+use throughline_operations::{self as operate, FoundLetter, line::RecordedClaim};
 
 /// How long a condition is waited for: longer than the queues' visibility timeout, after which what a
 /// killed process had in hand comes back.

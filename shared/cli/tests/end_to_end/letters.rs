@@ -13,14 +13,12 @@ use std::{
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
-use throughline_aws::{
-    SqsDeadLetters,
-    operate::{self, depth},
-};
+use throughline_aws::SqsDeadLetters;
 use throughline_core::{
     Timestamp,
     dead_letter::{DeadLetter, DeadLetters as _},
 };
+use throughline_operations::{self as operate, depth};
 
 const LETTERS: usize = 500;
 const KILLS: usize = 3;

@@ -8,8 +8,8 @@ use super::{
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use throughline_aws::operate;
 use throughline_core::Timestamp;
+use throughline_operations as operate;
 
 /// As many as go through every function in a few seconds. A thousand are replayed in process, by the laboratory.
 const ORDERS: usize = 60;

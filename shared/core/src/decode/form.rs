@@ -58,8 +58,8 @@ const NAMES: [&str; 38] = [
 
 /// What an EventBridge event has.
 pub(super) const OF_EVENT_BRIDGE: [&str; 5] = ["version", "id", "source", "detail-type", "detail"];
-/// What an SNS notification has besides its `Type`.
-pub(super) const OF_NOTIFICATION: [&str; 3] = ["TopicArn", "MessageId", "Message"];
+/// The members, all of them texts, that an SNS notification has besides its `Type`.
+pub const OF_NOTIFICATION: [&str; 3] = ["TopicArn", "MessageId", "Message"];
 
 /// The members of an object that tell its form. One that is null is not there.
 pub(super) struct Form<'a> {

@@ -12,13 +12,13 @@ use std::{
     },
     time::Duration,
 };
-use throughline_aws::ledger::TimeRange;
 use throughline_cli::{outbox::Plan, replay::sending::Sending, terminal::Terminal};
 use throughline_core::{
     ledger::Outgoing,
     ports::Time as _,
     relay::{Delivery, Publisher},
 };
+use throughline_operations::log::TimeRange;
 
 const ORDERS: usize = 1000;
 const DAY: Duration = Duration::from_hours(24);

@@ -16,7 +16,7 @@ use std::{
     },
     time::Duration,
 };
-use throughline_aws::{DynamoLedger, ledger::TimeRange};
+use throughline_aws::DynamoLedger;
 use throughline_core::{
     Record, Verdict,
     delivery::Delivery,
@@ -28,6 +28,7 @@ use throughline_core::{
     process::{Settings, process},
 };
 use throughline_laboratory::{Database, database::Item};
+use throughline_operations::log::{ReadLog as _, TimeRange};
 use throughline_testing::{MemoryDeadLetters, SeededRandom};
 
 /// The articles, and how many pieces there are of each but the first, of which there are few.

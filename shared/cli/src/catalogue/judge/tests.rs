@@ -8,8 +8,8 @@ use std::{
     fs,
     num::NonZeroU32,
 };
-use throughline_aws::json_text::{JsonText, Step, quoted, readable};
 use throughline_core::Message as _;
+use throughline_operations::json_text::{JsonText, Step, quoted, readable};
 use throughline_shop::{ApprovalCommand, ApprovalEvent, OrderCommand, PaymentCommand, ShopEvent};
 
 /// A field of every kind that a schema says less of than serde does.

@@ -3,7 +3,7 @@
 use super::*;
 use futures_util::FutureExt as _;
 use std::{cell::RefCell, rc::Rc};
-use throughline_aws::operate::FoundLetter;
+use throughline_operations::FoundLetter;
 
 const HELD: Duration = Duration::from_secs(30);
 

@@ -13,8 +13,8 @@ use std::{
     fmt,
     time::{Duration, Instant},
 };
-use throughline_aws::{ledger::ClaimState, operate::FoundLetter};
 use throughline_core::Timestamp;
+use throughline_operations::{FoundLetter, line::ClaimState};
 
 /// How long after one look the next one follows, at first and at most; in between a part of the time that has passed, so
 /// that nobody waits much longer than the handler takes.

@@ -6,11 +6,11 @@ use crate::{catalogue::Catalogue, publish::json_of};
 use patch::Patch;
 use serde::{Deserialize, Serialize};
 use std::{fs, path::Path};
-use throughline_aws::{
-    json_text::{JsonText, Step, quoted, readable},
-    operate::{Wrapping, event_in},
-};
 use throughline_core::envelope::EncodedEnvelope;
+use throughline_operations::{
+    Wrapping, event_in,
+    json_text::{JsonText, Step, quoted, readable},
+};
 
 /// The envelope's extension that says what was changed, by whom and when.
 const NOTE: &str = "redrivenote";

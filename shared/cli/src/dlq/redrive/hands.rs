@@ -10,10 +10,10 @@ use crate::{
 };
 use futures_util::future::join_all;
 use std::{borrow::Cow, collections::BTreeMap};
-use throughline_aws::operate::{
+use throughline_core::delivery::{REDRIVEN_MESSAGE_ID, redriven_payload};
+use throughline_operations::{
     Answers, DeadLetterQueue, Functions, OperateError, ReceivedLetter, Resent, put_letters, send_letters,
 };
-use throughline_core::delivery::{REDRIVEN_MESSAGE_ID, redriven_payload};
 
 /// Why a redrive stopped. Nothing is lost by it.
 #[derive(Debug, thiserror::Error)]
@@ -128,8 +128,8 @@ impl Hands for StackHands<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use throughline_aws::operate::FoundLetter;
     use throughline_core::delivery::read_redriven_payload;
+    use throughline_operations::FoundLetter;
 
     #[test]
     fn a_function_is_told_the_first_id_of_what_nothing_else_names() {

@@ -1,7 +1,7 @@
 //! How fast letters go out.
 
 use std::{fmt, str::FromStr, time::Duration};
-use throughline_aws::operate::MOST_MESSAGES;
+use throughline_operations::MOST_MESSAGES;
 
 /// So many letters in a time: `50/s`, `10/m`, `100/h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

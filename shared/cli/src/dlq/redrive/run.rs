@@ -24,8 +24,8 @@ use crate::{
     terminal::{Progress, Terminal},
 };
 use std::{collections::BTreeMap, env, mem, time::Duration};
-use throughline_aws::{ledger::ClaimState, operate::ReceivedLetter};
 use throughline_core::{Timestamp, delivery::REDRIVEN_MESSAGE_ID};
+use throughline_operations::{ReceivedLetter, line::ClaimState};
 use tokio::time::Instant;
 
 /// How far the clock here and SQS's may differ.

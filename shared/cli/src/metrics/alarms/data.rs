@@ -7,11 +7,11 @@ use super::{
 use crate::{logs::LogLine, project::Project, stack::Stack, template::Template};
 use serde_json::Value;
 use std::{collections::BTreeMap, error::Error, process::Stdio};
-use throughline_aws::operate;
 use throughline_core::{
     Timestamp,
     metrics::{ENTRY_AGE, NAMESPACE},
 };
+use throughline_operations as operate;
 
 /// The values of a metric.
 #[derive(Debug, Clone, PartialEq)]

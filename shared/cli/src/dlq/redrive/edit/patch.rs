@@ -3,7 +3,7 @@
 use super::EditError;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use throughline_aws::json_text::{JsonText, NoPlace, Step, says_the_same};
+use throughline_operations::json_text::{JsonText, NoPlace, Step, says_the_same};
 
 /// One operation of a patch.
 #[derive(Debug, Clone, Deserialize)]

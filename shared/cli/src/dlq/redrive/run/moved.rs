@@ -3,7 +3,7 @@
 use super::Run;
 use crate::{dlq::redrive::hands::RedriveError, terminal::Progress};
 use std::time::Duration;
-use throughline_aws::operate::Moving;
+use throughline_operations::Moving;
 
 /// How often SQS is asked how far it is.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

@@ -1,4 +1,9 @@
-//! Services that answer from a script and remember what they were asked.
+//! For the tests of this crate and of those beside it: services that answer from a script and remember what they were
+//! asked, and the ledger's table.
+
+mod tables;
+
+pub use tables::{create_ledger_table, create_table};
 
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
 use aws_sdk_dynamodb::config::{
@@ -11,20 +16,33 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// A service that answers from a script.
-pub(crate) struct Fake {
+///
+/// ```
+/// # async fn example() {
+/// let fake = throughline_aws::testing::Fake::new([(200, serde_json::json!({ "TableNames": [] }))]);
+/// aws_sdk_dynamodb::Client::new(&fake.config()).list_tables().send().await.unwrap();
+/// assert_eq!(fake.operations(), ["ListTables"]);
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Fake {
     http: StaticReplayClient,
 }
 
 /// One answer: its status and its JSON.
-pub(crate) type Answer = (u16, Value);
+pub type Answer = (u16, Value);
 
 /// An error of this type.
-pub(crate) fn error(error_type: &str, message: &str) -> Answer {
+pub fn error(error_type: &str, message: &str) -> Answer {
     (400, serde_json::json!({ "__type": error_type, "message": message }))
 }
 
 impl Fake {
-    pub(crate) fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
+    /// A service that gives these answers, one after another.
+    ///
+    /// # Panics
+    /// If the status of one of them is none.
+    pub fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
         let events = answers.into_iter().map(|(status, body)| {
             let status = status.try_into().expect("a status");
             let response = HttpResponse::new(status, body.to_string().into());
@@ -34,7 +52,10 @@ impl Fake {
     }
 
     /// A configuration whose clients all ask this service. Retries do not wait.
-    pub(crate) fn config(&self) -> SdkConfig {
+    ///
+    /// # Panics
+    /// Never: what it is made of is fixed.
+    pub fn config(&self) -> SdkConfig {
         let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -48,19 +69,22 @@ impl Fake {
     }
 
     /// What asks this service without a client of the SDK.
-    pub(crate) fn connector(&self) -> SharedHttpConnector {
+    pub fn connector(&self) -> SharedHttpConnector {
         SharedHttpConnector::new(self.http.clone())
     }
 
     /// What it was asked, in order; nothing for a request without a body.
-    pub(crate) fn requests(&self) -> Vec<Value> {
+    ///
+    /// # Panics
+    /// If a body is no JSON.
+    pub fn requests(&self) -> Vec<Value> {
         let bodies = self.http.actual_requests().map(|request| request.body().bytes().expect("in memory"));
         let read = |body: &[u8]| serde_json::from_slice(body).expect("JSON");
         bodies.map(|body| if body.is_empty() { Value::Null } else { read(body) }).collect()
     }
 
     /// The methods and paths it was asked by, in order, without what follows a `?`.
-    pub(crate) fn paths(&self) -> Vec<String> {
+    pub fn paths(&self) -> Vec<String> {
         let path = |uri: &str| {
             let path = uri.split_once("://").map_or(uri, |(_, rest)| rest);
             let path = path.find('/').map_or("", |start| &path[start..]);
@@ -71,7 +95,7 @@ impl Fake {
     }
 
     /// The operations it was asked for, in order, of a service that names them in a header.
-    pub(crate) fn operations(&self) -> Vec<String> {
+    pub fn operations(&self) -> Vec<String> {
         let target = |request: &HttpRequest| {
             let target = request.headers().get("x-amz-target").unwrap_or_default();
             target.rsplit('.').next().unwrap_or_default().to_owned()
@@ -80,7 +104,7 @@ impl Fake {
     }
 
     /// A header of the first request.
-    pub(crate) fn header(&self, name: &str) -> Option<String> {
+    pub fn header(&self, name: &str) -> Option<String> {
         self.http.actual_requests().next()?.headers().get(name).map(ToOwned::to_owned)
     }
 }

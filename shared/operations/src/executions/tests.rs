@@ -1,12 +1,14 @@
 //! Histories as AWS and as the local cloud tell them.
 
 use super::*;
-use crate::{Clients, fake::Fake};
 use serde_json::json;
+use throughline_aws::{Clients, testing::Fake};
 
 const STATE_MACHINE: &str = "arn:aws:states:eu-west-1:1:stateMachine:shop-checkout";
 
-async fn read(answers: impl IntoIterator<Item = crate::fake::Answer>) -> (Vec<HistoryEvent>, Fake) {
+async fn read(
+    answers: impl IntoIterator<Item = throughline_aws::testing::Answer>,
+) -> (Vec<HistoryEvent>, Fake) {
     let fake = Fake::new(answers);
     let clients = Clients::from_config(fake.config());
     let arn = execution_arn(STATE_MACHINE, "e-1").expect("an ARN");
@@ -104,7 +106,7 @@ async fn a_history_of_the_local_cloud_is_read() {
 
 #[tokio::test]
 async fn who_may_not_ask_is_told_why() {
-    let fake = Fake::new([crate::fake::error("AccessDeniedException", "not you")]);
+    let fake = Fake::new([throughline_aws::testing::error("AccessDeniedException", "not you")]);
     let clients = Clients::from_config(fake.config());
     let error = history(clients.sfn().await, "arn").await.expect_err("no history");
     assert!(error.to_string().contains("not you"), "{error}");

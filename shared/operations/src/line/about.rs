@@ -1,13 +1,11 @@
 //! What happened to something, by its name: the events of a saved aggregate lie in its own partition.
 
-use super::{
-    Item,
-    items::{outgoing_from_item, text_of},
-    layout,
-    line::{LineError, LoggedMessage},
-};
-use crate::describe;
+use super::{LineError, LoggedMessage};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use throughline_aws::{
+    internal::{Item, describe, text_of},
+    ledger::{layout, outgoing_from_item},
+};
 
 /// Reads the events that were committed with an aggregate, such as the `order` with the id `o-13`, the oldest first. Only
 /// its own partition is read.
@@ -59,8 +57,8 @@ fn event(item: &Item) -> Result<LoggedMessage, LineError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{Fake, error};
     use serde_json::json;
+    use throughline_aws::testing::{Fake, error};
 
     fn stored(sequence: u32, envelope: &serde_json::Value) -> serde_json::Value {
         json!({

@@ -5,7 +5,10 @@ use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as System};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use std::{borrow::Cow, collections::BTreeMap};
-use throughline_core::Timestamp;
+use throughline_core::{
+    Timestamp,
+    decode::{MOST_NOTIFICATIONS, OF_NOTIFICATION},
+};
 
 /// Who put a message into a dead-letter queue. Each leaves other traces.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,9 +92,6 @@ impl Wrapping {
     }
 }
 
-/// How many SNS notifications may be wrapped around an event, as handlers have it.
-const MOST_NOTIFICATIONS: usize = 2;
-
 /// The CloudEvent in a body, and what is wrapped around it, the outermost first.
 pub fn event_in(body: &Value) -> Option<(Vec<Wrapping>, Value)> {
     unwrapped(body, Vec::new())
@@ -99,7 +99,7 @@ pub fn event_in(body: &Value) -> Option<(Vec<Wrapping>, Value)> {
 
 fn is_notification(body: &Value) -> bool {
     let is_told = |name: &str| body[name].is_string();
-    body["Type"] == "Notification" && ["MessageId", "TopicArn", "Message"].into_iter().all(is_told)
+    body["Type"] == "Notification" && OF_NOTIFICATION.into_iter().all(is_told)
 }
 
 fn unwrapped(body: &Value, mut around: Vec<Wrapping>) -> Option<(Vec<Wrapping>, Value)> {
@@ -108,7 +108,7 @@ fn unwrapped(body: &Value, mut around: Vec<Wrapping>) -> Option<(Vec<Wrapping>, 
     }
     if is_notification(body) {
         let is_one = |it: &&Wrapping| **it == Wrapping::Notification;
-        if around.iter().filter(is_one).count() == MOST_NOTIFICATIONS {
+        if around.iter().filter(is_one).count() == usize::from(MOST_NOTIFICATIONS) {
             return None;
         }
         let (inner, _) = readable(body["Message"].as_str()?).ok()?;

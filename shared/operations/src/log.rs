@@ -1,15 +1,17 @@
 //! The log over a range of time, read from the index by time: for plans of replays, and to send again what was
 //! lost on its way.
 
-use super::{
-    DynamoLedger, Item,
-    items::{number_of, outgoing_from_item, text_of},
-    layout::{self, Address},
-};
-use crate::describe;
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use futures_util::{Stream, StreamExt as _, future::try_join_all, stream};
 use std::time::Duration;
+use throughline_aws::{
+    DynamoLedger,
+    internal::{Item, describe, number_of, text_of},
+    ledger::{
+        layout::{self, Address},
+        outgoing_from_item,
+    },
+};
 use throughline_core::{
     Timestamp,
     identity::ClaimKey,
@@ -30,10 +32,10 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
-    /// How many hours it touches: how many items [`DynamoLedger::read_log`] gives.
+    /// How many hours it touches: how many items [`ReadLog::read_log`] gives.
     ///
     /// ```
-    /// use throughline_aws::ledger::TimeRange;
+    /// use throughline_operations::log::TimeRange;
     /// let range = TimeRange { from: "2026-11-21T13:30:00Z".parse()?, until: "2026-11-21T15:00:00Z".parse()? };
     /// assert_eq!(range.hours(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -58,7 +60,7 @@ impl TimeRange {
 /// A message of the log, as the index by time has it: without its data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoggedHeader {
-    /// Its partition and sort key, for [`DynamoLedger::open_messages`].
+    /// Its partition and sort key, for [`ReadLog::open_messages`].
     pub key: (String, String),
     /// When it happened.
     pub occurred_at: Timestamp,
@@ -181,25 +183,51 @@ fn header(item: &Item) -> Result<LoggedHeader, LogError> {
     })
 }
 
-impl DynamoLedger {
+/// Reads the log of a ledger's table.
+pub trait ReadLog {
     /// Reads what was logged in a range of time: hour after hour, each in the order of time. The index follows the
     /// table with a delay, usually well under a second.
     ///
     /// # Errors
     /// [`LogError`], as an item of the stream.
-    pub fn read_log(&self, range: TimeRange) -> impl Stream<Item = Result<Vec<LoggedHeader>, LogError>> + '_ {
-        stream::iter(range.starts_of_hours())
-            .map(move |start| read_hour(&self.client, &self.table, range, start))
-            .buffered(HOURS_AT_A_TIME)
-    }
+    fn read_log(
+        &self,
+        range: TimeRange,
+    ) -> impl Stream<Item = Result<Vec<LoggedHeader>, LogError>> + Send + '_;
 
     /// Reads messages of the log whole, in the order asked for; nothing for one that has expired meanwhile.
     ///
     /// # Errors
     /// [`LogError`], if one of them cannot be read.
-    pub async fn open_messages(&self, keys: &[(String, String)]) -> Result<Vec<Option<Outgoing>>, LogError> {
+    fn open_messages(
+        &self,
+        keys: &[(String, String)],
+    ) -> impl Future<Output = Result<Vec<Option<Outgoing>>, LogError>> + Send;
+
+    /// What is remembered at a time of the work under these claims, in the order asked for.
+    ///
+    /// # Errors
+    /// [`LogError::Ledger`].
+    fn remembered(
+        &self,
+        keys: &[ClaimKey],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Remembered>, LogError>> + Send;
+}
+
+impl ReadLog for DynamoLedger {
+    fn read_log(
+        &self,
+        range: TimeRange,
+    ) -> impl Stream<Item = Result<Vec<LoggedHeader>, LogError>> + Send + '_ {
+        stream::iter(range.starts_of_hours())
+            .map(move |start| read_hour(self.client(), self.table(), range, start))
+            .buffered(HOURS_AT_A_TIME)
+    }
+
+    async fn open_messages(&self, keys: &[(String, String)]) -> Result<Vec<Option<Outgoing>>, LogError> {
         let address = |(partition, sort): &(String, String)| {
-            Address::in_ledger(&self.table, partition.clone(), sort.clone())
+            Address::in_ledger(self.table(), partition.clone(), sort.clone())
         };
         let addresses: Vec<Address> = keys.iter().map(address).collect();
         let found = self.fetch(addresses.iter()).await;
@@ -212,13 +240,9 @@ impl DynamoLedger {
         opened.collect()
     }
 
-    /// What is remembered at a time of the work under these claims, in the order asked for.
-    ///
-    /// # Errors
-    /// [`LogError::Ledger`].
-    pub async fn remembered(&self, keys: &[ClaimKey], now: Timestamp) -> Result<Vec<Remembered>, LogError> {
+    async fn remembered(&self, keys: &[ClaimKey], now: Timestamp) -> Result<Vec<Remembered>, LogError> {
         let address =
-            |key: &ClaimKey| Address::in_ledger(&self.table, key.as_str().to_owned(), layout::CLAIM);
+            |key: &ClaimKey| Address::in_ledger(self.table(), key.as_str().to_owned(), layout::CLAIM);
         let addresses: Vec<Address> = keys.iter().map(address).collect();
         let found = self.fetch(addresses.iter()).await;
         let remembered = addresses.iter().map(|address| match found.get(address) {

@@ -1,12 +1,14 @@
 //! A whole line, from the first message to the last, read from the index by correlation id.
 
-use super::{
-    Item,
-    items::{number_of, outgoing_from_item, text_of},
-    layout,
-};
-use crate::describe;
+mod about;
+
+pub use about::events_of;
+
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use throughline_aws::{
+    internal::{Item, describe, number_of, text_of},
+    ledger::{layout, outgoing_from_item},
+};
 use throughline_core::{Timestamp, ledger::Outgoing};
 
 /// Everything with one correlation id, each list in the order of its times.

@@ -3,12 +3,12 @@
 use crate::support::{LocalLedger, fresh};
 use futures_util::TryStreamExt as _;
 use std::time::Duration;
-use throughline_aws::ledger::{LoggedHeader, Remembered, TimeRange};
 use throughline_core::{
     Timestamp,
     identity::ClaimKey,
     ledger::{Claim, Commit, Destination},
 };
+use throughline_operations::log::{LoggedHeader, ReadLog as _, Remembered, TimeRange};
 use throughline_testing::conformance::fixtures::{
     after, bare, claim, command, commit, event, leased, now, take,
 };

@@ -1,8 +1,8 @@
 //! SQS's own moving of a whole dead-letter queue: `StartMessageMoveTask`.
 
 use super::{DeadLetterQueue, OperateError, failed};
-use crate::describe;
 use aws_sdk_sqs::types::QueueAttributeName;
+use throughline_aws::internal::describe;
 
 /// The most letters a second that SQS moves.
 const FASTEST: u32 = 500;
@@ -79,8 +79,8 @@ impl DeadLetterQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{Answer, Fake, error};
     use serde_json::json;
+    use throughline_aws::testing::{Answer, Fake, error};
 
     fn queue(fake: &Fake) -> DeadLetterQueue {
         DeadLetterQueue::new(aws_sdk_sqs::Client::new(&fake.config()), "https://sqs.example/1/letters")

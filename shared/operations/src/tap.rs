@@ -1,10 +1,11 @@
 //! Events as they pass on a bus, through a rule and a queue that exist for as long as somebody looks.
 
-use crate::{describe, operate::OperateError};
+use crate::OperateError;
 use aws_sdk_eventbridge::types::{RemoveTargetsResultEntry, Target};
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, QueueAttributeName};
 use serde_json::{Value, json};
 use std::time::Duration;
+use throughline_aws::internal::describe;
 use throughline_core::Timestamp;
 use uuid::Uuid;
 
@@ -308,7 +309,7 @@ fn event(message: &Message) -> Result<TappedEvent, OperateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{Answer, Fake};
+    use throughline_aws::testing::{Answer, Fake};
 
     /// A bus whose services answer so, and what they were asked.
     fn bus(answers: impl IntoIterator<Item = Answer>) -> (Bus, Fake) {

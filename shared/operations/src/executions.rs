@@ -1,12 +1,13 @@
 //! What Step Functions remembers of an execution: the only place that knows of failed attempts and of waits.
 
-use crate::{describe, operate::OperateError};
+use crate::OperateError;
 use aws_sdk_sfn::{
     Client,
     primitives::DateTime,
     types::{HistoryEvent as Event, HistoryEventType as Type},
 };
 use serde_json::Value;
+use throughline_aws::internal::describe;
 use throughline_core::Timestamp;
 
 /// Something that happened in an execution.
@@ -115,7 +116,7 @@ impl Failure {
 
 /// The ARN of the execution with this name.
 pub fn execution_arn(state_machine_arn: &str, name: &str) -> Option<String> {
-    crate::publisher::execution_arn(state_machine_arn, name)
+    throughline_aws::internal::execution_arn(state_machine_arn, name)
 }
 
 /// Everything that has happened in an execution so far.

@@ -1,12 +1,10 @@
 //! What is sent and put again, and what is known of it afterwards.
 
 use super::*;
-use crate::{
-    fake::{Fake, error},
-    operate::FoundLetter,
-};
+use crate::FoundLetter;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use throughline_aws::testing::{Fake, error};
 
 const QUEUE: &str = "https://sqs.example/1/orders";
 

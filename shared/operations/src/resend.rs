@@ -1,7 +1,6 @@
 //! Sending letters to where they came from.
 
 use super::{OperateError, ReceivedLetter, failed};
-use crate::{describe, publisher::is_permanent, sqs_text};
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::{
     error::{ProvideErrorMetadata, SdkError},
@@ -9,19 +8,16 @@ use aws_sdk_sqs::{
 };
 use serde_json::{Value, json};
 use std::{collections::HashMap, slice};
-use throughline_core::{delivery::KEPT_ATTRIBUTES, envelope::EncodedEnvelope, limits::MOST_MESSAGE_BYTES};
+use throughline_aws::internal::{describe, is_permanent, sqs_text};
+use throughline_core::{
+    delivery::{ABOUT_A_DEATH, KEPT_ATTRIBUTES},
+    envelope::EncodedEnvelope,
+    limits::MOST_MESSAGE_BYTES,
+};
 
-/// What a letter's attributes say about its death: of no use to whoever is given it again.
-const ABOUT_ITS_DEATH: [&str; 19] = [
-    "ErrorType",
-    "ErrorMessage",
-    "Handler",
-    "Attempts",
-    "FailedAt",
-    "MessageId",
-    "EventId",
-    "EventType",
-    "CorrelationId",
+/// The attributes in which EventBridge and its Scheduler say why they could not deliver a message. Like those of our
+/// own letters, they are of no use to whoever is given it again.
+const ABOUT_A_DELIVERY: [&str; 10] = [
     "ERROR_CODE",
     "ERROR_MESSAGE",
     "EXHAUSTED_RETRY_CONDITION",
@@ -73,7 +69,8 @@ impl Resent<'_> {
         });
         let mut attributes: HashMap<_, _> = ours.collect();
         let is_its_own = |(name, _): &(&String, _)| {
-            !ABOUT_ITS_DEATH.contains(&name.as_str()) && !attributes.contains_key(*name)
+            let is_about_its_death = ABOUT_A_DEATH.iter().chain(&ABOUT_A_DELIVERY).any(|other| other == name);
+            !is_about_its_death && !attributes.contains_key(*name)
         };
         let mut carried: Vec<_> = self.letter.carried.iter().filter(is_its_own).collect();
         carried.sort_by_key(|(name, _)| *name);

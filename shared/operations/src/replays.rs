@@ -1,6 +1,6 @@
 //! Replays of a bus's archive, for operators: its rules, its archives, and how far a replay is.
 
-use crate::{describe, operate::OperateError};
+use crate::OperateError;
 use aws_sdk_eventbridge::{
     Client,
     operation::describe_replay::DescribeReplayError,
@@ -8,6 +8,7 @@ use aws_sdk_eventbridge::{
     types::{ArchiveState, ReplayDestination, ReplayState, RuleState},
 };
 use serde_json::{Value, json};
+use throughline_aws::internal::describe;
 use throughline_core::Timestamp;
 
 /// The most replays that EventBridge runs at the same time in an account and region ("Amazon EventBridge quotas").
@@ -261,7 +262,7 @@ pub async fn cancel_replay(client: &Client, name: &str) -> Result<(), OperateErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{Answer, Fake};
+    use throughline_aws::testing::{Answer, Fake};
 
     const ARN: &str = "arn:aws:events:eu-west-1:1:event-bus/shop";
 

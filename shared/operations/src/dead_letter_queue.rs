@@ -1,7 +1,6 @@
 //! A dead-letter queue in an operator's hands: to look through, to take letters out of and to put them back.
 
-use super::{OperateError, depth, failed, letter};
-use crate::{Visibility, describe, operate::FoundLetter, sqs_text, visibility::VisibilityChange};
+use super::{FoundLetter, OperateError, depth, failed, letter};
 use aws_sdk_sqs::{
     Client,
     types::{DeleteMessageBatchRequestEntry, MessageAttributeValue},
@@ -9,6 +8,11 @@ use aws_sdk_sqs::{
 use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
+};
+use throughline_aws::{
+    Visibility,
+    internal::{describe, sqs_text},
+    visibility::VisibilityChange,
 };
 
 /// The most messages that one SQS request receives, sends or deletes.
@@ -216,8 +220,8 @@ pub async fn look_through(client: &Client, queue_url: &str) -> Result<Vec<FoundL
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{Answer, Fake};
     use serde_json::{Value, json};
+    use throughline_aws::testing::{Answer, Fake};
 
     fn queue(fake: &Fake) -> DeadLetterQueue {
         DeadLetterQueue::new(Client::new(&fake.config()), "https://sqs.example/1/letters")

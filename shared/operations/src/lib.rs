@@ -1,11 +1,25 @@
-//! What an operator asks for: what is in a queue, how full it is, which items a table holds.
+//! What operators' tools ask of AWS. The `throughline` command is made of it; no function depends on it, so that a
+//! change here compiles none anew.
+//!
+//! - [`DeadLetterQueue`], [`FoundLetter`], [`send_letters`]: dead letters, and sending them to where they came from.
+//! - [`line`](mod@line): everything with one correlation id; [`log`]: what was sent in a range of time.
+//! - [`executions`]: what Step Functions remembers of a saga.
+//! - [`replays`]: a bus's rules, archives and replays; [`tap`]: events as they pass on a bus.
+//! - [`json_text`]: changes of one value in a JSON text.
+//! - [`depth`], [`scan`] and their like: how full a queue is, which items a table holds.
 
 mod dead_letter_queue;
+pub mod executions;
 mod first_id;
 mod invoke;
+pub mod json_text;
 mod letter;
+pub mod line;
+pub mod log;
 mod moving;
+pub mod replays;
 mod resend;
+pub mod tap;
 
 pub use dead_letter_queue::{DeadLetterQueue, Look, MOST_MESSAGES, ReceivedLetter, look_through};
 pub use invoke::Functions;
@@ -13,12 +27,16 @@ pub use letter::{FoundLetter, Origin, Wrapping, event_in};
 pub use moving::Moving;
 pub use resend::{Answers, Resent, put_letters, send_letters};
 
-use crate::{describe, json_text::readable, outside::fresh_id, sqs_text};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::QueueAttributeName;
+use json_text::readable;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
+use throughline_aws::{
+    internal::{describe, sqs_text},
+    outside::fresh_id,
+};
 use throughline_core::envelope::EncodedEnvelope;
 
 /// Something an operator asked for did not work.
@@ -91,7 +109,7 @@ pub async fn queue_url(client: &aws_sdk_sqs::Client, name: &str) -> Result<Strin
 }
 
 /// Sends a body to a queue, whatever is in it. In a FIFO queue an event's group is its subject, and its deduplication
-/// id is its id, as [`AwsPublisher`](crate::AwsPublisher) has it; what is no event is in a group of its own.
+/// id is its id, as [`AwsPublisher`](throughline_aws::AwsPublisher) has it; what is no event is in a group of its own.
 ///
 /// # Errors
 /// If the queue does not take it.
@@ -179,8 +197,8 @@ pub async fn scan(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::Fake;
     use serde_json::json;
+    use throughline_aws::testing::Fake;
 
     #[tokio::test]
     async fn a_fifo_queue_is_told_the_group_and_any_other_is_not() {

@@ -118,8 +118,8 @@ fn error_type(answer: &HttpResponse) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::Fake;
     use serde_json::json;
+    use throughline_aws::testing::Fake;
 
     fn functions(fake: &Fake) -> Functions {
         Functions { config: fake.config(), connector: fake.connector() }

@@ -1,0 +1,5 @@
+//! What operators read of the ledger's table, over the wire.
+
+mod history;
+mod line;
+mod support;
