@@ -1,7 +1,7 @@
 //! The EventBridge trigger: a rule that invokes the function directly.
 
 use crate::{
-    Environment, Invocation, Trigger, Unanswered,
+    Environment, Invocation, InvocationError, Trigger,
     backend::Backend,
     metrics::{HandlerFigures, Metrics},
     payload::{FedBy as Sender, Payload},
@@ -65,7 +65,10 @@ impl<H: Handler> Trigger for EventBridge<H> {
         }
     }
 
-    async fn respond(ready: &ReadyEventBridge<H>, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
+    async fn respond(
+        ready: &ReadyEventBridge<H>,
+        invocation: Invocation<'_>,
+    ) -> Result<Value, InvocationError> {
         let (is_cold, figures) = (ready.metrics.is_cold(), HandlerFigures::default());
         let watched = telemetry::watched(ready.metrics.observer(&figures));
         let ports = ready.backend.ports(watched.observer()).await;
@@ -84,11 +87,11 @@ pub async fn answer<H: Handler>(
     ports: Ports<'_>,
     settings: &process::Settings,
     invocation: Invocation<'_>,
-) -> Result<(), Unanswered> {
+) -> Result<(), InvocationError> {
     let given = Payload::of(invocation.payload);
     if let Some(Sender { what, cure }) = given.fed_by() {
         let message = format!("this function takes events of EventBridge, and is fed by {what}: {cure}");
-        return Err(Unanswered::new("NotAnEventBridgeEvent", message));
+        return Err(InvocationError::new("NotAnEventBridgeEvent", message));
     }
     // The id of the EventBridge event stays the same when Lambda invokes again; the request id does, too,
     // but only for the retries of one asynchronous invocation.
@@ -109,7 +112,7 @@ pub async fn answer<H: Handler>(
     match process(handler, ports, settings, invocation.deadline, &[record]).await.pop() {
         Some(Verdict::Retry { cause, .. }) => Err(unanswered(cause)),
         Some(_) => Ok(()),
-        None => Err(Unanswered::new("Internal", "the main path gave no verdict")),
+        None => Err(InvocationError::new("Internal", "the main path gave no verdict")),
     }
 }
 
@@ -118,15 +121,15 @@ fn unqualified(arn: &str) -> &str {
     arn.match_indices(':').nth(6).map_or(arn, |(at, _)| &arn[..at])
 }
 
-fn unanswered(cause: RetryCause) -> Unanswered {
+fn unanswered(cause: RetryCause) -> InvocationError {
     match cause {
-        RetryCause::Failed { error_type, reason } => Unanswered::new(error_type, reason),
-        RetryCause::Busy => Unanswered::new("Busy", "another invocation is working on this event"),
+        RetryCause::Failed { error_type, reason } => InvocationError::new(error_type, reason),
+        RetryCause::Busy => InvocationError::new("Busy", "another invocation is working on this event"),
         RetryCause::LeaseLost => {
-            Unanswered::new("LeaseLost", "another invocation took this event over when the lease ended")
+            InvocationError::new("LeaseLost", "another invocation took this event over when the lease ended")
         }
-        RetryCause::Deadline => Unanswered::new("Deadline", "the invocation was about to end"),
-        RetryCause::Behind => Unanswered::new("Behind", "an event before it must be delivered first"),
-        RetryCause::NotDeadLettered { reason } => Unanswered::new("NotDeadLettered", reason),
+        RetryCause::Deadline => InvocationError::new("Deadline", "the invocation was about to end"),
+        RetryCause::Behind => InvocationError::new("Behind", "an event before it must be delivered first"),
+        RetryCause::NotDeadLettered { reason } => InvocationError::new("NotDeadLettered", reason),
     }
 }

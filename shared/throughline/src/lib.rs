@@ -44,7 +44,7 @@ pub use backend::clients;
 pub use environment::{Environment, SettingsError};
 pub use eventbridge::eventbridge;
 pub use outbox::outbox;
-pub use run::{Error, Invocation, Trigger, Unanswered, run, run_with};
+pub use run::{Error, Invocation, InvocationError, Trigger, run, run_with};
 pub use saga_worker::saga_worker;
 pub use sqs::sqs;
 pub use throughline_aws as aws;

@@ -30,24 +30,24 @@ pub struct Invocation<'a> {
     pub function_arn: &'a str,
 }
 
-/// The invocation failed as a whole, and Lambda is to know it.
+/// The error of an invocation that failed as a whole: Lambda reports it, and tries again where its source allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unanswered {
-    /// The type of the error, which Lambda and Step Functions match on.
+pub struct InvocationError {
+    /// The type of the error, which Lambda counts and Step Functions matches on.
     pub error_type: String,
-    /// What went wrong.
+    /// The text that says what went wrong and what to do.
     pub message: String,
 }
 
-impl Unanswered {
-    /// An invocation that failed.
+impl InvocationError {
+    /// Returns the error of this type with this text.
     pub fn new(error_type: impl Into<String>, message: impl Into<String>) -> Self {
         Self { error_type: error_type.into(), message: message.into() }
     }
 }
 
-impl From<Unanswered> for Diagnostic {
-    fn from(error: Unanswered) -> Self {
+impl From<InvocationError> for Diagnostic {
+    fn from(error: InvocationError) -> Self {
         Self { error_type: error.error_type, error_message: error.message }
     }
 }
@@ -78,7 +78,7 @@ pub trait Trigger: Send + Sync + 'static {
     fn respond(
         ready: &Self::Ready,
         invocation: Invocation<'_>,
-    ) -> impl Future<Output = Result<serde_json::Value, Unanswered>> + Send;
+    ) -> impl Future<Output = Result<serde_json::Value, InvocationError>> + Send;
 }
 
 /// Why a function stopped.
@@ -199,7 +199,7 @@ async fn answer<T: Trigger>(
     ready: Arc<T::Ready>,
     payload: Bytes,
     context: lambda_runtime::Context,
-) -> Result<serde_json::Value, Unanswered> {
+) -> Result<serde_json::Value, InvocationError> {
     let deadline = believable(context.deadline, Timestamp::now());
     let answer = match str::from_utf8(&payload) {
         Ok(payload) => {
@@ -211,9 +211,9 @@ async fn answer<T: Trigger>(
             };
             telemetry::in_span(invocation, T::respond(&ready, invocation)).await
         }
-        Err(error) => Err(Unanswered::new("NotText", format!("the payload is no text: {error}"))),
+        Err(error) => Err(InvocationError::new("NotText", format!("the payload is no text: {error}"))),
     };
-    if let Err(Unanswered { error_type, message }) = &answer {
+    if let Err(InvocationError { error_type, message }) = &answer {
         error!(error_type, message, "the invocation failed");
     }
     telemetry::flush(deadline).await;

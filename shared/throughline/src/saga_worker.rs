@@ -1,7 +1,7 @@
 //! The worker of a saga: what Step Functions invokes for every step.
 
 use crate::{
-    Environment, Invocation, Trigger, Unanswered,
+    Environment, Invocation, InvocationError, Trigger,
     backend::LazyLedger,
     metrics::{Metrics, SagaFigures, bounded},
     system::System,
@@ -96,7 +96,10 @@ impl<P: Send + Sync + 'static> Trigger for SagaWorker<P> {
         }
     }
 
-    async fn respond(ready: &ReadySagaWorker<P>, invocation: Invocation<'_>) -> Result<Value, Unanswered> {
+    async fn respond(
+        ready: &ReadySagaWorker<P>,
+        invocation: Invocation<'_>,
+    ) -> Result<Value, InvocationError> {
         let (is_cold, figures) = (ready.metrics.is_cold(), SagaFigures::default());
         let task = read(invocation.payload)?;
         let watched = telemetry::watched(ready.metrics.observer(&figures));
@@ -114,7 +117,7 @@ impl<P: Send + Sync + 'static> Trigger for SagaWorker<P> {
             let step = bounded(&task.step, ready.worker.definitions().flat_map(Saga::task_names));
             figures.push(lines, saga.name(), step, (task.work, &answer), since.elapsed());
         });
-        answer.map_err(|TaskError { error_type, cause }| Unanswered::new(error_type, cause))
+        answer.map_err(|TaskError { error_type, cause }| InvocationError::new(error_type, cause))
     }
 }
 
@@ -122,12 +125,12 @@ impl<P: Send + Sync + 'static> Trigger for SagaWorker<P> {
 ///
 /// # Errors
 /// If it is no task.
-pub fn read(payload: &str) -> Result<Task, Unanswered> {
+pub fn read(payload: &str) -> Result<Task, InvocationError> {
     serde_json::from_str(payload).map_err(|error| {
         let error = without_known_values(&error);
         let message =
             format!("a saga's worker is invoked by its state machine, but this is no task: {error}");
-        Unanswered::new(error_type::NOT_UNDERSTOOD, message)
+        InvocationError::new(error_type::NOT_UNDERSTOOD, message)
     })
 }
 

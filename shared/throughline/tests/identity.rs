@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use throughline::{
-    Invocation, Surroundings, Unanswered, Verdict, eventbridge, observer::Unobserved, ports::Ports,
+    Invocation, InvocationError, Surroundings, Verdict, eventbridge, observer::Unobserved, ports::Ports,
     prelude::*, process, sqs,
 };
 use throughline_testing::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime};
@@ -70,7 +70,12 @@ impl World {
         sqs::answer(&handler, self.ports(&time, &random), &settings, 5, None, &batch).await.verdicts
     }
 
-    async fn invoke(&self, request_id: &str, function_arn: &str, payload: &Value) -> Result<(), Unanswered> {
+    async fn invoke(
+        &self,
+        request_id: &str,
+        function_arn: &str,
+        payload: &Value,
+    ) -> Result<(), InvocationError> {
         let payload = payload.to_string();
         let invocation = Invocation { payload: &payload, deadline: None, request_id, function_arn };
         let (time, random) = (TestTime::start(), SeededRandom::new(1));

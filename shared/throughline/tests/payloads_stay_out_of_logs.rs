@@ -168,7 +168,7 @@ impl World {
         let payload = batch();
         let batch = sqs::read(&payload).unwrap();
         let answer = sqs::answer(&Till, self.ports(), &Settings::new("shop"), 5, None, &batch).await;
-        assert!(answer.failures.len() > 1 && self.dead_letters.letters().len() > 5, "{answer:?}");
+        assert!(answer.redeliveries.len() > 1 && self.dead_letters.letters().len() > 5, "{answer:?}");
     }
 
     async fn relay(&self) {
