@@ -52,7 +52,7 @@ pub use message::{Command, Event, Message, MessageType, Never, Raw};
 pub use process::{Record, Verdict, process};
 pub use projection::{Projection, Projector, projection};
 pub use replay::{Reprocess, Reprocessable};
-pub use saga::{CallbackId, Outcome, Saga, SagaInput, StepContext, Unwound};
+pub use saga::{CallbackId, Output, Saga, SagaInput, StepContext, Unwound};
 pub use sensitive::Sensitive;
 pub use surroundings::Surroundings;
 
@@ -64,7 +64,7 @@ pub use surroundings::Surroundings;
 pub mod prelude {
     pub use crate::{
         CallbackId, Command, Context, Destination, Effects, Entity, EntityTable, Envelope, Event, Failure,
-        Handler, Message, Never, OptionExt as _, Outcome, Projector, Raw, Reprocess, ResultExt as _, Saga,
+        Handler, Message, Never, OptionExt as _, Output, Projector, Raw, Reprocess, ResultExt as _, Saga,
         SagaInput, Sensitive, StepContext, Timestamp, Unwound, Versioned, commands, events, handler_fn,
         leased, projection, raw,
     };

@@ -138,8 +138,8 @@ impl SagaInput for Paid {
     const SAGA: &'static str = "refund";
 }
 
-async fn refund((): &(), paid: Paid, _: &StepContext<'_>) -> Result<Outcome<Wallet>, Failure> {
-    Ok(Outcome::of(Wallet { id: paid.order_id, card: paid.card }))
+async fn refund((): &(), paid: Paid, _: &StepContext<'_>) -> Result<Output<Wallet>, Failure> {
+    Ok(Output::of(Wallet { id: paid.order_id, card: paid.card }))
 }
 
 async fn charge_again((): &(), _: Option<Wallet>, _: &StepContext<'_>) -> Result<(), Failure> {

@@ -114,7 +114,7 @@ async fn take_seat(
     travel: &Travel,
     _: Journey,
     step: &StepContext<'_>,
-) -> Result<Outcome<Seat, JourneyEvent>, Failure> {
+) -> Result<Output<Seat, JourneyEvent>, Failure> {
     travel.task(step);
     let train = step.load::<Train>("t-1").await?.or_reject("no such train")?;
     let free_seats = train.value.free_seats.checked_sub(1).or_reject("the train is full")?;
@@ -137,9 +137,9 @@ async fn free_seat(
     Ok(Effects::none().emit(freed).save(train.map(|train| Train { free_seats, ..train })))
 }
 
-async fn pay(travel: &Travel, _: Seat, step: &StepContext<'_>) -> Result<Outcome<Paid>, Failure> {
+async fn pay(travel: &Travel, _: Seat, step: &StepContext<'_>) -> Result<Output<Paid>, Failure> {
     let payment_id = travel.payments.book("payment", step.idempotency_key())?;
-    Ok(Outcome::of(Paid { payment_id }))
+    Ok(Output::of(Paid { payment_id }))
 }
 
 async fn pay_back(travel: &Travel, paid: Option<Paid>, step: &StepContext<'_>) -> Result<(), Failure> {
@@ -151,8 +151,8 @@ async fn pay_back(travel: &Travel, paid: Option<Paid>, step: &StepContext<'_>) -
     Ok(())
 }
 
-async fn book_room(travel: &Travel, _: Paid, step: &StepContext<'_>) -> Result<Outcome<Room>, Failure> {
-    Ok(Outcome::of(Room { room_id: travel.rooms.book("room", step.idempotency_key())? }))
+async fn book_room(travel: &Travel, _: Paid, step: &StepContext<'_>) -> Result<Output<Room>, Failure> {
+    Ok(Output::of(Room { room_id: travel.rooms.book("room", step.idempotency_key())? }))
 }
 
 async fn free_room(travel: &Travel, room: Option<Room>, step: &StepContext<'_>) -> Result<(), Failure> {
@@ -164,8 +164,8 @@ async fn free_room(travel: &Travel, room: Option<Room>, step: &StepContext<'_>) 
     Ok(())
 }
 
-async fn book_car(travel: &Travel, _: Paid, step: &StepContext<'_>) -> Result<Outcome<Car>, Failure> {
-    Ok(Outcome::of(Car { car_id: travel.cars.book("car", step.idempotency_key())? }))
+async fn book_car(travel: &Travel, _: Paid, step: &StepContext<'_>) -> Result<Output<Car>, Failure> {
+    Ok(Output::of(Car { car_id: travel.cars.book("car", step.idempotency_key())? }))
 }
 
 async fn free_car(travel: &Travel, car: Option<Car>, step: &StepContext<'_>) -> Result<(), Failure> {
@@ -192,7 +192,7 @@ async fn confirm(
     journey: Journey,
     approved: Option<Approved>,
     _: &StepContext<'_>,
-) -> Result<Outcome<Confirmed, JourneyEvent>, Failure> {
+) -> Result<Output<Confirmed, JourneyEvent>, Failure> {
     let approved_by = approved.map(|approved| approved.by);
     let confirmed = JourneyConfirmed { journey_id: journey.journey_id, approved_by };
     Ok(Effects::none().emit(confirmed).returning(Confirmed {}))

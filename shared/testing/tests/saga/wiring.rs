@@ -3,16 +3,16 @@
 use crate::journey::{Car, Journey, Paid, Room, Seat, Travel};
 use throughline_core::{prelude::*, saga::DefinitionError};
 
-async fn seat(_: &Travel, _: Journey, _: &StepContext<'_>) -> Result<Outcome<Seat>, Failure> {
-    Ok(Outcome::of(Seat { train: "t-1".into() }))
+async fn seat(_: &Travel, _: Journey, _: &StepContext<'_>) -> Result<Output<Seat>, Failure> {
+    Ok(Output::of(Seat { train: "t-1".into() }))
 }
 
-async fn maybe_seat(_: &Travel, _: &StepContext<'_>) -> Result<Outcome<Option<Seat>>, Failure> {
-    Ok(Outcome::of(None))
+async fn maybe_seat(_: &Travel, _: &StepContext<'_>) -> Result<Output<Option<Seat>>, Failure> {
+    Ok(Output::of(None))
 }
 
-async fn room(_: &Travel, _: Paid, _: &StepContext<'_>) -> Result<Outcome<Room>, Failure> {
-    Ok(Outcome::of(Room { room_id: "r-1".into() }))
+async fn room(_: &Travel, _: Paid, _: &StepContext<'_>) -> Result<Output<Room>, Failure> {
+    Ok(Output::of(Room { room_id: "r-1".into() }))
 }
 
 async fn undo_seat(_: &Travel, _: Option<Seat>, _: Car, _: &StepContext<'_>) -> Result<(), Failure> {
