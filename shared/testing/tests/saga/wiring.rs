@@ -51,7 +51,7 @@ fn steps_of_a_group_cannot_read_each_other() {
         both.step("seat", seat)
             .no_undo()
             .step("room", |_: &Travel, _: Seat, _: &StepContext<'_>| {
-                std::future::ready(Ok(Outcome::<Room>::of(Room { room_id: String::new() })))
+                std::future::ready(Ok(Output::<Room>::of(Room { room_id: String::new() })))
             })
             .no_undo()
     });
