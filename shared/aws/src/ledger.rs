@@ -28,8 +28,7 @@ use futures_util::future::BoxFuture;
 use layout::Address;
 use std::collections::{BTreeMap, HashMap};
 use throughline_core::{
-    EntityTable,
-    entity::EntityKey,
+    EntityKey, EntityTable,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
 };
 

@@ -19,7 +19,7 @@ use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
-use throughline_core::envelope::EncodedEnvelope;
+use throughline_core::EncodedEnvelope;
 
 /// Something an operator asked for did not work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -148,7 +148,7 @@ impl Attributes {
     /// attributes say.
     ///
     /// ```
-    /// use throughline_core::{Attributes, trace_context::TraceContext};
+    /// use throughline_core::{Attributes, internal::trace_context::TraceContext};
     /// let around = TraceContext::from_x_ray("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8");
     /// let mut attributes = Attributes::new("e-1", "shop", "order.placed");
     /// attributes.continue_trace(around.as_ref());

@@ -6,18 +6,20 @@
 //! Every call takes a batch, and every member of a batch is settled on its own. The conformance suite of
 //! `throughline-testing` says what an implementation must do.
 
-pub mod settling;
+pub(crate) mod settling;
 mod standing;
 
+pub use crate::{
+    identity::{ClaimKey, OwnerToken, PayloadHash},
+    item::{Attribute, Changes, Item, Number},
+};
 pub use standing::{Recorded, Standing};
 
 use crate::{
     Attributes, EntityTable, Timestamp,
     entity::{EntityKey, Version},
     envelope::EncodedEnvelope,
-    identity::{self, ClaimKey, OwnerToken, PayloadHash},
-    item::{Changes, Item},
-    limits,
+    identity, limits,
 };
 use futures_util::future::BoxFuture;
 use std::sync::Arc;

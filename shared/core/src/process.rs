@@ -17,15 +17,17 @@ mod stopwatch;
 mod twin;
 mod verdict;
 
+pub use crate::{
+    backoff::Backoff,
+    delivery::{Delivery, MessageAttribute},
+};
 pub(crate) use fold::Staged;
 pub(crate) use requests::{LaneId, Requests};
 pub use verdict::{RetryCause, Verdict};
 
 use crate::{
     Context, Envelope, Failure, Handler, Timestamp,
-    backoff::Backoff,
     dead_letter::DeadLetter,
-    delivery::Delivery,
     effects::{self, Emitter},
     failure::FailureKind,
     identity::OwnerToken,

@@ -2,10 +2,7 @@
 
 use crate::{OrderEvent, StockEvent};
 use serde_json::value::RawValue;
-use throughline_core::{
-    Event, Message, MessageType,
-    message::{DataError, EncodeError},
-};
+use throughline_core::{DataError, EncodeError, Event, Message, MessageType};
 
 /// What happens to an order, or to its reservation. On the wire each is what it is alone.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@ use crate::OrderLine;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use throughline_core::{Context, Entity, EntityTable, Versioned, context::LoadError, events};
+use throughline_core::{Context, Entity, EntityTable, LoadError, Versioned, events};
 
 events! {
     /// What became of an order's wish for stock. These happen to the order's [`Reservation`], not to one

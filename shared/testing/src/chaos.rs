@@ -9,13 +9,11 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 use throughline_core::{
-    Handler, Record, Verdict,
-    delivery::Delivery,
-    entity::EntityKey,
+    EntityKey, Handler, Record, Verdict,
+    internal::panics,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
-    panics,
     ports::Ports,
-    process::{Settings, process},
+    process::{Delivery, Settings, process},
 };
 
 /// The seed of a test: from the environment variable `THROUGHLINE_SEED`, or random. It is printed, and so

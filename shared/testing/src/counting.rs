@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 use throughline_core::{
-    entity::EntityKey,
+    EntityKey,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
 };
 

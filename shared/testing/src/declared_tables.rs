@@ -9,8 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use throughline_core::{
-    EntityTable, Handler, Saga,
-    entity::EntityKey,
+    EntityKey, EntityTable, Handler, Saga,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
     saga::Worker,
 };

@@ -6,13 +6,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 use throughline_core::{
-    Entity, Timestamp, Version,
-    entity::EntityKey,
-    identity::{ClaimKey, OwnerToken, PayloadHash},
-    item::{Changes, Item, item_of, read_item},
+    Entity, EntityKey, Timestamp, Version,
+    internal::item::{item_of, read_item},
     ledger::{
-        Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Outgoing, Recorded,
-        Standing, Stored,
+        Changes, Claim, ClaimKey, ClaimOutcome, Commit, CommitOutcome, Item, Ledger, LedgerError, Obstacle,
+        Outgoing, OwnerToken, PayloadHash, Recorded, Standing, Stored,
     },
 };
 

@@ -63,10 +63,9 @@ use relay::{Reaction, Relay};
 use serde_json::Value;
 use std::{fmt, sync::Arc, time::Duration};
 use throughline_core::{
-    Attributes, Entity, Envelope, Handler, Saga, SagaInput, Version,
-    envelope::EncodedEnvelope,
+    Attributes, EncodedEnvelope, Entity, Envelope, Handler, Saga, SagaInput, Version,
+    internal::panics,
     ledger::Outgoing,
-    panics,
     process::Settings,
     saga::{SagaView, Worker},
 };

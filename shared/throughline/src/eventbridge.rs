@@ -10,10 +10,10 @@ use crate::{
 use serde_json::Value;
 use throughline_core::{
     Handler, Record, Verdict,
-    delivery::{Delivery, read_redriven_payload},
     describe::{FedBy, FunctionDescription},
+    internal::delivery::read_redriven_payload,
     ports::Ports,
-    process::{self, RetryCause, process},
+    process::{self, Delivery, RetryCause, process},
 };
 
 /// Feeds a handler from an EventBridge rule that invokes the function directly: a batch of one.

@@ -13,7 +13,7 @@ use throughline_aws::ledger::{layout, outgoing_from_stream_image};
 use throughline_core::{
     Command, SagaInput,
     describe::{FedBy, FunctionDescription},
-    json_error::without_known_values,
+    internal::json_error::without_known_values,
     relay::{LogEntry, RelayPorts, relay},
 };
 

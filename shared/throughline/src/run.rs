@@ -10,7 +10,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use throughline_core::{
     Timestamp,
     describe::{DESCRIBE, FunctionDescription},
-    panics,
+    internal::panics,
 };
 use tracing::{error, warn};
 

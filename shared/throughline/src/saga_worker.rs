@@ -12,10 +12,9 @@ use serde_json::Value;
 use std::{fmt, time::Instant};
 use throughline_core::{
     BoxError, Timestamp,
-    dead_letter::{DeadLetter, DeadLetters},
     describe::{FedBy, FunctionDescription, SagaDescription},
-    json_error::without_known_values,
-    ports::Ports,
+    internal::json_error::without_known_values,
+    ports::{DeadLetter, DeadLetters, Ports},
     process,
     saga::{Saga, Task, TaskError, Worker, error_type},
 };

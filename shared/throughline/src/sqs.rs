@@ -1,5 +1,7 @@
 //! The SQS trigger: standard and FIFO queues, with partial batch responses.
 
+pub use throughline_core::internal::sqs_batch::{SqsBatch, SqsMessage, SystemAttributes};
+
 use crate::{
     Environment, Invocation, InvocationError, Trigger,
     backend::Backend,
@@ -13,10 +15,9 @@ use throughline_aws::visibility::{LONGEST_WAIT, VisibilityChange};
 use throughline_core::{
     Handler, Record, Timestamp, Verdict,
     describe::{FedBy, FunctionDescription},
-    json_error::without_known_values,
+    internal::json_error::without_known_values,
     ports::Ports,
     process::{self, process},
-    sqs_batch::{SqsBatch, SqsMessage},
 };
 use tracing::warn;
 

@@ -254,7 +254,8 @@ async fn a_redriven_invocation_keeps_its_idempotency_key() {
     let letter = world.dead_letters.letters().remove(0);
     assert_eq!((letter.message_id.as_str(), letter.body.as_str()), ("request-1", r#"{"id":"nightly"}"#));
     world.refuses(false);
-    let payload = throughline::delivery::redriven_payload(&letter.body, &letter.message_id).unwrap();
+    let payload =
+        throughline_core::internal::delivery::redriven_payload(&letter.body, &letter.message_id).unwrap();
     let payload: Value = serde_json::from_str(&payload).unwrap();
     for request_id in ["request-2", "request-3"] {
         world.invoke(request_id, FUNCTION, &payload).await.unwrap();

@@ -10,9 +10,9 @@ use super::{
 use crate::describe;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use futures_util::future::join_all;
-use throughline_core::ledger::{
-    Claim, ClaimOutcome, CommitOutcome, LedgerError, Standing,
-    settling::{Answer, ItemAnswer},
+use throughline_core::{
+    internal::settling::{Answer, ItemAnswer},
+    ledger::{Claim, ClaimOutcome, CommitOutcome, LedgerError, Standing},
 };
 
 impl DynamoLedger {

@@ -9,10 +9,10 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures_util::future::join_all;
 use std::collections::{BTreeSet, HashMap};
 use throughline_core::{
-    EntityTable,
-    backoff::Backoff,
-    entity::EntityKey,
-    ledger::{Claim, CommitOutcome, LedgerError, Obstacle, Standing, Stored, settling::Answer},
+    EntityKey, EntityTable,
+    internal::settling::Answer,
+    ledger::{Claim, CommitOutcome, LedgerError, Obstacle, Standing, Stored},
+    process::Backoff,
 };
 
 /// The most keys one `BatchGetItem` may hold.

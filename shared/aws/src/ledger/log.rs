@@ -12,8 +12,7 @@ use futures_util::{Stream, StreamExt as _, future::try_join_all, stream};
 use std::time::Duration;
 use throughline_core::{
     Timestamp,
-    identity::ClaimKey,
-    ledger::{Destination, LedgerError, Outgoing},
+    ledger::{ClaimKey, Destination, LedgerError, Outgoing},
 };
 
 /// How many hours are read at the same time, each with a request a shard.

@@ -9,7 +9,10 @@ use aws_sdk_sqs::{
 };
 use serde_json::{Value, json};
 use std::{collections::HashMap, slice};
-use throughline_core::{delivery::KEPT_ATTRIBUTES, envelope::EncodedEnvelope, limits::MOST_MESSAGE_BYTES};
+use throughline_core::{
+    EncodedEnvelope,
+    internal::{delivery::KEPT_ATTRIBUTES, limits::MOST_MESSAGE_BYTES},
+};
 
 /// What a letter's attributes say about its death: of no use to whoever is given it again.
 const ABOUT_ITS_DEATH: [&str; 19] = [

@@ -6,8 +6,7 @@ use std::time::Duration;
 use throughline_aws::ledger::{LoggedHeader, Remembered, TimeRange};
 use throughline_core::{
     Timestamp,
-    identity::ClaimKey,
-    ledger::{Claim, Commit, Destination},
+    ledger::{Claim, ClaimKey, Commit, Destination},
 };
 use throughline_testing::conformance::fixtures::{
     after, bare, claim, command, commit, event, leased, now, take,

@@ -9,10 +9,8 @@ use throughline_aws::{
     ledger::{ClaimState, follow_line, layout},
 };
 use throughline_core::{
-    Version,
-    entity::EntityKey,
-    item::{Attribute, Number},
-    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger as _, Save},
+    EntityKey, Version,
+    ledger::{Attribute, Claim, ClaimOutcome, Commit, CommitOutcome, Ledger as _, Number, Save},
 };
 use throughline_testing::conformance::{
     LedgerUnderTest as _,

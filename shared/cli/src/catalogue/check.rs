@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt;
 use throughline_aws::json_text::{Oddity, readable};
-use throughline_core::{envelope::EncodedEnvelope, sensitive::MASK};
+use throughline_core::{EncodedEnvelope, internal::sensitive::MASK};
 
 /// Something that is wrong with a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -5,7 +5,7 @@ use crate::{line_tree::WholeLine, stack::Stack};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use throughline_aws::operate;
-use throughline_core::envelope::EncodedEnvelope;
+use throughline_core::EncodedEnvelope;
 
 /// The event that asks.
 const ASKED: &str = "approval.requested";

@@ -4,9 +4,8 @@ use serde_json::Value;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use throughline_aws::operate::FoundLetter;
 use throughline_core::{
-    Attributes, Timestamp,
-    decode::{Origin, named_in, open},
-    message::WireForm,
+    Attributes, Timestamp, WireForm,
+    internal::decode::{Origin, named_in, open},
 };
 
 /// What a claim knows a message by, and how its line is found.

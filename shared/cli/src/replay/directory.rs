@@ -8,7 +8,7 @@ use crate::{
 use serde_json::Map;
 use std::{fs, path::Path};
 use throughline_aws::{json_text::readable, ledger::TimeRange};
-use throughline_core::{Attributes, Timestamp, envelope::EncodedEnvelope};
+use throughline_core::{Attributes, EncodedEnvelope, Timestamp};
 
 /// An event in a file.
 #[derive(Debug, Clone, PartialEq)]

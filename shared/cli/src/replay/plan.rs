@@ -19,7 +19,7 @@ use throughline_aws::{
     DynamoLedger,
     ledger::{LogError, Remembered},
 };
-use throughline_core::{Timestamp, identity::ClaimKey, replay::ReplayPolicy};
+use throughline_core::{ReplayPolicy, Timestamp, ledger::ClaimKey};
 
 /// How many claims are looked up in a request, and how many requests are made at the same time.
 const CLAIMS_AT_A_TIME: usize = 100;

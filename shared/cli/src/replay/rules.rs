@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs};
 use throughline_aws::replays::BusRule;
-use throughline_core::{envelope::EncodedEnvelope, replay::ReplayPolicy};
+use throughline_core::{EncodedEnvelope, ReplayPolicy};
 
 /// A rule, and where it leads.
 #[derive(Debug, Clone)]

@@ -11,9 +11,9 @@ use crate::{
 use std::{fs, time::Duration};
 use throughline_aws::{DynamoLedger, ledger::LogError, replays::RESENT};
 use throughline_core::{
-    backoff::Backoff,
-    envelope::EncodedEnvelope,
+    EncodedEnvelope,
     ledger::{Destination, Outgoing},
+    process::Backoff,
     relay::{Delivery, MOST_ENTRIES, Publisher},
 };
 use tokio::time::{Instant, sleep, sleep_until};

@@ -19,7 +19,7 @@ use throughline_aws::{
 };
 use throughline_core::{
     Timestamp,
-    dead_letter::{DeadLetter, DeadLetters as _},
+    ports::{DeadLetter, DeadLetters as _},
 };
 
 const LETTERS: usize = 500;

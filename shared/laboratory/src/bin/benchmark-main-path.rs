@@ -9,13 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::time::Duration;
 use throughline::{
-    BoxError, Verdict,
-    dead_letter::{DeadLetter, DeadLetters},
-    entity::EntityKey,
+    BoxError, EntityKey, Verdict,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
     logs::JsonLines,
     observer::Unobserved,
-    ports::{Ports, Random, Time},
+    ports::{DeadLetter, DeadLetters, Ports, Random, Time},
     prelude::*,
     process::Settings,
     sqs,

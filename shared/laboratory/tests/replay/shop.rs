@@ -18,14 +18,12 @@ use std::{
 };
 use throughline_aws::{DynamoLedger, ledger::TimeRange};
 use throughline_core::{
-    Record, Verdict,
-    delivery::Delivery,
-    envelope::EncodedEnvelope,
+    EncodedEnvelope, Record, Verdict,
     ledger::Outgoing,
     observer::Unobserved,
     ports::{Ports, Time},
     prelude::*,
-    process::{Settings, process},
+    process::{Delivery, Settings, process},
 };
 use throughline_laboratory::{Database, database::Item};
 use throughline_testing::{MemoryDeadLetters, SeededRandom};

@@ -12,9 +12,10 @@ use super::{
 use serde_json::json;
 use throughline_core::{
     Version,
-    identity::{ClaimKey, PayloadHash},
-    item::Attribute,
-    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Destination, Obstacle, Outgoing, Save},
+    ledger::{
+        Attribute, Claim, ClaimKey, ClaimOutcome, Commit, CommitOutcome, Destination, Obstacle, Outgoing,
+        PayloadHash, Save,
+    },
 };
 
 /// The claim, the entity and the event are all there.

@@ -16,8 +16,7 @@ use std::{
     time::Duration,
 };
 use throughline_core::{
-    Failure, Timestamp,
-    entity::EntityKey,
+    EntityKey, Failure, Timestamp,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
     ports::Time,
     saga::{Interceptor, Work},

@@ -20,8 +20,7 @@ use std::{
     time::Duration,
 };
 use throughline_core::{
-    Timestamp,
-    envelope::EncodedEnvelope,
+    EncodedEnvelope, Timestamp,
     ledger::Destination,
     observer::Unobserved,
     ports::{Ports, Time as _},

@@ -17,16 +17,14 @@ use std::{
     time::Duration,
 };
 use throughline_core::{
-    Envelope, Handler, Record, Verdict,
-    delivery::Delivery,
-    entity::EntityKey,
+    EntityKey, Envelope, Handler, Record, Verdict,
     ledger::{
         Claim, ClaimOutcome, Commit, CommitOutcome, Destination, Ledger, LedgerError, Obstacle, Outgoing,
         Stored,
     },
     observer::Unobserved,
     ports::{Ports, Time as _},
-    process::{Settings, process},
+    process::{Delivery, Settings, process},
     saga::{TaskAnswer, Work},
 };
 use tokio::{

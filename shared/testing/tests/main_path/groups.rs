@@ -4,10 +4,9 @@ use crate::bank::{Account, Behaviour, Book, Deposited, World, body, deposit};
 use std::sync::atomic::Ordering;
 use throughline_core::{
     Record, Verdict,
-    delivery::Delivery,
     ports::Ports,
     prelude::*,
-    process::{RetryCause, Settings, process},
+    process::{Delivery, RetryCause, Settings, process},
 };
 use throughline_testing::{
     CountingLedger, MemoryLedger,

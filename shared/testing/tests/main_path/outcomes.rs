@@ -8,13 +8,11 @@ use std::{
     time::Duration,
 };
 use throughline_core::{
-    Record, Verdict,
-    delivery::Delivery,
-    entity::EntityKey,
+    EntityKey, Record, Verdict,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
     ports::{Ports, Time as _},
     prelude::*,
-    process::{RetryCause, Settings, process},
+    process::{Delivery, RetryCause, Settings, process},
 };
 use throughline_testing::MemoryLedger;
 

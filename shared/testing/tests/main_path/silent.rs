@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use throughline_core::{
-    entity::EntityKey,
+    EntityKey,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
 };
 use throughline_testing::MemoryLedger;

@@ -5,10 +5,9 @@ use futures_util::future::join_all;
 use std::time::Duration;
 use throughline_core::{
     Record, Verdict,
-    delivery::Delivery,
     ports::Ports,
     prelude::*,
-    process::{Settings, process},
+    process::{Delivery, Settings, process},
 };
 use throughline_testing::{
     CountingLedger, MemoryLedger,

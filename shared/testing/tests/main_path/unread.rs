@@ -123,7 +123,7 @@ fn record<'a>(body: &'a str, attempt: u32, is_last_attempt: bool, group: Option<
         attempt,
         is_last_attempt,
         group,
-        delivery: throughline_core::delivery::Delivery::default(),
+        delivery: throughline_core::process::Delivery::default(),
     }
 }
 

@@ -8,10 +8,8 @@ use crate::{
 use serde_json::json;
 use std::collections::BTreeSet;
 use throughline_core::{
-    Version,
-    entity::EntityKey,
-    identity::OwnerToken,
-    ledger::{self as port, Ledger as _},
+    EntityKey, Version,
+    ledger::{self as port, Ledger as _, OwnerToken},
 };
 use throughline_testing::{
     MemoryLedger, chaos,

@@ -10,7 +10,7 @@ use throughline_aws::{
     json_text::{JsonText, Step, quoted, readable},
     operate::{Wrapping, event_in},
 };
-use throughline_core::envelope::EncodedEnvelope;
+use throughline_core::EncodedEnvelope;
 
 /// The envelope's extension that says what was changed, by whom and when.
 const NOTE: &str = "redrivenote";

@@ -13,7 +13,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use throughline_aws::operate::{
     Answers, DeadLetterQueue, Functions, OperateError, ReceivedLetter, Resent, put_letters, send_letters,
 };
-use throughline_core::delivery::{REDRIVEN_MESSAGE_ID, redriven_payload};
+use throughline_core::internal::delivery::{REDRIVEN_MESSAGE_ID, redriven_payload};
 
 /// Why a redrive stopped. Nothing is lost by it.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +129,7 @@ impl Hands for StackHands<'_> {
 mod tests {
     use super::*;
     use throughline_aws::operate::FoundLetter;
-    use throughline_core::delivery::read_redriven_payload;
+    use throughline_core::internal::delivery::read_redriven_payload;
 
     #[test]
     fn a_function_is_told_the_first_id_of_what_nothing_else_names() {

@@ -25,7 +25,7 @@ use crate::{
 };
 use std::{collections::BTreeMap, env, mem, time::Duration};
 use throughline_aws::{ledger::ClaimState, operate::ReceivedLetter};
-use throughline_core::{Timestamp, delivery::REDRIVEN_MESSAGE_ID};
+use throughline_core::{Timestamp, internal::delivery::REDRIVEN_MESSAGE_ID};
 use tokio::time::Instant;
 
 /// How far the clock here and SQS's may differ.
