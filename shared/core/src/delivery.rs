@@ -137,7 +137,7 @@ impl Delivery<'_> {
     /// let trace_parent = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";
     /// assert_eq!(delivery.trace_context().unwrap().trace_parent, trace_parent);
     /// ```
-    pub fn trace_context(&self) -> Option<TraceContext> {
+    pub(crate) fn trace_context(&self) -> Option<TraceContext> {
         let mut attributes = self.attributes();
         let mut text = |name| attributes.remove(name).map(|attribute| attribute.value);
         let (trace_parent, trace_state) = (text("traceparent"), text("tracestate"));

@@ -41,6 +41,7 @@ mod error;
 mod reading;
 pub(crate) mod values;
 
+pub use crate::json_error::JsonKind;
 pub use error::{Base64Problem, EnvelopeError, ExtensionProblem};
 
 use crate::{
@@ -157,7 +158,7 @@ impl Attributes {
     ///     Some("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-00"),
     /// );
     /// ```
-    pub fn continue_trace(&mut self, around: Option<&TraceContext>) {
+    pub(crate) fn continue_trace(&mut self, around: Option<&TraceContext>) {
         if let Some(around) = around.filter(|_| self.trace_parent.is_none()) {
             self.trace_parent = Some(around.trace_parent.clone());
             self.trace_state.clone_from(&around.trace_state);

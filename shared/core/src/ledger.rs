@@ -3,6 +3,9 @@
 //! Claims, entities and emitted messages share it because they share a transaction. Splitting it into a
 //! repository, an outbox and an idempotency store would make that transaction inexpressible.
 //!
+//! The outcomes and destinations of the port are exhaustive on purpose: a new one must not compile until every ledger,
+//! publisher and model has been asked about it.
+//!
 //! Every call takes a batch, and every member of a batch is settled on its own. The conformance suite of
 //! `throughline-testing` says what an implementation must do.
 

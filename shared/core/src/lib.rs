@@ -67,7 +67,7 @@ pub use surroundings::Surroundings;
 
 // Messages and entities. The macros `events!` and `commands!` stand here, too.
 pub use entity::{Entity, EntityKey, EntityTable, Version, Versioned};
-pub use envelope::{Attributes, Base64Problem, EncodedEnvelope, Envelope, EnvelopeError, ExtensionProblem};
+pub use envelope::{Attributes, EncodedEnvelope, Envelope, EnvelopeError};
 pub use ledger::Destination;
 pub use message::{Command, DataError, EncodeError, Event, Message, MessageType, Never, Raw, WireForm};
 pub use sensitive::Sensitive;

@@ -30,6 +30,7 @@ impl std::fmt::Display for MessageType {
 
 /// Why data could not be read as the message a handler takes.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DataError {
     /// The catalogue has no such type: the message was sent to the wrong place.
     #[error("type `{found}` is not one this handler takes (it takes {})", list(.known))]

@@ -57,6 +57,7 @@ use twin::{Twin, TwinAnswer};
 
 /// How the main path behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Settings {
     /// The CloudEvents `source` of everything the handler emits.
     pub source: String,

@@ -131,5 +131,6 @@ fn unanswered(cause: RetryCause) -> InvocationError {
         RetryCause::Deadline => InvocationError::new("Deadline", "the invocation was about to end"),
         RetryCause::Behind => InvocationError::new("Behind", "an event before it must be delivered first"),
         RetryCause::NotDeadLettered { reason } => InvocationError::new("NotDeadLettered", reason),
+        other => InvocationError::new("Retry", format!("the event must be delivered again: {other:?}")),
     }
 }
