@@ -294,15 +294,17 @@ pub struct LedgerError(pub String);
 
 /// The port.
 pub trait Ledger: Send + Sync {
-    /// Takes claims before their handlers run.
+    /// Claims messages before their handlers run.
     ///
     /// A claim may be taken if there is none, or if it has expired, or if its lease has ended. Only a
     /// claim that exists and is finished is a [`ClaimOutcome::Duplicate`]; every other trouble is an error.
     fn claim<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Vec<ClaimOutcome>>;
 
-    /// Looks at claims without taking them: what would stand in the way of each, if anything does.
-    fn recall<'a>(&'a self, claims: &'a [Claim])
-    -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>>;
+    /// Inspects claims without taking them. Returns for each the obstacle that a claim would meet, if there is one.
+    fn inspect<'a>(
+        &'a self,
+        claims: &'a [Claim],
+    ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>>;
 
     /// Loads entities, strongly consistent, in the order asked for.
     fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>>;
@@ -316,7 +318,7 @@ pub trait Ledger: Send + Sync {
         Box::pin(async move { (self.commit(commits).await, 1) })
     }
 
-    /// Gives claims back that are still held by their owners, so that the next delivery can run at once.
+    /// Releases claims that are still held by their owners, so that the next delivery can run at once.
     /// A claim that somebody else holds by now, or that is finished, is left alone.
     fn release<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Result<(), LedgerError>>;
 }

@@ -310,8 +310,8 @@ impl<H: Handler> MainPath<'_, H> {
     /// What the claim says of a record whose message this code cannot read; nothing if it was not handled before.
     /// Work that is done stays done, whatever its message looks like by now.
     async fn known_unread(&self, lane: LaneId, record: &Record<'_>, unopened: &Unopened) -> Option<Outcome> {
-        let claim = self.claim(record, unopened.identity.as_ref()?);
-        match self.recall(lane, &claim).await? {
+        let claim = self.new_claim(record, unopened.identity.as_ref()?);
+        match self.inspect(lane, &claim).await? {
             // Nobody will ask again: what is wrong with the message says more than that the ledger did not answer.
             Outcome::Failed(failure) if failure.kind == FailureKind::Retry && record.is_last_attempt => None,
             outcome => Some(outcome),
@@ -323,14 +323,14 @@ impl<H: Handler> MainPath<'_, H> {
         if self.is_ending() {
             return Outcome::HandedBack { after: Duration::ZERO, cause: RetryCause::Deadline };
         }
-        let claim = self.claim(record, &opened.identity);
+        let claim = self.new_claim(record, &opened.identity);
         let is_leased = self.handler.holds_claim_while_running();
         if is_leased {
-            if let Some(outcome) = self.take(lane, &claim).await {
+            if let Some(outcome) = self.claim(lane, &claim).await {
                 return outcome;
             }
         } else if record.attempt > 1
-            && let Some(outcome) = self.recall(lane, &claim).await
+            && let Some(outcome) = self.inspect(lane, &claim).await
         {
             return outcome;
         }
@@ -340,7 +340,7 @@ impl<H: Handler> MainPath<'_, H> {
                 Ok(commit) => commit,
                 // It may have failed because its work is done: a second "settle this" finds it settled.
                 Err(failure) if !is_leased => {
-                    break self.recall(lane, &claim).await.unwrap_or(Outcome::Failed(failure));
+                    break self.inspect(lane, &claim).await.unwrap_or(Outcome::Failed(failure));
                 }
                 Err(failure) => break Outcome::Failed(failure),
             };
@@ -356,7 +356,7 @@ impl<H: Handler> MainPath<'_, H> {
                 }
                 // It may have happened, and then this is no reason to dead-letter it.
                 CommitOutcome::Failed(error) if record.is_last_attempt => {
-                    break match self.recall(lane, &claim).await {
+                    break match self.inspect(lane, &claim).await {
                         Some(Outcome::Duplicate) => Outcome::Done,
                         _ => self.committed(CommitOutcome::Failed(error)),
                     };
@@ -364,18 +364,18 @@ impl<H: Handler> MainPath<'_, H> {
                 // Its work may be done, and then it need not be possible once more.
                 CommitOutcome::Invalid(error) if !is_leased => {
                     let invalid = || self.committed(CommitOutcome::Invalid(error));
-                    break self.recall(lane, &claim).await.unwrap_or_else(invalid);
+                    break self.inspect(lane, &claim).await.unwrap_or_else(invalid);
                 }
                 outcome => break self.committed(outcome),
             }
         };
         if is_leased && !matches!(outcome, Outcome::Done | Outcome::Duplicate) {
-            self.give_back(&claim).await;
+            self.release(&claim).await;
         }
         outcome
     }
 
-    fn claim(&self, record: &Record<'_>, identity: &Identity) -> Claim {
+    fn new_claim(&self, record: &Record<'_>, identity: &Identity) -> Claim {
         let now = self.ports.time.now();
         let is_leased = self.handler.holds_claim_while_running();
         let lifetime = self.settings.claim_lifetime;
@@ -397,8 +397,8 @@ impl<H: Handler> MainPath<'_, H> {
         }
     }
 
-    /// Takes the claim of a leased handler; an outcome if it must not run.
-    async fn take(&self, lane: LaneId, claim: &Claim) -> Option<Outcome> {
+    /// Claims for a leased handler. Returns an outcome if the handler must not run.
+    async fn claim(&self, lane: LaneId, claim: &Claim) -> Option<Outcome> {
         match self.requests.claim(lane, claim.clone()).await {
             ClaimOutcome::Held => None,
             ClaimOutcome::Duplicate => Some(Outcome::Duplicate),
@@ -408,9 +408,9 @@ impl<H: Handler> MainPath<'_, H> {
         }
     }
 
-    /// Looks at the claim without taking it; an outcome if the record must not run, or need not have.
-    async fn recall(&self, lane: LaneId, claim: &Claim) -> Option<Outcome> {
-        match self.requests.recall(lane, claim.clone()).await {
+    /// Inspects the claim without taking it. Returns an outcome if the handler must not run, or need not have run.
+    async fn inspect(&self, lane: LaneId, claim: &Claim) -> Option<Outcome> {
+        match self.requests.inspect(lane, claim.clone()).await {
             Ok(obstacle) => match obstacle? {
                 Obstacle::Duplicate => Some(Outcome::Duplicate),
                 Obstacle::Mismatch => Some(Outcome::Failed(mismatch())),
@@ -482,9 +482,9 @@ impl<H: Handler> MainPath<'_, H> {
         }
     }
 
-    async fn give_back(&self, claim: &Claim) {
+    async fn release(&self, claim: &Claim) {
         if let Err(error) = self.requests.release(claim).await {
-            warn!(%error, "the claim could not be given back; the next delivery waits for its lease to end");
+            warn!(%error, "the claim could not be released; the next delivery waits for its lease to end");
         }
     }
 

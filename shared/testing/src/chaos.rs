@@ -96,14 +96,14 @@ impl<L: Ledger> Ledger for FlakyLedger<L> {
         })
     }
 
-    fn recall<'a>(
+    fn inspect<'a>(
         &'a self,
         claims: &'a [Claim],
     ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {
         Box::pin(async move {
             match self.fault() {
-                Fault::None => self.inner.recall(claims).await,
-                _ => vec![Err(fault("nothing was recalled")); claims.len()],
+                Fault::None => self.inner.inspect(claims).await,
+                _ => vec![Err(fault("nothing was inspected")); claims.len()],
             }
         })
     }

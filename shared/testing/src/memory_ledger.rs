@@ -170,12 +170,12 @@ impl Ledger for MemoryLedger {
         Box::pin(async move { claims.iter().map(|claim| self.lock().claim(claim)).collect() })
     }
 
-    fn recall<'a>(
+    fn inspect<'a>(
         &'a self,
         claims: &'a [Claim],
     ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {
-        let recall = |claim| Ok(self.lock().standing(claim).obstacle());
-        Box::pin(async move { claims.iter().map(recall).collect() })
+        let inspect = |claim| Ok(self.lock().standing(claim).obstacle());
+        Box::pin(async move { claims.iter().map(inspect).collect() })
     }
 
     fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>> {

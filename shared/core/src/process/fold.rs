@@ -91,8 +91,8 @@ impl<H: Handler> MainPath<'_, H> {
             if prepared.record.attempt == 1 {
                 return true;
             }
-            let claim = self.claim(&prepared.record, identity);
-            self.recall(lane, &claim).await.is_none()
+            let claim = self.new_claim(&prepared.record, identity);
+            self.inspect(lane, &claim).await.is_none()
         });
         let is_free = join_all(is_free).await;
         is_free.iter().take_while(|is_free| **is_free).count()
@@ -108,7 +108,7 @@ impl<H: Handler> MainPath<'_, H> {
             if self.is_ending() {
                 return (at, folded);
             }
-            let claim = self.claim(&prepared.record, &opened.identity);
+            let claim = self.new_claim(&prepared.record, &opened.identity);
             let span = self.span(prepared).clone();
             let deciding = self.decide(lane, opened, &claim, &staged).instrument(span);
             let left = until.map(|until| super::between(self.ports.time.now(), until));

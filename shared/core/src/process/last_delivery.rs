@@ -58,11 +58,11 @@ impl<H: Handler> MainPath<'_, H> {
         prepared: &Prepared<'_, H::Message>,
         failure: &Failure,
     ) -> Option<Verdict> {
-        let recalled = match prepared.identity() {
-            Some(identity) => self.recall(lane, &self.claim(&prepared.record, identity)).await,
+        let inspected = match prepared.identity() {
+            Some(identity) => self.inspect(lane, &self.new_claim(&prepared.record, identity)).await,
             None => None,
         };
-        match recalled {
+        match inspected {
             // A commit whose answer was not waited for has happened.
             Some(Outcome::Duplicate) if prepared.handler_ran().is_some() => Some(Verdict::Done),
             Some(Outcome::Duplicate) => Some(Verdict::Duplicate),

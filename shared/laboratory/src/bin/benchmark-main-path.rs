@@ -44,7 +44,7 @@ impl Ledger for Yes {
         async { vec![ClaimOutcome::Held; claims.len()] }.boxed()
     }
 
-    fn recall<'a>(
+    fn inspect<'a>(
         &'a self,
         claims: &'a [Claim],
     ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {

@@ -10,7 +10,7 @@ use throughline_core::{
 };
 use throughline_testing::{
     CountingLedger, MemoryLedger,
-    counting::Call::{self, Commit, Load, Recall},
+    counting::Call::{self, Commit, Inspect, Load},
 };
 
 struct Queue {
@@ -71,7 +71,7 @@ async fn a_group_about_one_entity_is_one_load_and_one_commit() {
     assert_eq!(queue.sequences(), (1..=10).map(Some).collect::<Vec<_>>());
     let (verdicts, calls) = queue.deliver(&Book::default(), 2, &deposits(&[Behaviour::Works; 10])).await;
     assert_eq!(verdicts, vec![Verdict::Duplicate; 10]);
-    assert_eq!(calls[0], Recall(10));
+    assert_eq!(calls[0], Inspect(10));
     assert_eq!(queue.balance("a"), 10);
 }
 

@@ -11,7 +11,7 @@ use throughline_core::{
 };
 use throughline_testing::{
     CountingLedger, MemoryLedger,
-    counting::Call::{self, Claim, Commit, Load, Recall},
+    counting::Call::{self, Claim, Commit, Inspect, Load},
 };
 
 /// Deliveries of deposits, and the calls they lead to. Every call takes three milliseconds, as DynamoDB does.
@@ -95,7 +95,7 @@ async fn redelivered_records_are_looked_up_once_and_join_the_others() {
     }
     let (verdicts, calls) = counted.deliver(&Book::default(), &records).await;
     assert_eq!(&verdicts[..4], [Verdict::Duplicate, Verdict::Duplicate, Verdict::Duplicate, Verdict::Done]);
-    assert_eq!(calls, [Recall(6), Load(7), Commit(7)], "those that were done before need nothing else");
+    assert_eq!(calls, [Inspect(6), Load(7), Commit(7)], "those that were done before need nothing else");
 }
 
 #[tokio::test(start_paused = true)]
