@@ -54,6 +54,7 @@ mod scanner;
 mod sensitive;
 mod sqs_batch;
 mod surroundings;
+mod time;
 mod trace_context;
 
 // Handlers and what they return.
@@ -132,6 +133,9 @@ pub mod internal {
     }
     pub mod sqs_batch {
         pub use crate::sqs_batch::*;
+    }
+    pub mod time {
+        pub use crate::time::*;
     }
     pub mod trace_context {
         pub use crate::trace_context::*;

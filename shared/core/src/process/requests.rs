@@ -16,6 +16,7 @@ use crate::{
     limits::MOST_ITEMS,
     observer::Observer,
     ports::{Ports, Random, Time},
+    time::{between, later},
 };
 use futures_channel::oneshot;
 use futures_util::future::BoxFuture;
@@ -233,11 +234,11 @@ impl<'a> Requests<'a> {
                 let will_be_joined = leads_to_more || (are_more_to_start && on_their_way > 0);
                 let patience = if will_be_joined { MOST_PATIENCE } else { PATIENCE };
                 let is_alone = !is_anybody_running && !will_be_joined;
-                let waited = super::between(since, now);
+                let waited = between(since, now);
                 if is_alone || size >= MOST_ITEMS || waited >= patience {
                     return Due::Now(phase);
                 }
-                let then = super::later(since, patience);
+                let then = later(since, patience);
                 soonest = Some(soonest.map_or(then, |soonest: Timestamp| soonest.min(then)));
             }
             leads_to_more |= since.is_some() || on_their_way > 0;
