@@ -12,11 +12,10 @@ use std::{
 };
 use throughline::{
     Version,
-    delivery::Delivery,
     observer::Unobserved,
     ports::Ports,
     prelude::*,
-    process::{Record, Settings, Verdict, process},
+    process::{Delivery, Record, Settings, Verdict, process},
 };
 use throughline_shop::{Order, OrderStatus, PayOrder, PlaceOrder, RequestedLine, Reservation, Stock};
 use throughline_testing::{CountingLedger, MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime};

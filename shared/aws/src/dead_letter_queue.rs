@@ -11,8 +11,8 @@ use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use throughline_core::{
     BoxError,
-    dead_letter::{DeadLetter, DeadLetters},
-    delivery::KEPT_ATTRIBUTES,
+    internal::delivery::KEPT_ATTRIBUTES,
+    ports::{DeadLetter, DeadLetters},
 };
 use tracing::warn;
 

@@ -22,8 +22,7 @@ use futures_util::future::BoxFuture;
 use layout::Address;
 use std::collections::{BTreeMap, HashMap};
 use throughline_core::{
-    EntityTable,
-    entity::EntityKey,
+    EntityKey, EntityTable,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
 };
 
@@ -108,14 +107,14 @@ pub(crate) fn by_logical_name<'a>(names: &'a BTreeMap<String, String>, name: &st
 
 impl Ledger for DynamoLedger {
     fn claim<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Vec<ClaimOutcome>> {
-        Box::pin(self.take_all(claims))
+        Box::pin(self.claim_all(claims))
     }
 
-    fn recall<'a>(
+    fn inspect<'a>(
         &'a self,
         claims: &'a [Claim],
     ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {
-        Box::pin(self.recall_all(claims))
+        Box::pin(self.inspect_all(claims))
     }
 
     fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>> {
@@ -131,7 +130,7 @@ impl Ledger for DynamoLedger {
     }
 
     fn release<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Result<(), LedgerError>> {
-        Box::pin(self.give_back_all(claims))
+        Box::pin(self.release_all(claims))
     }
 }
 

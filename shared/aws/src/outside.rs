@@ -3,10 +3,9 @@
 use crate::AwsPublisher;
 use std::time::Duration;
 use throughline_core::{
-    Command, Event, Message, Timestamp,
-    backoff::Backoff,
-    envelope::Envelope,
+    Command, Envelope, Event, Message, Timestamp,
     ledger::{Destination, Outgoing},
+    process::Backoff,
     relay::{Delivery, Publisher as _},
 };
 use uuid::Uuid;

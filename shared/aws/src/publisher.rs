@@ -22,8 +22,8 @@ use plan::{Encoded, Plan, Request};
 use std::{collections::BTreeMap, time::Duration};
 use step_functions::StepFunctions;
 use throughline_core::{
+    internal::limits::MOST_MESSAGE_BYTES,
     ledger::Outgoing,
-    limits::MOST_MESSAGE_BYTES,
     relay::{Delivery, MOST_ENTRIES, Publisher},
 };
 

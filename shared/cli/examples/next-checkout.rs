@@ -27,7 +27,7 @@ async fn pack(
     _: &Providers,
     checkout: Checkout,
     _: &StepContext<'_>,
-) -> Result<Outcome<(), PackingEvent>, Failure> {
+) -> Result<Output<(), PackingEvent>, Failure> {
     let packed = OrderPacked { order_id: checkout.order_id };
     Ok(Effects::none().emit(packed).returning(()))
 }

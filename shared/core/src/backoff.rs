@@ -24,7 +24,7 @@ impl Backoff {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use throughline_core::backoff::Backoff;
+    /// use throughline_core::process::Backoff;
     /// assert_eq!(Backoff::REDELIVERY.ceiling(3), Duration::from_secs(8));
     /// assert_eq!(Backoff::REDELIVERY.ceiling(1000), Duration::from_secs(900));
     /// ```

@@ -45,6 +45,7 @@ pub(crate) struct Loaded {
 
 /// Why an entity could not be loaded. Handled with `?`, it means *retry*, but for [`LoadError::NoKey`].
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadError {
     /// The ledger did not answer.
     #[error("{key} could not be loaded: {source}")]

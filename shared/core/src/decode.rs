@@ -138,7 +138,7 @@ pub(crate) fn open_record(record: &Record<'_>, wire_form: WireForm) -> Result<En
 /// gave it. Nothing if nothing in it names it: then it is known by the id its source gave it.
 ///
 /// ```
-/// use throughline_core::decode::named_in;
+/// use throughline_core::internal::decode::named_in;
 /// let event = r#"{"version":"0","id":"e-1","source":"aws.ec2","detail-type":"EC2 Instance Launch","detail":{}}"#;
 /// assert_eq!(named_in(event).unwrap().id, "e-1");
 /// assert_eq!(named_in(r#"{"id":"nightly"}"#), None);

@@ -77,7 +77,7 @@ pub fn redriven_payload(event: &str, first_id: &str) -> Option<String> {
 /// Takes apart what [`redriven_payload`] made: the id of the first delivery, and the event.
 ///
 /// ```
-/// use throughline_core::delivery::{read_redriven_payload, redriven_payload};
+/// use throughline_core::internal::delivery::{read_redriven_payload, redriven_payload};
 /// let payload = redriven_payload(r#"{"id": "nightly"}"#, "request-1").unwrap();
 /// assert_eq!(read_redriven_payload(&payload), Some(("request-1".into(), r#"{"id": "nightly"}"#)));
 /// assert_eq!(read_redriven_payload(r#"{"id": "nightly"}"#), None);
@@ -111,7 +111,7 @@ impl Delivery<'_> {
     /// The text of one of the message's attributes.
     ///
     /// ```
-    /// use throughline_core::delivery::Delivery;
+    /// use throughline_core::process::Delivery;
     /// let json = r#"{"tenant":{"stringValue":"t-1","dataType":"String"}}"#;
     /// let delivery = Delivery { message_attributes: Some(json), ..Delivery::default() };
     /// assert_eq!(delivery.attribute("tenant").as_deref(), Some("t-1"));
@@ -130,13 +130,13 @@ impl Delivery<'_> {
     /// OpenTelemetry's instrumentation writes them, or by X-Ray's header.
     ///
     /// ```
-    /// use throughline_core::delivery::Delivery;
+    /// use throughline_core::process::Delivery;
     /// let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
     /// let delivery = Delivery { trace_header: Some(header), ..Delivery::default() };
     /// let trace_parent = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";
     /// assert_eq!(delivery.trace_context().unwrap().trace_parent, trace_parent);
     /// ```
-    pub fn trace_context(&self) -> Option<TraceContext> {
+    pub(crate) fn trace_context(&self) -> Option<TraceContext> {
         let mut attributes = self.attributes();
         let mut text = |name| attributes.remove(name).map(|attribute| attribute.value);
         let (trace_parent, trace_state) = (text("traceparent"), text("tracestate"));

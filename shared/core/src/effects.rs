@@ -200,6 +200,7 @@ impl<E> Effects<E> {
 
 /// Why effects can never be committed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EffectsError {
     /// More items than one transaction may hold.
     #[error("handler `{handler}` wants {found} items in one transaction; DynamoDB allows {MOST_ITEMS}")]

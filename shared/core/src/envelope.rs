@@ -41,6 +41,7 @@ mod error;
 mod reading;
 pub(crate) mod values;
 
+pub use crate::json_error::JsonKind;
 pub use error::{Base64Problem, EnvelopeError, ExtensionProblem};
 
 use crate::{
@@ -148,7 +149,7 @@ impl Attributes {
     /// attributes say.
     ///
     /// ```
-    /// use throughline_core::{Attributes, trace_context::TraceContext};
+    /// use throughline_core::{Attributes, internal::trace_context::TraceContext};
     /// let around = TraceContext::from_x_ray("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8");
     /// let mut attributes = Attributes::new("e-1", "shop", "order.placed");
     /// attributes.continue_trace(around.as_ref());
@@ -157,7 +158,7 @@ impl Attributes {
     ///     Some("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-00"),
     /// );
     /// ```
-    pub fn continue_trace(&mut self, around: Option<&TraceContext>) {
+    pub(crate) fn continue_trace(&mut self, around: Option<&TraceContext>) {
         if let Some(around) = around.filter(|_| self.trace_parent.is_none()) {
             self.trace_parent = Some(around.trace_parent.clone());
             self.trace_state.clone_from(&around.trace_state);

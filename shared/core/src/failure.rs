@@ -8,6 +8,7 @@ pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 
 /// Whether running the handler again may help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FailureKind {
     /// Transient: the source delivers the message again.
     Retry,

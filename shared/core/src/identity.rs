@@ -24,7 +24,7 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x8f2c_1f6e_4f3b_4b0e_9a55_7d0c_52f1_6a1
 /// Names one run of one handler for one message: the partition key of its claim.
 ///
 /// ```
-/// use throughline_core::identity::ClaimKey;
+/// use throughline_core::ledger::ClaimKey;
 /// assert_eq!(ClaimKey::for_event("confirm-order", "shop", "e-1").as_str(), "claim#confirm-order#event#4:shop:e-1");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,7 +50,7 @@ impl ClaimKey {
     /// The key of the same work of a handler under a replay that has it done once more.
     ///
     /// ```
-    /// use throughline_core::identity::ClaimKey;
+    /// use throughline_core::ledger::ClaimKey;
     /// let key = ClaimKey::for_event("order-board", "shop", "e-1").under_replay("order-board", "again");
     /// assert_eq!(key.as_str(), "claim#order-board#replay#5:again:event#4:shop:e-1");
     /// ```
@@ -120,7 +120,7 @@ impl PayloadHash {
     /// Hashes a type and its data, which is JSON text.
     ///
     /// ```
-    /// use throughline_core::identity::PayloadHash;
+    /// use throughline_core::ledger::PayloadHash;
     /// let one = PayloadHash::of("t", r#"{"a":1,"b":"\u0032"}"#)?;
     /// let two = PayloadHash::of("t", r#"{ "b": "2", "a": 1.0 }"#)?;
     /// assert_eq!(one, two);
@@ -168,7 +168,7 @@ impl PayloadHash {
     /// hashes of two payloads may be the same where these are not.
     ///
     /// ```
-    /// use throughline_core::identity::PayloadHash;
+    /// use throughline_core::ledger::PayloadHash;
     /// let hash = PayloadHash::of("t", "[1.0]")?;
     /// let formerly = "799fb7f7c040a13b69d7b3fb7042fb52";
     /// assert_ne!(hash.as_str(), formerly);
@@ -259,7 +259,7 @@ impl OwnerToken {
 /// `parent`: a UUID version 5 (RFC 9562, section 5.5).
 ///
 /// ```
-/// use throughline_core::{Attributes, identity::emitted_id};
+/// use throughline_core::{Attributes, internal::identity::emitted_id};
 /// let parent = Attributes::new("e-1", "shop", "order.placed");
 /// let once = emitted_id(&parent, "reserve-stock", "stock.reserved", Some("o-1"), 0);
 /// assert_eq!(once, emitted_id(&parent, "reserve-stock", "stock.reserved", Some("o-1"), 0));

@@ -80,7 +80,7 @@ fn in_order(members: &[Attribute]) -> Vec<(u8, Cow<'_, [u8]>)> {
 ///
 /// ```
 /// use serde_json::json;
-/// use throughline_core::item::{Attribute, item_of};
+/// use throughline_core::{ledger::Attribute, internal::item::item_of};
 /// let item = item_of(&json!({"sku": "book", "amount": 5})).unwrap();
 /// assert_eq!(item["amount"], Attribute::from(5_u64));
 /// ```

@@ -25,7 +25,7 @@ impl JsonKind {
     /// The kind of the value that JSON text begins with. Text that begins with none counts as a number.
     ///
     /// ```
-    /// use throughline_core::json_error::JsonKind;
+    /// use throughline_core::internal::json_error::JsonKind;
     /// assert_eq!(JsonKind::of(" [1]").to_string(), "an array");
     /// ```
     pub fn of(json: &str) -> Self {
@@ -57,7 +57,7 @@ impl fmt::Display for JsonKind {
 /// is left out whole.
 ///
 /// ```
-/// use throughline_core::json_error::without_values;
+/// use throughline_core::internal::json_error::without_values;
 /// let error = serde_json::from_str::<u64>("\"4111 1111\"").unwrap_err();
 /// assert_eq!(without_values(&error), "invalid type: string, expected u64 at line 1 column 11");
 /// ```

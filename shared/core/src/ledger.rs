@@ -3,21 +3,26 @@
 //! Claims, entities and emitted messages share it because they share a transaction. Splitting it into a
 //! repository, an outbox and an idempotency store would make that transaction inexpressible.
 //!
+//! The outcomes and destinations of the port are exhaustive on purpose: a new one must not compile until every ledger,
+//! publisher and model has been asked about it.
+//!
 //! Every call takes a batch, and every member of a batch is settled on its own. The conformance suite of
 //! `throughline-testing` says what an implementation must do.
 
-pub mod settling;
+pub(crate) mod settling;
 mod standing;
 
+pub use crate::{
+    identity::{ClaimKey, OwnerToken, PayloadHash},
+    item::{Attribute, Changes, Item, Number},
+};
 pub use standing::{Recorded, Standing};
 
 use crate::{
     Attributes, EntityTable, Timestamp,
     entity::{EntityKey, Version},
     envelope::EncodedEnvelope,
-    identity::{self, ClaimKey, OwnerToken, PayloadHash},
-    item::{Changes, Item},
-    limits,
+    identity, limits,
 };
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -289,15 +294,17 @@ pub struct LedgerError(pub String);
 
 /// The port.
 pub trait Ledger: Send + Sync {
-    /// Takes claims before their handlers run.
+    /// Claims messages before their handlers run.
     ///
     /// A claim may be taken if there is none, or if it has expired, or if its lease has ended. Only a
     /// claim that exists and is finished is a [`ClaimOutcome::Duplicate`]; every other trouble is an error.
     fn claim<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Vec<ClaimOutcome>>;
 
-    /// Looks at claims without taking them: what would stand in the way of each, if anything does.
-    fn recall<'a>(&'a self, claims: &'a [Claim])
-    -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>>;
+    /// Inspects claims without taking them. Returns for each the obstacle that a claim would meet, if there is one.
+    fn inspect<'a>(
+        &'a self,
+        claims: &'a [Claim],
+    ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>>;
 
     /// Loads entities, strongly consistent, in the order asked for.
     fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>>;
@@ -311,7 +318,7 @@ pub trait Ledger: Send + Sync {
         Box::pin(async move { (self.commit(commits).await, 1) })
     }
 
-    /// Gives claims back that are still held by their owners, so that the next delivery can run at once.
+    /// Releases claims that are still held by their owners, so that the next delivery can run at once.
     /// A claim that somebody else holds by now, or that is finished, is left alone.
     fn release<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Result<(), LedgerError>>;
 }

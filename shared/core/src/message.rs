@@ -30,6 +30,7 @@ impl std::fmt::Display for MessageType {
 
 /// Why data could not be read as the message a handler takes.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DataError {
     /// The catalogue has no such type: the message was sent to the wrong place.
     #[error("type `{found}` is not one this handler takes (it takes {})", list(.known))]
@@ -510,18 +511,18 @@ macro_rules! __catalogue {
                 fn subject(&self) -> Option<String> { Some(self.$subject.to_string()) }
                 fn encode(
                     &self,
-                ) -> Result<Box<$crate::__macro::RawValue>, $crate::message::EncodeError> {
+                ) -> Result<Box<$crate::__macro::RawValue>, $crate::EncodeError> {
                     $crate::__macro::encode_data(self)
                 }
                 fn decode(
                     name: &str,
                     version: u16,
                     data: &$crate::__macro::RawValue,
-                ) -> Result<Self, $crate::message::DataError> {
+                ) -> Result<Self, $crate::DataError> {
                     if name == Self::CATALOGUE[0].name && version == Self::CATALOGUE[0].version {
                         return $crate::__macro::decode_data(name, data);
                     }
-                    Err($crate::message::DataError::not_in(Self::CATALOGUE, name, version))
+                    Err($crate::DataError::not_in(Self::CATALOGUE, name, version))
                 }
                 fn decode_first(name: &str, version: u16, text: &str) -> Option<(Self, usize)> {
                     if name == Self::CATALOGUE[0].name && version == Self::CATALOGUE[0].version {
@@ -551,21 +552,21 @@ macro_rules! __catalogue {
             fn subject(&self) -> Option<String> {
                 match self { $(Self::$variant(payload) => $crate::Message::subject(payload)),+ }
             }
-            fn encode(&self) -> Result<Box<$crate::__macro::RawValue>, $crate::message::EncodeError> {
+            fn encode(&self) -> Result<Box<$crate::__macro::RawValue>, $crate::EncodeError> {
                 match self { $(Self::$variant(payload) => $crate::Message::encode(payload)),+ }
             }
             fn decode(
                 name: &str,
                 version: u16,
                 data: &$crate::__macro::RawValue,
-            ) -> Result<Self, $crate::message::DataError> {
+            ) -> Result<Self, $crate::DataError> {
                 $(
                     let entry = <$payload as $crate::Message>::CATALOGUE[0];
                     if name == entry.name && version == entry.version {
                         return $crate::__macro::decode_data(name, data).map(Self::$variant);
                     }
                 )+
-                Err($crate::message::DataError::not_in(Self::CATALOGUE, name, version))
+                Err($crate::DataError::not_in(Self::CATALOGUE, name, version))
             }
             fn decode_first(name: &str, version: u16, text: &str) -> Option<(Self, usize)> {
                 $(

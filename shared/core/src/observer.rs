@@ -62,6 +62,7 @@ pub struct BegunRecord<'a> {
 
 /// A record that has its verdict.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct SettledRecord<'a> {
     /// Its span.
     pub span: &'a Span,
@@ -79,6 +80,7 @@ pub struct SettledRecord<'a> {
 
 /// An entry of the log that the relay dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RelayedEntry {
     /// What became of it.
     pub fate: EntryFate,

@@ -25,7 +25,7 @@ thread_local! {
 /// one that there is, once a process; a hook that is set later replaces both.
 ///
 /// ```
-/// throughline_core::panics::tell_places();
+/// throughline_core::internal::panics::tell_places();
 /// ```
 pub fn tell_places() {
     static ONCE: Once = Once::new();

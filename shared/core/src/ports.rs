@@ -1,6 +1,8 @@
 //! What the main path needs from outside: a ledger, a dead-letter queue, time and chance; and who watches.
 
-use crate::{Timestamp, dead_letter::DeadLetters, ledger::Ledger, observer::Observer};
+pub use crate::dead_letter::{DeadLetter, DeadLetters};
+
+use crate::{Timestamp, ledger::Ledger, observer::Observer};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 

@@ -1,9 +1,19 @@
 //! The main path: a batch of records in, one verdict a record out.
 //!
-//! Each record is decoded, claimed, run and committed; what cannot be is retried or dead-lettered. The
-//! records of a batch run concurrently, except those that must not: the records of one FIFO group, and
-//! deliveries of the same message. What they need of the ledger at about the same time is asked for together:
-//! a batch costs one read and one write.
+//! A record goes through five stages:
+//!
+//! 1. **Open** (`open`, in `opening`): its body is decoded, and its message identified.
+//! 2. **Claim** (`attempt`): a leased handler claims the message; a second delivery only inspects the claim.
+//! 3. **Run the handler** (`run_handler`): it decides, and what it decides is sealed into one commit.
+//! 4. **Commit** (`attempt`): claim, entities and emitted messages are written in one transaction. If an entity changed
+//!    meanwhile, the handler runs again.
+//! 5. **Verdict** (`verdict`, `fail`): the record is done, or it is delivered again, or it is dead-lettered.
+//!
+//! `run_record` puts these together for one record, no longer than until its deadline, and reports what became of it.
+//!
+//! The records of a batch run concurrently, except those that must not: the records of one FIFO group (`group`, `fold`)
+//! and deliveries of the same message (`intake`, `twin`). What they need of the ledger at about the same time is asked
+//! for together (`requests`): a batch costs one read and one write.
 
 mod driver;
 mod fold;
@@ -17,15 +27,17 @@ mod stopwatch;
 mod twin;
 mod verdict;
 
+pub use crate::{
+    backoff::Backoff,
+    delivery::{Delivery, MessageAttribute},
+};
 pub(crate) use fold::Staged;
 pub(crate) use requests::{LaneId, Requests};
 pub use verdict::{RetryCause, Verdict};
 
 use crate::{
     Context, Envelope, Failure, Handler, Timestamp,
-    backoff::Backoff,
     dead_letter::DeadLetter,
-    delivery::Delivery,
     effects::{self, Emitter},
     failure::FailureKind,
     identity::OwnerToken,
@@ -34,6 +46,7 @@ use crate::{
     observer::SettledRecord,
     panics,
     ports::Ports,
+    time::{between, later},
 };
 use futures_util::{
     FutureExt,
@@ -41,7 +54,7 @@ use futures_util::{
     pin_mut,
 };
 use intake::{Finished, Intake, Lane};
-use opening::{Identity, Opened, Prepared, Unopened};
+use opening::{Identity, Opened, ReadMessage, Unread};
 use requests::Settled;
 use std::{
     any::Any,
@@ -55,6 +68,7 @@ use twin::{Twin, TwinAnswer};
 
 /// How the main path behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Settings {
     /// The CloudEvents `source` of everything the handler emits.
     pub source: String,
@@ -173,70 +187,70 @@ enum Outcome {
 impl<H: Handler> MainPath<'_, H> {
     async fn run(&self, lane: Lane<'_, H::Message>) -> Finished {
         match lane {
-            Lane::One(prepared, twin) => self.run_one(prepared, twin).await,
+            Lane::One(opened, twin) => self.run_one(opened, twin).await,
             Lane::Group(group) => self.run_group(group).await,
         }
     }
 
     /// Runs a record; a second delivery of a message inherits the first one's verdict.
-    async fn run_one(&self, prepared: Prepared<'_, H::Message>, twin: Option<Twin>) -> Finished {
-        let share = self.share(&prepared, false);
-        let verdict = self.answer(prepared.position, &prepared, twin.as_ref(), share).await;
-        let (position, record) = (prepared.position, prepared.record);
+    async fn run_one(&self, opened: Opened<'_, H::Message>, twin: Option<Twin>) -> Finished {
+        let share = self.share(&opened, false);
+        let verdict = self.run_record(opened.position, &opened, twin.as_ref(), share).await;
+        let (position, record) = (opened.position, opened.record);
         let settled =
             |Identity { key, hash, .. }: Identity| (key, Twin::after(twin, hash, &record, &verdict));
-        let twin = prepared.into_identity().map(settled);
+        let twin = opened.into_identity().map(settled);
         Finished { verdicts: vec![(position, verdict)], twin }
     }
 
-    /// Settles a record, and says so.
-    async fn answer(
+    /// Runs a record through all its stages, and reports its verdict.
+    async fn run_record(
         &self,
         lane: LaneId,
-        prepared: &Prepared<'_, H::Message>,
+        opened: &Opened<'_, H::Message>,
         twin: Option<&Twin>,
         share: Option<Duration>,
     ) -> Verdict {
         let answering = async {
-            let verdict = self.settle_in_time(lane, prepared, twin, share).await;
-            self.last_word(lane, prepared, verdict).await
+            let verdict = self.before_deadline(lane, opened, twin, share).await;
+            self.last_word(lane, opened, verdict).await
         };
-        let verdict = answering.instrument(self.span(prepared).clone()).await;
-        self.conclude(prepared, &verdict);
+        let verdict = answering.instrument(self.span(opened).clone()).await;
+        self.report(opened, &verdict);
         verdict
     }
 
-    /// Says what became of a record: in the log, and to the observer.
-    fn conclude(&self, prepared: &Prepared<'_, H::Message>, verdict: &Verdict) {
-        let span = self.span(prepared);
+    /// Reports a verdict to the log and to the observer.
+    fn report(&self, opened: &Opened<'_, H::Message>, verdict: &Verdict) {
+        let span = self.span(opened);
         span.in_scope(|| verdict::log(verdict));
         // A replayed event is as old as it is because somebody wanted it so: its age says nothing of the way it came.
-        let attributes = prepared.attributes.as_ref().filter(|attributes| attributes.replay_name.is_none());
+        let attributes = opened.attributes.as_ref().filter(|attributes| attributes.replay_name.is_none());
         let happened = attributes.and_then(|attributes| attributes.time);
         self.ports.observer.settled(SettledRecord {
             span,
-            event_type: prepared.event_type(),
+            event_type: opened.event_type(),
             verdict,
-            handler_ran: prepared.handler_ran(),
+            handler_ran: opened.handler_ran(),
             age: happened.map(|happened| between(happened, self.ports.time.now())),
         });
     }
 
-    /// Settles one record, or hands it back when its share of the invocation is over. Whatever was going on is
-    /// dropped then: what was not committed did not happen, and a commit whose answer is not known is found
-    /// out about by the next delivery.
-    async fn settle_in_time(
+    /// Returns the verdict of a record, which is handed back when its share of the invocation is over. Work under way
+    /// is dropped then: nothing uncommitted has happened, and the next delivery finds out about a commit whose answer
+    /// is not known.
+    async fn before_deadline(
         &self,
         lane: LaneId,
-        prepared: &Prepared<'_, H::Message>,
+        opened: &Opened<'_, H::Message>,
         twin: Option<&Twin>,
         share: Option<Duration>,
     ) -> Verdict {
-        match self.within(share, self.settle(lane, prepared, twin)).await {
+        match self.within(share, self.verdict(lane, opened, twin)).await {
             Some(verdict) => verdict,
             // What a leased handler asked of the outside world may still be going on there. Its lease ends
             // with the invocation; until then nobody else may ask.
-            None if self.handler.holds_claim_while_running() && prepared.opened.is_ok() => {
+            None if self.handler.holds_claim_while_running() && opened.message.is_ok() => {
                 Verdict::Retry { after: self.lease(), cause: RetryCause::Deadline }
             }
             None => Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline },
@@ -263,23 +277,18 @@ impl<H: Handler> MainPath<'_, H> {
         }
     }
 
-    /// Runs one record and decides what to tell its source.
-    async fn settle(
-        &self,
-        lane: LaneId,
-        prepared: &Prepared<'_, H::Message>,
-        twin: Option<&Twin>,
-    ) -> Verdict {
-        let inherited = twin.zip(prepared.identity());
-        let inherited = inherited.map(|(twin, identity)| twin.answer(&prepared.record, &identity.hash));
-        let outcome = match (inherited, &prepared.opened) {
+    /// Returns what to tell the source of a record: an earlier delivery's verdict, or that of an attempt.
+    async fn verdict(&self, lane: LaneId, opened: &Opened<'_, H::Message>, twin: Option<&Twin>) -> Verdict {
+        let inherited = twin.zip(opened.identity());
+        let inherited = inherited.map(|(twin, identity)| twin.answer(&opened.record, &identity.hash));
+        let outcome = match (inherited, &opened.message) {
             (Some(TwinAnswer::Verdict(verdict)), _) => return verdict,
             (Some(TwinAnswer::Mismatch), _) => Outcome::Failed(mismatch()),
-            (Some(TwinAnswer::Run) | None, Ok(opened)) => self.attempt(lane, &prepared.record, opened).await,
-            (Some(TwinAnswer::Run) | None, Err(unopened)) => {
-                match self.known_unread(lane, &prepared.record, unopened).await {
+            (Some(TwinAnswer::Run) | None, Ok(message)) => self.attempt(lane, &opened.record, message).await,
+            (Some(TwinAnswer::Run) | None, Err(unread)) => {
+                match self.known_unread(lane, &opened.record, unread).await {
                     Some(outcome) => outcome,
-                    None => return self.fail(prepared, &unopened.failure).await,
+                    None => return self.fail(opened, &unread.failure).await,
                 }
             }
         };
@@ -287,15 +296,15 @@ impl<H: Handler> MainPath<'_, H> {
             Outcome::Done => Verdict::Done,
             Outcome::Duplicate => Verdict::Duplicate,
             Outcome::HandedBack { after, cause } => Verdict::Retry { after, cause },
-            Outcome::Failed(failure) => self.fail(prepared, &failure).await,
+            Outcome::Failed(failure) => self.fail(opened, &failure).await,
         }
     }
 
     /// Dead-letters a record or has it delivered again.
-    async fn fail(&self, prepared: &Prepared<'_, H::Message>, failure: &Failure) -> Verdict {
-        let record = &prepared.record;
+    async fn fail(&self, opened: &Opened<'_, H::Message>, failure: &Failure) -> Verdict {
+        let record = &opened.record;
         if failure.kind == FailureKind::Reject || record.is_last_attempt {
-            return self.dead_letter(prepared, failure).await;
+            return self.dead_letter(opened, failure).await;
         }
         let after =
             failure.after.unwrap_or_else(|| self.settings.redelivery.wait(record.attempt, self.ports.random));
@@ -306,9 +315,9 @@ impl<H: Handler> MainPath<'_, H> {
 
     /// What the claim says of a record whose message this code cannot read; nothing if it was not handled before.
     /// Work that is done stays done, whatever its message looks like by now.
-    async fn known_unread(&self, lane: LaneId, record: &Record<'_>, unopened: &Unopened) -> Option<Outcome> {
-        let claim = self.claim(record, unopened.identity.as_ref()?);
-        match self.recall(lane, &claim).await? {
+    async fn known_unread(&self, lane: LaneId, record: &Record<'_>, unread: &Unread) -> Option<Outcome> {
+        let claim = self.new_claim(record, unread.identity.as_ref()?);
+        match self.inspect(lane, &claim).await? {
             // Nobody will ask again: what is wrong with the message says more than that the ledger did not answer.
             Outcome::Failed(failure) if failure.kind == FailureKind::Retry && record.is_last_attempt => None,
             outcome => Some(outcome),
@@ -316,28 +325,28 @@ impl<H: Handler> MainPath<'_, H> {
     }
 
     /// Claims (if the handler asks for it), runs and commits; runs again if an entity changed meanwhile.
-    async fn attempt(&self, lane: LaneId, record: &Record<'_>, opened: &Opened<H::Message>) -> Outcome {
+    async fn attempt(&self, lane: LaneId, record: &Record<'_>, message: &ReadMessage<H::Message>) -> Outcome {
         if self.is_ending() {
             return Outcome::HandedBack { after: Duration::ZERO, cause: RetryCause::Deadline };
         }
-        let claim = self.claim(record, &opened.identity);
+        let claim = self.new_claim(record, &message.identity);
         let is_leased = self.handler.holds_claim_while_running();
         if is_leased {
-            if let Some(outcome) = self.take(lane, &claim).await {
+            if let Some(outcome) = self.claim(lane, &claim).await {
                 return outcome;
             }
         } else if record.attempt > 1
-            && let Some(outcome) = self.recall(lane, &claim).await
+            && let Some(outcome) = self.inspect(lane, &claim).await
         {
             return outcome;
         }
         let mut reruns = 0;
         let outcome = loop {
-            let commit = match self.decide(lane, opened, &claim, &Staged::default()).await {
+            let commit = match self.run_handler(lane, message, &claim, &Staged::default()).await {
                 Ok(commit) => commit,
                 // It may have failed because its work is done: a second "settle this" finds it settled.
                 Err(failure) if !is_leased => {
-                    break self.recall(lane, &claim).await.unwrap_or(Outcome::Failed(failure));
+                    break self.inspect(lane, &claim).await.unwrap_or(Outcome::Failed(failure));
                 }
                 Err(failure) => break Outcome::Failed(failure),
             };
@@ -353,7 +362,7 @@ impl<H: Handler> MainPath<'_, H> {
                 }
                 // It may have happened, and then this is no reason to dead-letter it.
                 CommitOutcome::Failed(error) if record.is_last_attempt => {
-                    break match self.recall(lane, &claim).await {
+                    break match self.inspect(lane, &claim).await {
                         Some(Outcome::Duplicate) => Outcome::Done,
                         _ => self.committed(CommitOutcome::Failed(error)),
                     };
@@ -361,18 +370,18 @@ impl<H: Handler> MainPath<'_, H> {
                 // Its work may be done, and then it need not be possible once more.
                 CommitOutcome::Invalid(error) if !is_leased => {
                     let invalid = || self.committed(CommitOutcome::Invalid(error));
-                    break self.recall(lane, &claim).await.unwrap_or_else(invalid);
+                    break self.inspect(lane, &claim).await.unwrap_or_else(invalid);
                 }
                 outcome => break self.committed(outcome),
             }
         };
         if is_leased && !matches!(outcome, Outcome::Done | Outcome::Duplicate) {
-            self.give_back(&claim).await;
+            self.release(&claim).await;
         }
         outcome
     }
 
-    fn claim(&self, record: &Record<'_>, identity: &Identity) -> Claim {
+    fn new_claim(&self, record: &Record<'_>, identity: &Identity) -> Claim {
         let now = self.ports.time.now();
         let is_leased = self.handler.holds_claim_while_running();
         let lifetime = self.settings.claim_lifetime;
@@ -394,8 +403,8 @@ impl<H: Handler> MainPath<'_, H> {
         }
     }
 
-    /// Takes the claim of a leased handler; an outcome if it must not run.
-    async fn take(&self, lane: LaneId, claim: &Claim) -> Option<Outcome> {
+    /// Claims for a leased handler. Returns an outcome if the handler must not run.
+    async fn claim(&self, lane: LaneId, claim: &Claim) -> Option<Outcome> {
         match self.requests.claim(lane, claim.clone()).await {
             ClaimOutcome::Held => None,
             ClaimOutcome::Duplicate => Some(Outcome::Duplicate),
@@ -405,9 +414,9 @@ impl<H: Handler> MainPath<'_, H> {
         }
     }
 
-    /// Looks at the claim without taking it; an outcome if the record must not run, or need not have.
-    async fn recall(&self, lane: LaneId, claim: &Claim) -> Option<Outcome> {
-        match self.requests.recall(lane, claim.clone()).await {
+    /// Inspects the claim without taking it. Returns an outcome if the handler must not run, or need not have run.
+    async fn inspect(&self, lane: LaneId, claim: &Claim) -> Option<Outcome> {
+        match self.requests.inspect(lane, claim.clone()).await {
             Ok(obstacle) => match obstacle? {
                 Obstacle::Duplicate => Some(Outcome::Duplicate),
                 Obstacle::Mismatch => Some(Outcome::Failed(mismatch())),
@@ -417,11 +426,11 @@ impl<H: Handler> MainPath<'_, H> {
         }
     }
 
-    /// Runs the handler until it decides, fails or panics, and seals what it decided.
-    async fn decide(
+    /// Runs the handler until it decides, fails or panics. Returns its decision, sealed into a commit.
+    async fn run_handler(
         &self,
         lane: LaneId,
-        opened: &Opened<H::Message>,
+        message: &ReadMessage<H::Message>,
         claim: &Claim,
         staged: &Staged,
     ) -> Result<Commit, Failure> {
@@ -429,7 +438,7 @@ impl<H: Handler> MainPath<'_, H> {
             requests: &self.requests,
             lane,
             staged,
-            attributes: &opened.identity.attributes,
+            attributes: &message.identity.attributes,
             claim_key: &claim.key,
             now: claim.now,
             deadline: self.deadline,
@@ -437,11 +446,11 @@ impl<H: Handler> MainPath<'_, H> {
             reads: Mutex::default(),
         };
         let envelope =
-            Envelope { attributes: (*opened.identity.attributes).clone(), data: opened.data.clone() };
+            Envelope { attributes: (*message.identity.attributes).clone(), data: message.data.clone() };
         let span = debug_span!("handler");
         let trace_parent = self.ports.observer.trace_parent(&span);
         let deciding = async {
-            let running = opened.handler_ran.start(self.ports.time);
+            let running = message.handler_ran.start(self.ports.time);
             let effects = self.handler.handle(envelope, &context).instrument(span.clone()).await;
             drop(running);
             let effects = effects?;
@@ -479,26 +488,26 @@ impl<H: Handler> MainPath<'_, H> {
         }
     }
 
-    async fn give_back(&self, claim: &Claim) {
+    async fn release(&self, claim: &Claim) {
         if let Err(error) = self.requests.release(claim).await {
-            warn!(%error, "the claim could not be given back; the next delivery waits for its lease to end");
+            warn!(%error, "the claim could not be released; the next delivery waits for its lease to end");
         }
     }
 
     /// Sends a rejected record to the dead-letter queue. Only what is safely there is acknowledged.
-    async fn dead_letter(&self, prepared: &Prepared<'_, H::Message>, failure: &Failure) -> Verdict {
-        let record = &prepared.record;
+    async fn dead_letter(&self, opened: &Opened<'_, H::Message>, failure: &Failure) -> Verdict {
+        let record = &opened.record;
         let letter = DeadLetter {
             body: record.body.to_owned(),
             message_id: record.message_id.to_owned(),
             message_attributes: record.delivery.kept_attributes(),
             group: record.group.map(Into::into),
             error_type: failure.error_type.to_string(),
-            error_message: last_delivery::reason(prepared, failure),
+            error_message: last_delivery::reason(opened, failure),
             handler: self.handler.name().to_owned(),
             attempts: record.attempt,
             failed_at: self.ports.time.now(),
-            attributes: prepared.attributes.as_deref().cloned(),
+            attributes: opened.attributes.as_deref().cloned(),
         };
         match self.ports.dead_letters.send(&letter).await {
             Ok(()) => Verdict::Rejected { error_type: letter.error_type, reason: letter.error_message },
@@ -528,14 +537,6 @@ impl<H: Handler> MainPath<'_, H> {
         let left = self.deadline.map_or(Duration::MAX, |deadline| between(self.ports.time.now(), deadline));
         left.min(self.settings.longest_lease)
     }
-}
-
-pub(crate) fn between(now: Timestamp, then: Timestamp) -> Duration {
-    Duration::try_from(then.duration_since(now)).unwrap_or(Duration::ZERO)
-}
-
-fn later(now: Timestamp, by: Duration) -> Timestamp {
-    now.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
 fn mismatch() -> Failure {

@@ -11,7 +11,7 @@ use crate::{
     metrics,
     observer::{BegunRecord, EntryFate, Observer, RelayedEntry},
     ports::Time,
-    process::between,
+    time::between,
 };
 use futures_util::future::BoxFuture;
 use tracing::{Instrument as _, debug_span, error, info, info_span, warn};

@@ -18,7 +18,7 @@ impl TraceContext {
     /// header. Nothing if none of them is right.
     ///
     /// ```
-    /// use throughline_core::trace_context::TraceContext;
+    /// use throughline_core::internal::trace_context::TraceContext;
     /// let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
     /// let around = TraceContext::around_message(Some("no trace"), None, Some(header)).unwrap();
     /// assert_eq!(around.trace_parent, "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
@@ -40,7 +40,7 @@ impl TraceContext {
     /// Its trace id is W3C's in three parts. Nothing if it names no segment that could be gone on from.
     ///
     /// ```
-    /// use throughline_core::trace_context::TraceContext;
+    /// use throughline_core::internal::trace_context::TraceContext;
     /// assert_eq!(TraceContext::from_x_ray("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"), None);
     /// ```
     pub fn from_x_ray(header: &str) -> Option<Self> {

@@ -4,8 +4,8 @@ use allocation_counter::measure;
 use futures_util::FutureExt as _;
 use throughline_core::{
     Attributes,
-    delivery::Delivery,
     observer::{BegunRecord, Observer, Unobserved},
+    process::Delivery,
 };
 use tracing::{Instrument as _, debug_span};
 

@@ -4,7 +4,7 @@ use jsonschema::Validator;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use throughline_core::{Attributes, envelope::EncodedEnvelope, prelude::*};
+use throughline_core::{Attributes, EncodedEnvelope, prelude::*};
 use throughline_testing::scenario;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

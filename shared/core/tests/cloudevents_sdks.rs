@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{env, fmt::Write as _, fs, path::Path};
 use throughline_core::{
-    decode::{self, Origin},
+    internal::decode::{self, Origin},
     prelude::*,
 };
 

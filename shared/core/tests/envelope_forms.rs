@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use throughline_core::{
-    decode::{self, Origin},
+    internal::decode::{self, Origin},
     prelude::*,
 };
 use throughline_testing::scenario;

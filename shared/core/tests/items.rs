@@ -7,7 +7,10 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt::Debug,
 };
-use throughline_core::item::{Attribute, Number, item_of, read_item};
+use throughline_core::{
+    internal::item::{item_of, read_item},
+    ledger::{Attribute, Number},
+};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Holding<T> {

@@ -4,13 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use throughline_core::{
-    Record, Verdict,
-    delivery::Delivery,
-    entity::EntityKey,
+    EntityKey, Record, Verdict,
     observer::Unobserved,
     ports::Ports,
     prelude::*,
-    process::{RetryCause, Settings, process},
+    process::{Delivery, RetryCause, Settings, process},
 };
 use throughline_testing::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime, chaos::seed};
 

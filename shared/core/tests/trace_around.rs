@@ -3,11 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use throughline_core::{
-    delivery::Delivery,
     observer::{BegunRecord, Observer},
     ports::Ports,
     prelude::*,
-    process::{Record, Settings, Verdict, process},
+    process::{Delivery, Record, Settings, Verdict, process},
 };
 use throughline_testing::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime};
 use tracing::Span;

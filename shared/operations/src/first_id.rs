@@ -3,7 +3,7 @@
 use super::{FoundLetter, Origin};
 use serde::Deserialize;
 use std::borrow::Cow;
-use throughline_core::{decode::named_in, delivery::REDRIVEN_MESSAGE_ID};
+use throughline_core::internal::{decode::named_in, delivery::REDRIVEN_MESSAGE_ID};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -7,7 +7,7 @@ use serde_json::{Value, json, value::RawValue};
 use std::{borrow::Cow, collections::BTreeMap};
 use throughline_core::{
     Timestamp,
-    decode::{MOST_NOTIFICATIONS, OF_NOTIFICATION},
+    internal::decode::{MOST_NOTIFICATIONS, OF_NOTIFICATION},
 };
 
 /// Who put a message into a dead-letter queue. Each leaves other traces.

@@ -37,7 +37,7 @@ use throughline_aws::{
     internal::{describe, sqs_text},
     outside::fresh_id,
 };
-use throughline_core::envelope::EncodedEnvelope;
+use throughline_core::EncodedEnvelope;
 
 /// Something an operator asked for did not work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -14,8 +14,7 @@ use throughline_aws::{
 };
 use throughline_core::{
     Timestamp,
-    identity::ClaimKey,
-    ledger::{Destination, LedgerError, Outgoing},
+    ledger::{ClaimKey, Destination, LedgerError, Outgoing},
 };
 
 /// How many hours are read at the same time, each with a request a shard.

@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 use std::{collections::HashMap, slice};
 use throughline_aws::internal::{describe, is_permanent, sqs_text};
 use throughline_core::{
-    delivery::{ABOUT_A_DEATH, KEPT_ATTRIBUTES},
-    envelope::EncodedEnvelope,
-    limits::MOST_MESSAGE_BYTES,
+    EncodedEnvelope,
+    internal::{
+        delivery::{ABOUT_A_DEATH, KEPT_ATTRIBUTES},
+        limits::MOST_MESSAGE_BYTES,
+    },
 };
 
 /// The attributes in which EventBridge and its Scheduler say why they could not deliver a message. Like those of our

@@ -2,10 +2,7 @@
 
 use crate::{OrderEvent, StockEvent};
 use serde_json::value::RawValue;
-use throughline_core::{
-    Event, Message, MessageType,
-    message::{DataError, EncodeError},
-};
+use throughline_core::{DataError, EncodeError, Event, Message, MessageType};
 
 /// An event of an order or of its reservation. The wire form of each is the same as that of the event alone.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@ use crate::OrderLine;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use throughline_core::{Context, Entity, EntityTable, Versioned, context::LoadError, events};
+use throughline_core::{Context, Entity, EntityTable, LoadError, Versioned, events};
 
 events! {
     /// The stock's answers to an order. These events belong to the order's [`Reservation`], not to one

@@ -5,11 +5,11 @@ use serde_json::Value;
 use std::{collections::BTreeMap, fs, path::Path};
 use throughline_core::saga::SagaEvent;
 use throughline_core::{
-    Envelope, Message, MessageType,
-    decode::{self, DecodeError, Origin},
-    envelope::EncodedEnvelope,
-    identity::emitted_id,
-    message::WireForm,
+    EncodedEnvelope, Envelope, Message, MessageType, WireForm,
+    internal::{
+        decode::{self, DecodeError, Origin},
+        identity::emitted_id,
+    },
 };
 use throughline_shop::{
     ApprovalCommand, ApprovalEvent, Checkout, Order, OrderCommand, OrderEvent, PaymentCommand, Stock,

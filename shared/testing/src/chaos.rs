@@ -9,13 +9,11 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 use throughline_core::{
-    Handler, Record, Verdict,
-    delivery::Delivery,
-    entity::EntityKey,
+    EntityKey, Handler, Record, Verdict,
+    internal::panics,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
-    panics,
     ports::Ports,
-    process::{Settings, process},
+    process::{Delivery, Settings, process},
 };
 
 /// The seed of a test: from the environment variable `THROUGHLINE_SEED`, or random. It is printed, and so
@@ -98,14 +96,14 @@ impl<L: Ledger> Ledger for FlakyLedger<L> {
         })
     }
 
-    fn recall<'a>(
+    fn inspect<'a>(
         &'a self,
         claims: &'a [Claim],
     ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {
         Box::pin(async move {
             match self.fault() {
-                Fault::None => self.inner.recall(claims).await,
-                _ => vec![Err(fault("nothing was recalled")); claims.len()],
+                Fault::None => self.inner.inspect(claims).await,
+                _ => vec![Err(fault("nothing was inspected")); claims.len()],
             }
         })
     }

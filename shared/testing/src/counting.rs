@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 use throughline_core::{
-    entity::EntityKey,
+    EntityKey,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
 };
 
@@ -17,7 +17,7 @@ pub enum Call {
     /// Claims that were taken.
     Claim(usize),
     /// Claims that were looked at.
-    Recall(usize),
+    Inspect(usize),
     /// Entities that were loaded.
     Load(usize),
     /// Commits.
@@ -85,11 +85,11 @@ impl<L: Ledger> Ledger for CountingLedger<L> {
         self.counted(Call::Claim(claims.len()), self.inner.claim(claims))
     }
 
-    fn recall<'a>(
+    fn inspect<'a>(
         &'a self,
         claims: &'a [Claim],
     ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {
-        self.counted(Call::Recall(claims.len()), self.inner.recall(claims))
+        self.counted(Call::Inspect(claims.len()), self.inner.inspect(claims))
     }
 
     fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>> {

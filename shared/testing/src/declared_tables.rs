@@ -9,8 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use throughline_core::{
-    EntityTable, Handler, Saga,
-    entity::EntityKey,
+    EntityKey, EntityTable, Handler, Saga,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
     saga::Worker,
 };
@@ -90,11 +89,11 @@ impl Ledger for Watched<'_> {
         self.ledger.claim(claims)
     }
 
-    fn recall<'a>(
+    fn inspect<'a>(
         &'a self,
         claims: &'a [Claim],
     ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {
-        self.ledger.recall(claims)
+        self.ledger.inspect(claims)
     }
 
     fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>> {

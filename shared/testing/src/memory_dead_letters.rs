@@ -7,7 +7,7 @@ use std::sync::{
 };
 use throughline_core::{
     BoxError,
-    dead_letter::{DeadLetter, DeadLetters},
+    ports::{DeadLetter, DeadLetters},
 };
 
 /// A dead-letter queue in memory, which can be made to refuse.

@@ -6,13 +6,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 use throughline_core::{
-    Entity, Timestamp, Version,
-    entity::EntityKey,
-    identity::{ClaimKey, OwnerToken, PayloadHash},
-    item::{Changes, Item, item_of, read_item},
+    Entity, EntityKey, Timestamp, Version,
+    internal::item::{item_of, read_item},
     ledger::{
-        Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Outgoing, Recorded,
-        Standing, Stored,
+        Changes, Claim, ClaimKey, ClaimOutcome, Commit, CommitOutcome, Item, Ledger, LedgerError, Obstacle,
+        Outgoing, OwnerToken, PayloadHash, Recorded, Standing, Stored,
     },
 };
 
@@ -172,12 +170,12 @@ impl Ledger for MemoryLedger {
         Box::pin(async move { claims.iter().map(|claim| self.lock().claim(claim)).collect() })
     }
 
-    fn recall<'a>(
+    fn inspect<'a>(
         &'a self,
         claims: &'a [Claim],
     ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {
-        let recall = |claim| Ok(self.lock().standing(claim).obstacle());
-        Box::pin(async move { claims.iter().map(recall).collect() })
+        let inspect = |claim| Ok(self.lock().standing(claim).obstacle());
+        Box::pin(async move { claims.iter().map(inspect).collect() })
     }
 
     fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>> {

@@ -1,7 +1,7 @@
 //! Keeps handlers' names from changing by accident.
 
 use std::{env, fs, path::Path};
-use throughline_core::{Handler, replay::ReplayPolicy};
+use throughline_core::{Handler, ReplayPolicy};
 
 /// Asserts that a handler's name is in the checked-in file `handlers.lock`, in the crate's folder or one
 /// above it. A handler's name is part of the key of everything it has done: renamed, it does all of it

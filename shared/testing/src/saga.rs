@@ -15,7 +15,7 @@
 //! # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)] pub struct Taken { seat: String }
 //! # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)] pub struct Ticket { code: String }
 //! # #[derive(Default)] pub struct Railway;
-//! # async fn seat(_: &Railway, _: Trip, step: &StepContext<'_>) -> Result<Outcome<Taken>, Failure> {
+//! # async fn seat(_: &Railway, _: Trip, step: &StepContext<'_>) -> Result<Output<Taken>, Failure> {
 //! #     let seat = step.load::<Seat>("s-1").await?.or_reject("no such seat")?;
 //! #     let effects: Effects = Effects::none().save(seat.map(|seat| Seat { taken: true, ..seat }));
 //! #     Ok(effects.returning(Taken { seat: "s-1".into() }))
@@ -24,8 +24,8 @@
 //! #     let seat = step.load::<Seat>("s-1").await?.or_reject("no such seat")?;
 //! #     Ok(Effects::none().save(seat.map(|seat| Seat { taken: false, ..seat })))
 //! # }
-//! # async fn print(_: &Railway, _: Taken, _: &StepContext<'_>) -> Result<Outcome<Ticket>, Failure> {
-//! #     Ok(Outcome::of(Ticket { code: "x".into() }))
+//! # async fn print(_: &Railway, _: Taken, _: &StepContext<'_>) -> Result<Output<Ticket>, Failure> {
+//! #     Ok(Output::of(Ticket { code: "x".into() }))
 //! # }
 //! # fn trip() -> Saga<Railway> {
 //! #     Saga::of::<Trip>().step("seat", seat).effects_only().undo(free).step("print", print).no_undo()
@@ -63,10 +63,9 @@ use relay::{Reaction, Relay};
 use serde_json::Value;
 use std::{fmt, sync::Arc, time::Duration};
 use throughline_core::{
-    Attributes, Entity, Envelope, Handler, Saga, SagaInput, Version,
-    envelope::EncodedEnvelope,
+    Attributes, EncodedEnvelope, Entity, Envelope, Handler, Saga, SagaInput, Version,
+    internal::panics,
     ledger::Outgoing,
-    panics,
     process::Settings,
     saga::{SagaView, Worker},
 };

@@ -4,15 +4,12 @@ use crate::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime, declared_ta
 use serde::Serialize;
 use serde_json::Value;
 use throughline_core::{
-    Command, Entity, Envelope, Handler, Message, Record, SagaInput, Timestamp, Verdict, Version,
-    delivery::Delivery,
-    entity::EntityKey,
-    item::{Item, item_of},
-    ledger::{Destination, Outgoing},
+    Command, Entity, EntityKey, Envelope, Handler, Message, Record, SagaInput, Timestamp, Verdict, Version,
+    internal::{item::item_of, panics},
+    ledger::{Destination, Item, Outgoing},
     observer::Unobserved,
-    panics,
     ports::{Ports, Time as _},
-    process::{RetryCause, Settings, process},
+    process::{Delivery, RetryCause, Settings, process},
 };
 
 /// Starts a scenario for a handler.

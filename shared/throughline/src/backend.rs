@@ -14,9 +14,8 @@ use throughline_aws::{
 };
 use throughline_core::{
     BoxError,
-    dead_letter::{DeadLetter, DeadLetters},
     observer::Observer,
-    ports::Ports,
+    ports::{DeadLetter, DeadLetters, Ports},
     relay::RelayPorts,
 };
 use tokio::sync::OnceCell;

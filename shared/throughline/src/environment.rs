@@ -144,15 +144,15 @@ impl Environment {
                 "THROUGHLINE_SOURCE is `{source}`: it must not begin with `aws.`, which EventBridge keeps for AWS"
             ));
         }
-        let defaults = process::Settings::new(source);
+        let mut settings = process::Settings::new(source);
         let concurrency =
-            self.parsed("THROUGHLINE_CONCURRENCY", "a whole number of records from 1", defaults.concurrency);
+            self.parsed("THROUGHLINE_CONCURRENCY", "a whole number of records from 1", settings.concurrency);
         if concurrency == 0 {
             self.problem(
                 "THROUGHLINE_CONCURRENCY is `0`: it must be a whole number of records from 1".into(),
             );
         }
-        let days = defaults.claim_lifetime.as_secs() / DAY.as_secs();
+        let days = settings.claim_lifetime.as_secs() / DAY.as_secs();
         let days = self.parsed("THROUGHLINE_CLAIM_LIFETIME_DAYS", "a whole number of days", days);
         if days == 0 {
             // Every claim would have expired when it is made: nothing would ever be a duplicate.
@@ -161,7 +161,9 @@ impl Environment {
             );
         }
         let claim_lifetime = DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX));
-        process::Settings { concurrency, claim_lifetime, ..defaults }
+        settings.concurrency = concurrency;
+        settings.claim_lifetime = claim_lifetime;
+        settings
     }
 }
 

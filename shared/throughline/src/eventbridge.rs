@@ -1,7 +1,7 @@
 //! The EventBridge trigger: a rule that invokes the function directly.
 
 use crate::{
-    Environment, Invocation, Trigger, Unanswered,
+    Environment, Invocation, InvocationError, Trigger,
     backend::Backend,
     metrics::{HandlerFigures, Lines},
     payload::{FedBy as Sender, Payload},
@@ -10,11 +10,11 @@ use crate::{
 use serde_json::Value;
 use throughline_core::{
     Handler, Record, Verdict,
-    delivery::{Delivery, read_redriven_payload},
     describe::{FedBy, FunctionDescription},
+    internal::delivery::read_redriven_payload,
     observer::Observer,
     ports::Ports,
-    process::{self, RetryCause, process},
+    process::{self, Delivery, RetryCause, process},
 };
 
 /// Feeds a handler from an EventBridge rule that invokes the function directly: a batch of one.
@@ -66,7 +66,7 @@ impl<H: Handler> Trigger for EventBridge<H> {
         }
     }
 
-    fn read(invocation: Invocation<'_>) -> Result<Event<'_>, Unanswered> {
+    fn read(invocation: Invocation<'_>) -> Result<Event<'_>, InvocationError> {
         read(invocation)
     }
 
@@ -75,7 +75,7 @@ impl<H: Handler> Trigger for EventBridge<H> {
         invocation: Invocation<'a>,
         event: &Event<'a>,
         observer: &dyn Observer,
-    ) -> Result<Value, Unanswered> {
+    ) -> Result<Value, InvocationError> {
         let ports = ready.backend.ports(observer).await;
         answer(&ready.handler, ports, &ready.settings, invocation, event).await.map(|()| Value::Null)
     }
@@ -98,11 +98,11 @@ pub struct Event<'a> {
 ///
 /// # Errors
 /// If the payload comes from something that is not EventBridge, such as a queue's mapping.
-pub fn read(invocation: Invocation<'_>) -> Result<Event<'_>, Unanswered> {
+pub fn read(invocation: Invocation<'_>) -> Result<Event<'_>, InvocationError> {
     let given = Payload::of(invocation.payload);
     if let Some(Sender { what, cure }) = given.fed_by() {
         let message = format!("this function takes events of EventBridge, and is fed by {what}: {cure}");
-        return Err(Unanswered::new("NotAnEventBridgeEvent", message));
+        return Err(InvocationError::new("NotAnEventBridgeEvent", message));
     }
     // The id of the EventBridge event stays the same when Lambda invokes again; the request id does, too,
     // but only for the retries of one asynchronous invocation.
@@ -123,7 +123,7 @@ pub async fn answer<H: Handler>(
     settings: &process::Settings,
     invocation: Invocation<'_>,
     event: &Event<'_>,
-) -> Result<(), Unanswered> {
+) -> Result<(), InvocationError> {
     let record = Record {
         message_id: &event.id,
         source: unqualified(invocation.function_arn),
@@ -136,7 +136,7 @@ pub async fn answer<H: Handler>(
     match process(handler, ports, settings, invocation.deadline, &[record]).await.pop() {
         Some(Verdict::Retry { cause, .. }) => Err(unanswered(cause)),
         Some(_) => Ok(()),
-        None => Err(Unanswered::new("Internal", "the main path gave no verdict")),
+        None => Err(InvocationError::new("Internal", "the main path gave no verdict")),
     }
 }
 
@@ -145,15 +145,16 @@ fn unqualified(arn: &str) -> &str {
     arn.match_indices(':').nth(6).map_or(arn, |(at, _)| &arn[..at])
 }
 
-fn unanswered(cause: RetryCause) -> Unanswered {
+fn unanswered(cause: RetryCause) -> InvocationError {
     match cause {
-        RetryCause::Failed { error_type, reason } => Unanswered::new(error_type, reason),
-        RetryCause::Busy => Unanswered::new("Busy", "another invocation is working on this event"),
+        RetryCause::Failed { error_type, reason } => InvocationError::new(error_type, reason),
+        RetryCause::Busy => InvocationError::new("Busy", "another invocation is working on this event"),
         RetryCause::LeaseLost => {
-            Unanswered::new("LeaseLost", "another invocation took this event over when the lease ended")
+            InvocationError::new("LeaseLost", "another invocation took this event over when the lease ended")
         }
-        RetryCause::Deadline => Unanswered::new("Deadline", "the invocation was about to end"),
-        RetryCause::Behind => Unanswered::new("Behind", "an event before it must be delivered first"),
-        RetryCause::NotDeadLettered { reason } => Unanswered::new("NotDeadLettered", reason),
+        RetryCause::Deadline => InvocationError::new("Deadline", "the invocation was about to end"),
+        RetryCause::Behind => InvocationError::new("Behind", "an event before it must be delivered first"),
+        RetryCause::NotDeadLettered { reason } => InvocationError::new("NotDeadLettered", reason),
+        other => InvocationError::new("Retry", format!("the event must be delivered again: {other:?}")),
     }
 }

@@ -9,7 +9,12 @@ pub use crate::emf::Lines;
 pub use handler::HandlerFigures;
 pub use relay::RelayFigures;
 pub use saga::SagaFigures;
-pub use throughline_core::metrics::*;
+pub use throughline_core::metrics::{
+    BATCH_SIZE, CATALOGUE, COLD_START, COMMIT_REQUESTS, DEAD_LETTERED, DUPLICATES, ENTRY_AGE, EVENT_AGE,
+    EVENT_TYPE, Emitter, HANDLER, HANDLER_DURATION, MOST_VALUES, Metric, NAMESPACE, NOT_PUBLISHED, OTHER,
+    PROCESSED, PUBLISHED, REJECTED, RELAY, RETRIES, SAGAS_COMPENSATED, STEP, STEP_DURATION, STEPS_DONE,
+    STEPS_FAILED, STEPS_REJECTED, STEPS_RETRIED, STEPS_UNDONE, Unit, bounded,
+};
 
 use crate::{Environment, Invocation};
 use std::{

@@ -2,7 +2,7 @@
 //! answers what they asked for.
 
 use crate::{
-    Environment, Invocation, Trigger, Unanswered,
+    Environment, Invocation, InvocationError, Trigger,
     backend::{Destinations, Relay},
     metrics::{Lines, RelayFigures},
     run::Handled,
@@ -13,7 +13,7 @@ use throughline_aws::ledger::{layout, outgoing_from_stream_image};
 use throughline_core::{
     Command, SagaInput,
     describe::{FedBy, FunctionDescription},
-    json_error::without_known_values,
+    internal::json_error::without_known_values,
     observer::Observer,
     relay::{LogEntry, RelayPorts, relay},
 };
@@ -138,7 +138,7 @@ impl Trigger for Outbox {
         ReadyOutbox { relay: Relay::configure(environment, &self.destinations), failures }
     }
 
-    fn read(invocation: Invocation<'_>) -> Result<Vec<LogEntry>, Unanswered> {
+    fn read(invocation: Invocation<'_>) -> Result<Vec<LogEntry>, InvocationError> {
         read(invocation.payload)
     }
 
@@ -147,7 +147,7 @@ impl Trigger for Outbox {
         _: Invocation<'_>,
         entries: &Vec<LogEntry>,
         observer: &dyn Observer,
-    ) -> Result<Value, Unanswered> {
+    ) -> Result<Value, InvocationError> {
         let ports = ready.relay.ports(observer).await;
         answer(ports, ready.failures, entries).await
     }
@@ -183,12 +183,12 @@ struct Change {
 ///
 /// # Errors
 /// If the payload is no DynamoDB stream event, or carries no new images.
-pub fn read(payload: &str) -> Result<Vec<LogEntry>, Unanswered> {
+pub fn read(payload: &str) -> Result<Vec<LogEntry>, InvocationError> {
     let stream: Stream<'_> = serde_json::from_str(payload).map_err(|error| {
         let error = without_known_values(&error);
         let message =
             format!("the relay is fed by a DynamoDB stream, but the payload is no such event: {error}");
-        Unanswered::new("NotAStreamEvent", message)
+        InvocationError::new("NotAStreamEvent", message)
     })?;
     stream.records.into_iter().filter_map(|record| entry(record).transpose()).collect()
 }
@@ -201,7 +201,7 @@ pub async fn answer(
     ports: RelayPorts<'_>,
     failures: StreamFailures,
     entries: &[LogEntry],
-) -> Result<Value, Unanswered> {
+) -> Result<Value, InvocationError> {
     let Some(first_failed) = relay(entries, ports).await else {
         return Ok(json!({ "batchItemFailures": [] }));
     };
@@ -209,7 +209,7 @@ pub async fn answer(
     // Without a sequence number there is no place in the stream to go on from.
     if failures == StreamFailures::FailInvocation || sequence_number.is_empty() {
         let left = entries.len() - first_failed;
-        return Err(Unanswered::new(
+        return Err(InvocationError::new(
             "NotPublished",
             format!("{left} of {} messages are not published", entries.len()),
         ));
@@ -222,7 +222,7 @@ const NO_NEW_IMAGE: &str = "the stream carries no new images, so there is nothin
                             set the table's StreamViewType to NEW_IMAGE";
 
 /// The log entry in a record; nothing if the record is not about the log.
-fn entry(record: &RawValue) -> Result<Option<LogEntry>, Unanswered> {
+fn entry(record: &RawValue) -> Result<Option<LogEntry>, InvocationError> {
     let raw = record.get().to_owned();
     let change = match serde_json::from_str::<StreamRecord>(&raw) {
         Ok(StreamRecord { event_name, dynamodb }) if event_name == "INSERT" => dynamodb,
@@ -239,7 +239,7 @@ fn entry(record: &RawValue) -> Result<Option<LogEntry>, Unanswered> {
     }
     let message = match &change.new_image {
         Some(image) => outgoing_from_stream_image(image),
-        None => return Err(Unanswered::new("NoNewImage", NO_NEW_IMAGE)),
+        None => return Err(InvocationError::new("NoNewImage", NO_NEW_IMAGE)),
     };
     Ok(Some(LogEntry { sequence_number: change.sequence_number, message, raw }))
 }

@@ -20,8 +20,8 @@ use std::{
 use throughline_core::{
     Timestamp,
     describe::{DESCRIBE, FunctionDescription},
+    internal::panics,
     observer::Observer,
-    panics,
 };
 use tracing::{error, warn};
 
@@ -41,24 +41,24 @@ pub struct Invocation<'a> {
     pub function_arn: &'a str,
 }
 
-/// The invocation failed as a whole, and Lambda is to know it.
+/// The error of an invocation that failed as a whole: Lambda reports it, and tries again where its source allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unanswered {
-    /// The type of the error, which Lambda and Step Functions match on.
+pub struct InvocationError {
+    /// The type of the error, which Lambda counts and Step Functions matches on.
     pub error_type: String,
-    /// What went wrong.
+    /// The text that says what went wrong and what to do.
     pub message: String,
 }
 
-impl Unanswered {
-    /// An invocation that failed.
+impl InvocationError {
+    /// Returns the error of this type with this text.
     pub fn new(error_type: impl Into<String>, message: impl Into<String>) -> Self {
         Self { error_type: error_type.into(), message: message.into() }
     }
 }
 
-impl From<Unanswered> for Diagnostic {
-    fn from(error: Unanswered) -> Self {
+impl From<InvocationError> for Diagnostic {
+    fn from(error: InvocationError) -> Self {
         Self { error_type: error.error_type, error_message: error.message }
     }
 }
@@ -96,7 +96,7 @@ pub trait Trigger: Send + Sync + 'static {
     ///
     /// # Errors
     /// If the payload is not of the kind that this trigger takes: the function is wired to something else.
-    fn read(invocation: Invocation<'_>) -> Result<Self::Batch<'_>, Unanswered>;
+    fn read(invocation: Invocation<'_>) -> Result<Self::Batch<'_>, InvocationError>;
 
     /// Handles one batch. Returns the answer that Lambda is given.
     ///
@@ -107,7 +107,7 @@ pub trait Trigger: Send + Sync + 'static {
         invocation: Invocation<'a>,
         batch: &Self::Batch<'a>,
         observer: &dyn Observer,
-    ) -> impl Future<Output = Result<serde_json::Value, Unanswered>> + Send;
+    ) -> impl Future<Output = Result<serde_json::Value, InvocationError>> + Send;
 
     /// Adds the lines of [metrics](crate::metrics) of one invocation.
     fn write_figures(ready: &Self::Ready, handled: Handled<'_, '_, Self>, lines: &mut Lines<'_>);
@@ -122,7 +122,7 @@ pub struct Handled<'a, 'b, T: Trigger + ?Sized> {
     /// The figures that were collected meanwhile.
     pub figures: &'a T::Figures,
     /// The answer that Lambda is given.
-    pub answer: &'a Result<serde_json::Value, Unanswered>,
+    pub answer: &'a Result<serde_json::Value, InvocationError>,
     /// The time from the payload's reading to the answer.
     pub took: Duration,
 }
@@ -251,7 +251,7 @@ struct Frame<T: Trigger> {
 }
 
 impl<T: Trigger> Frame<T> {
-    async fn respond(&self, invocation: Invocation<'_>) -> Result<serde_json::Value, Unanswered> {
+    async fn respond(&self, invocation: Invocation<'_>) -> Result<serde_json::Value, InvocationError> {
         let since = Instant::now();
         let batch = T::read(invocation)?;
         let (is_cold, figures) = (self.metrics.is_cold(), T::Figures::default());
@@ -270,7 +270,7 @@ async fn answer<T: Trigger>(
     frame: Arc<Frame<T>>,
     payload: Bytes,
     context: lambda_runtime::Context,
-) -> Result<serde_json::Value, Unanswered> {
+) -> Result<serde_json::Value, InvocationError> {
     let deadline = believable(context.deadline, Timestamp::now());
     let answer = match str::from_utf8(&payload) {
         Ok(payload) => {
@@ -282,9 +282,9 @@ async fn answer<T: Trigger>(
             };
             telemetry::in_span(invocation, frame.respond(invocation)).await
         }
-        Err(error) => Err(Unanswered::new("NotText", format!("the payload is no text: {error}"))),
+        Err(error) => Err(InvocationError::new("NotText", format!("the payload is no text: {error}"))),
     };
-    if let Err(Unanswered { error_type, message }) = &answer {
+    if let Err(InvocationError { error_type, message }) = &answer {
         error!(error_type, message, "the invocation failed");
     }
     telemetry::flush(deadline).await;
@@ -325,8 +325,8 @@ mod tests {
 
         fn configure(self, _: &mut Environment) {}
 
-        fn read(invocation: Invocation<'_>) -> Result<u64, Unanswered> {
-            invocation.payload.parse().map_err(|_| Unanswered::new("NotANumber", "no number"))
+        fn read(invocation: Invocation<'_>) -> Result<u64, InvocationError> {
+            invocation.payload.parse().map_err(|_| InvocationError::new("NotANumber", "no number"))
         }
 
         async fn handle(
@@ -334,7 +334,7 @@ mod tests {
             _: Invocation<'_>,
             number: &u64,
             _: &dyn Observer,
-        ) -> Result<serde_json::Value, Unanswered> {
+        ) -> Result<serde_json::Value, InvocationError> {
             Ok((*number).into())
         }
 

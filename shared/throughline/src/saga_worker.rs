@@ -1,7 +1,7 @@
 //! The worker of a saga: what Step Functions invokes for every step.
 
 use crate::{
-    Environment, Invocation, Trigger, Unanswered,
+    Environment, Invocation, InvocationError, Trigger,
     backend::LazyLedger,
     metrics::{Lines, SagaFigures, bounded},
     run::Handled,
@@ -12,11 +12,10 @@ use serde_json::Value;
 use std::fmt;
 use throughline_core::{
     BoxError, Timestamp,
-    dead_letter::{DeadLetter, DeadLetters},
     describe::{FedBy, FunctionDescription, SagaDescription},
-    json_error::without_known_values,
+    internal::json_error::without_known_values,
     observer::Observer,
-    ports::Ports,
+    ports::{DeadLetter, DeadLetters, Ports},
     process,
     saga::{Saga, Task, TaskError, Worker, error_type},
 };
@@ -97,7 +96,7 @@ impl<P: Send + Sync + 'static> Trigger for SagaWorker<P> {
         }
     }
 
-    fn read(invocation: Invocation<'_>) -> Result<Task, Unanswered> {
+    fn read(invocation: Invocation<'_>) -> Result<Task, InvocationError> {
         read(invocation.payload)
     }
 
@@ -106,7 +105,7 @@ impl<P: Send + Sync + 'static> Trigger for SagaWorker<P> {
         invocation: Invocation<'_>,
         task: &Task,
         observer: &dyn Observer,
-    ) -> Result<Value, Unanswered> {
+    ) -> Result<Value, InvocationError> {
         let ports = Ports {
             ledger: ready.ledger.get().await,
             dead_letters: &NoDeadLetters,
@@ -116,7 +115,7 @@ impl<P: Send + Sync + 'static> Trigger for SagaWorker<P> {
         };
         answer(&ready.worker, ports, &ready.settings, invocation.deadline, task)
             .await
-            .map_err(|TaskError { error_type, cause }| Unanswered::new(error_type, cause))
+            .map_err(|TaskError { error_type, cause }| InvocationError::new(error_type, cause))
     }
 
     fn write_figures(ready: &ReadySagaWorker<P>, handled: Handled<'_, '_, Self>, lines: &mut Lines<'_>) {
@@ -131,12 +130,12 @@ impl<P: Send + Sync + 'static> Trigger for SagaWorker<P> {
 ///
 /// # Errors
 /// If it is no task.
-pub fn read(payload: &str) -> Result<Task, Unanswered> {
+pub fn read(payload: &str) -> Result<Task, InvocationError> {
     serde_json::from_str(payload).map_err(|error| {
         let error = without_known_values(&error);
         let message =
             format!("a saga's worker is invoked by its state machine, but this is no task: {error}");
-        Unanswered::new(error_type::NOT_UNDERSTOOD, message)
+        InvocationError::new(error_type::NOT_UNDERSTOOD, message)
     })
 }
 

@@ -1,7 +1,9 @@
 //! The SQS trigger: standard and FIFO queues, with partial batch responses.
 
+pub use throughline_core::internal::sqs_batch::{SqsBatch, SqsMessage, SystemAttributes};
+
 use crate::{
-    Environment, Invocation, Trigger, Unanswered,
+    Environment, Invocation, InvocationError, Trigger,
     backend::Backend,
     metrics::{HandlerFigures, Lines},
     payload::{AN_SQS_QUEUE, FedBy as Sender, Payload},
@@ -13,11 +15,10 @@ use throughline_aws::visibility::{LONGEST_WAIT, VisibilityChange};
 use throughline_core::{
     Handler, Record, Timestamp, Verdict,
     describe::{FedBy, FunctionDescription},
-    json_error::without_known_values,
+    internal::json_error::without_known_values,
     observer::Observer,
     ports::Ports,
     process::{self, process},
-    sqs_batch::{SqsBatch, SqsMessage},
 };
 use tracing::warn;
 
@@ -80,7 +81,7 @@ impl<H: Handler> Trigger for Sqs<H> {
         }
     }
 
-    fn read(invocation: Invocation<'_>) -> Result<SqsBatch<'_>, Unanswered> {
+    fn read(invocation: Invocation<'_>) -> Result<SqsBatch<'_>, InvocationError> {
         read(invocation.payload)
     }
 
@@ -89,13 +90,13 @@ impl<H: Handler> Trigger for Sqs<H> {
         invocation: Invocation<'a>,
         batch: &SqsBatch<'a>,
         observer: &dyn Observer,
-    ) -> Result<Value, Unanswered> {
+    ) -> Result<Value, InvocationError> {
         let ports = ready.backend.ports(observer).await;
         let answer =
             answer(&ready.handler, ports, &ready.settings, ready.most_receives, invocation.deadline, batch)
                 .await;
         let changes = answer.visibility_changes();
-        for cut in answer.failures.iter().filter(|failure| failure.after > LONGEST_WAIT) {
+        for cut in answer.redeliveries.iter().filter(|record| record.after > LONGEST_WAIT) {
             let (after, longest, messageid) = (cut.after, LONGEST_WAIT, &cut.message_id);
             warn!(?after, ?longest, messageid, "a queue cannot wait so long: the message comes back earlier");
         }
@@ -135,7 +136,7 @@ const VISIBILITY_PATIENCE: Duration = Duration::from_millis(400);
 ///
 /// # Errors
 /// If the payload is no SQS event: then the function is wired to something else.
-pub fn read(payload: &str) -> Result<SqsBatch<'_>, Unanswered> {
+pub fn read(payload: &str) -> Result<SqsBatch<'_>, InvocationError> {
     SqsBatch::read(payload).map_err(|error| {
         let message = match Payload::of(payload).fed_by() {
             Some(Sender { what, cure }) if what != AN_SQS_QUEUE => {
@@ -146,47 +147,49 @@ pub fn read(payload: &str) -> Result<SqsBatch<'_>, Unanswered> {
                 format!("this function is fed by an SQS queue, but the payload is no SQS event: {error}")
             }
         };
-        Unanswered::new("NotAnSqsEvent", message)
+        InvocationError::new("NotAnSqsEvent", message)
     })
 }
 
-/// What to tell SQS about a batch.
+/// The response to a batch: the records that SQS must deliver again, and the verdict of each record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+#[non_exhaustive]
+pub struct BatchResponse {
     /// The records to deliver again, in their order.
-    pub failures: Vec<Failure>,
+    pub redeliveries: Vec<Redelivery>,
     /// Every record's verdict.
     pub verdicts: Vec<Verdict>,
 }
 
-/// A record to deliver again.
+/// A record that SQS must deliver again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Its id.
+#[non_exhaustive]
+pub struct Redelivery {
+    /// The id that SQS gave the record.
     pub message_id: String,
-    /// What its visibility is changed by.
+    /// The receipt handle by which the record's visibility timeout is changed.
     pub receipt_handle: String,
-    /// How long to wait.
+    /// The time from now until the next delivery.
     pub after: Duration,
 }
 
-impl Answer {
-    /// The partial batch response
+impl BatchResponse {
+    /// Returns the partial batch response as Lambda expects it
     /// ("Using Lambda with Amazon SQS", section "Reporting batch item failures").
     pub fn response(&self) -> Value {
-        let failures: Vec<_> =
-            self.failures.iter().map(|failure| json!({ "itemIdentifier": failure.message_id })).collect();
-        json!({ "batchItemFailures": failures })
+        let items = self.redeliveries.iter();
+        let items: Vec<_> = items.map(|record| json!({ "itemIdentifier": record.message_id })).collect();
+        json!({ "batchItemFailures": items })
     }
 }
 
-impl Answer {
+impl BatchResponse {
     fn visibility_changes(&self) -> Vec<VisibilityChange> {
-        let change = |failure: &Failure| VisibilityChange {
-            receipt_handle: failure.receipt_handle.clone(),
-            after: failure.after,
+        let change = |record: &Redelivery| VisibilityChange {
+            receipt_handle: record.receipt_handle.clone(),
+            after: record.after,
         };
-        self.failures.iter().map(change).collect()
+        self.redeliveries.iter().map(change).collect()
     }
 }
 
@@ -201,7 +204,7 @@ pub async fn answer<H: Handler>(
     most_receives: u32,
     deadline: Option<Timestamp>,
     batch: &SqsBatch<'_>,
-) -> Answer {
+) -> BatchResponse {
     let records: Vec<Record<'_>> = batch
         .records
         .iter()
@@ -219,12 +222,12 @@ pub async fn answer<H: Handler>(
         })
         .collect();
     let verdicts = process(handler, ports, settings, deadline, &records).await;
-    let failures = batch
+    let redeliveries = batch
         .records
         .iter()
         .zip(&verdicts)
         .filter_map(|(message, verdict)| match verdict {
-            Verdict::Retry { after, .. } => Some(Failure {
+            Verdict::Retry { after, .. } => Some(Redelivery {
                 message_id: message.message_id.clone().into_owned(),
                 receipt_handle: message.receipt_handle.clone().into_owned(),
                 after: *after,
@@ -232,7 +235,7 @@ pub async fn answer<H: Handler>(
             _ => None,
         })
         .collect();
-    Answer { failures, verdicts }
+    BatchResponse { redeliveries, verdicts }
 }
 
 /// Standard queues may carry group ids, too ("fair queues"); only a FIFO queue promises order.

@@ -7,7 +7,7 @@ pub(crate) use on::{begin, flush, in_span, watched};
 
 #[cfg(not(feature = "otel"))]
 mod off {
-    use crate::{Environment, Invocation, Unanswered};
+    use crate::{Environment, Invocation, InvocationError};
     use throughline_core::{Timestamp, observer::Observer};
     use tracing_subscriber::layer::Identity;
 
@@ -30,8 +30,8 @@ mod off {
 
     pub(crate) async fn in_span<T>(
         _: Invocation<'_>,
-        answer: impl Future<Output = Result<T, Unanswered>>,
-    ) -> Result<T, Unanswered> {
+        answer: impl Future<Output = Result<T, InvocationError>>,
+    ) -> Result<T, InvocationError> {
         answer.await
     }
 
@@ -43,7 +43,7 @@ mod off {
 #[cfg(feature = "otel")]
 mod on {
     use crate::{
-        Environment, Invocation, Unanswered,
+        Environment, Invocation, InvocationError,
         traces::{Settings, Traced, Traces, invocation_span},
     };
     use std::sync::OnceLock;
@@ -80,14 +80,14 @@ mod on {
     /// Answers in the invocation's span, which ends before the answer is given: it is to be sent with the others.
     pub(crate) async fn in_span<T>(
         invocation: Invocation<'_>,
-        answer: impl Future<Output = Result<T, Unanswered>>,
-    ) -> Result<T, Unanswered> {
+        answer: impl Future<Output = Result<T, InvocationError>>,
+    ) -> Result<T, InvocationError> {
         if TRACES.get().is_none() {
             return answer.await;
         }
         let span = invocation_span(invocation);
         let answer = answer.instrument(span.clone()).await;
-        if let Err(Unanswered { error_type, .. }) = &answer {
+        if let Err(InvocationError { error_type, .. }) = &answer {
             crate::traces::fail(&span, error_type);
         }
         answer

@@ -4,7 +4,7 @@
 //! ```text
 //! place-order                          the invocation
 //! ├─ process place-order               a record; linked to the span that its message's `traceparent` names
-//! │  ├─ claim                          of a leased handler; `recall` where a claim is only looked at
+//! │  ├─ claim                          of a leased handler; `inspect` where a claim is only looked at
 //! │  ├─ handler                        what it emits carries this span as its `traceparent`
 //! │  │  └─ load
 //! │  └─ commit

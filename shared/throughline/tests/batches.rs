@@ -146,7 +146,7 @@ async fn deliver(batch: &[Sent]) -> Outcome {
         .iter()
         .map(|failure| failure["itemIdentifier"].as_str().unwrap()[2..].parse().unwrap())
         .collect();
-    let backoffs = answer.failures.iter().map(|failure| failure.after).collect();
+    let backoffs = answer.redeliveries.iter().map(|record| record.after).collect();
     Outcome { failed, verdicts: answer.verdicts, dead, ledger, backoffs }
 }
 
@@ -342,6 +342,6 @@ async fn any_wait_that_is_asked_for_is_passed_on() {
     let batch = sqs::read(&payload).unwrap();
     let settings = process::Settings::new("tests");
     let answer = sqs::answer(&handler_fn("wait", wait), ports, &settings, MOST_RECEIVES, None, &batch).await;
-    let waits: Vec<_> = answer.failures.iter().map(|failure| failure.after).collect();
+    let waits: Vec<_> = answer.redeliveries.iter().map(|record| record.after).collect();
     assert_eq!(waits, [Duration::ZERO, Duration::from_hours(12), Duration::MAX]);
 }

@@ -3,14 +3,12 @@
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 use throughline::{
-    Record, Verdict,
-    delivery::Delivery,
-    events,
+    Record, Verdict, events,
     logs::JsonLines,
     observer::Unobserved,
     ports::Ports,
     prelude::*,
-    process::{Settings, process},
+    process::{Delivery, Settings, process},
 };
 use throughline_testing::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime};
 use tracing_subscriber::layer::SubscriberExt as _;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use throughline::{
-    Invocation, Surroundings, Unanswered, Verdict, eventbridge, observer::Unobserved, ports::Ports,
+    Invocation, InvocationError, Surroundings, Verdict, eventbridge, observer::Unobserved, ports::Ports,
     prelude::*, process, sqs,
 };
 use throughline_testing::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime};
@@ -70,7 +70,12 @@ impl World {
         sqs::answer(&handler, self.ports(&time, &random), &settings, 5, None, &batch).await.verdicts
     }
 
-    async fn invoke(&self, request_id: &str, function_arn: &str, payload: &Value) -> Result<(), Unanswered> {
+    async fn invoke(
+        &self,
+        request_id: &str,
+        function_arn: &str,
+        payload: &Value,
+    ) -> Result<(), InvocationError> {
         let payload = payload.to_string();
         let invocation = Invocation { payload: &payload, deadline: None, request_id, function_arn };
         let (time, random) = (TestTime::start(), SeededRandom::new(1));
@@ -250,7 +255,8 @@ async fn a_redriven_invocation_keeps_its_idempotency_key() {
     let letter = world.dead_letters.letters().remove(0);
     assert_eq!((letter.message_id.as_str(), letter.body.as_str()), ("request-1", r#"{"id":"nightly"}"#));
     world.refuses(false);
-    let payload = throughline::delivery::redriven_payload(&letter.body, &letter.message_id).unwrap();
+    let payload =
+        throughline_core::internal::delivery::redriven_payload(&letter.body, &letter.message_id).unwrap();
     let payload: Value = serde_json::from_str(&payload).unwrap();
     for request_id in ["request-2", "request-3"] {
         world.invoke(request_id, FUNCTION, &payload).await.unwrap();

@@ -138,8 +138,8 @@ impl SagaInput for Paid {
     const SAGA: &'static str = "refund";
 }
 
-async fn refund((): &(), paid: Paid, _: &StepContext<'_>) -> Result<Outcome<Wallet>, Failure> {
-    Ok(Outcome::of(Wallet { id: paid.order_id, card: paid.card }))
+async fn refund((): &(), paid: Paid, _: &StepContext<'_>) -> Result<Output<Wallet>, Failure> {
+    Ok(Output::of(Wallet { id: paid.order_id, card: paid.card }))
 }
 
 async fn charge_again((): &(), _: Option<Wallet>, _: &StepContext<'_>) -> Result<(), Failure> {
@@ -168,7 +168,7 @@ impl World {
         let payload = batch();
         let batch = sqs::read(&payload).unwrap();
         let answer = sqs::answer(&Till, self.ports(), &Settings::new("shop"), 5, None, &batch).await;
-        assert!(answer.failures.len() > 1 && self.dead_letters.letters().len() > 5, "{answer:?}");
+        assert!(answer.redeliveries.len() > 1 && self.dead_letters.letters().len() > 5, "{answer:?}");
     }
 
     async fn relay(&self) {

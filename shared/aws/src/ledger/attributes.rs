@@ -1,7 +1,7 @@
 //! Between attributes and the SDK's form of them: one for one, nothing is read or written anew.
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
-use throughline_core::item::{Attribute, Number};
+use throughline_core::ledger::{Attribute, Number};
 
 /// An attribute as the SDK has it.
 pub(super) fn to_sdk(attribute: &Attribute) -> AttributeValue {

@@ -17,12 +17,11 @@ use futures_util::future::join_all;
 use std::fmt::Write as _;
 use throughline_core::{
     Timestamp,
-    entity::{SEQUENCE_ATTRIBUTE, VERSION_ATTRIBUTE},
-    item::Changes,
-    ledger::{
-        Claim, Commit, CommitOutcome, LedgerError, Outgoing, Save,
+    internal::{
+        entity::{SEQUENCE_ATTRIBUTE, VERSION_ATTRIBUTE},
         settling::{self, Answer, ItemAnswer, Request, Settling, Transaction},
     },
+    ledger::{Changes, Claim, Commit, CommitOutcome, LedgerError, Outgoing, Save},
 };
 
 /// A refusal returns the claim that is in the way: it settles what became of ours.

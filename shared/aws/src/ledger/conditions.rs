@@ -6,7 +6,7 @@ use super::{
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
-use throughline_core::{Version, entity::VERSION_ATTRIBUTE, ledger::Claim};
+use throughline_core::{Version, internal::entity::VERSION_ATTRIBUTE, ledger::Claim};
 
 /// A condition and what its placeholders stand for.
 #[derive(Debug, Default)]

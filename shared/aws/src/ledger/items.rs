@@ -8,10 +8,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
 use std::{collections::HashMap, hash::BuildHasher};
 use throughline_core::{
-    Version,
-    entity::{SEQUENCE_ATTRIBUTE, VERSION_ATTRIBUTE},
-    envelope::EncodedEnvelope,
-    item,
+    EncodedEnvelope, Version,
+    internal::{
+        entity::{SEQUENCE_ATTRIBUTE, VERSION_ATTRIBUTE},
+        item,
+    },
     ledger::{Claim, Outgoing, Save, Stored},
 };
 

@@ -14,10 +14,8 @@
 //! table's stream reports an insertion, and the relay publishes it.
 
 use throughline_core::{
-    Timestamp,
-    entity::EntityKey,
-    identity::OwnerToken,
-    ledger::{Destination, Outgoing},
+    EntityKey, Timestamp,
+    ledger::{Destination, Outgoing, OwnerToken},
 };
 
 /// The partition key's attribute.

@@ -10,17 +10,17 @@ use super::{
 use crate::describe;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use futures_util::future::join_all;
-use throughline_core::ledger::{
-    Claim, ClaimOutcome, CommitOutcome, LedgerError, Standing,
-    settling::{Answer, ItemAnswer},
+use throughline_core::{
+    internal::settling::{Answer, ItemAnswer},
+    ledger::{Claim, ClaimOutcome, CommitOutcome, LedgerError, Standing},
 };
 
 impl DynamoLedger {
     /// One request for all of them. Those that are in somebody's way are read together; what turns out to have
     /// expired is then taken one by one.
-    pub(super) async fn take_all(&self, claims: &[Claim]) -> Vec<ClaimOutcome> {
+    pub(super) async fn claim_all(&self, claims: &[Claim]) -> Vec<ClaimOutcome> {
         if let [claim] = claims {
-            return vec![self.take(claim).await];
+            return vec![self.claim_one(claim).await];
         }
         let all: Vec<&Claim> = claims.iter().collect();
         let answers = join_all(all.chunks(MOST_STATEMENTS).map(|chunk| self.hold(chunk))).await.concat();
@@ -47,7 +47,7 @@ impl DynamoLedger {
             Answer::Unknown(_) => return vec![None; claims.len()],
             // One of them cannot be written, and DynamoDB does not say which.
             Answer::Refused(CommitOutcome::Invalid(_)) => {
-                let taking = claims.iter().map(|claim| self.take(claim));
+                let taking = claims.iter().map(|claim| self.claim_one(claim));
                 return join_all(taking).await.into_iter().map(Some).collect();
             }
             Answer::Refused(outcome) => return vec![Some(failed(outcome)); claims.len()],
@@ -64,11 +64,11 @@ impl DynamoLedger {
     async fn take_over(&self, claim: &Claim, standing: Standing) -> ClaimOutcome {
         match standing.on_claim() {
             Some(outcome) => outcome,
-            None => self.take(claim).await,
+            None => self.claim_one(claim).await,
         }
     }
 
-    async fn take(&self, claim: &Claim) -> ClaimOutcome {
+    async fn claim_one(&self, claim: &Claim) -> ClaimOutcome {
         let Err(error) = self.put_claim(items::claim_item(claim, None), conditions::is_free(claim)).await
         else {
             return ClaimOutcome::Held;
@@ -88,11 +88,11 @@ impl DynamoLedger {
         }
     }
 
-    pub(super) async fn give_back_all(&self, claims: &[Claim]) -> Result<(), LedgerError> {
-        join_all(claims.iter().map(|claim| self.give_back(claim))).await.into_iter().collect()
+    pub(super) async fn release_all(&self, claims: &[Claim]) -> Result<(), LedgerError> {
+        join_all(claims.iter().map(|claim| self.release_one(claim))).await.into_iter().collect()
     }
 
-    async fn give_back(&self, claim: &Claim) -> Result<(), LedgerError> {
+    async fn release_one(&self, claim: &Claim) -> Result<(), LedgerError> {
         let address = Address::in_ledger(&self.table, claim.key.as_str().to_owned(), layout::CLAIM);
         let condition = conditions::is_held_by_us(claim);
         let delete =

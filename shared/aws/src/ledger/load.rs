@@ -9,10 +9,10 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures_util::future::join_all;
 use std::collections::{BTreeSet, HashMap};
 use throughline_core::{
-    EntityTable,
-    backoff::Backoff,
-    entity::EntityKey,
-    ledger::{Claim, CommitOutcome, LedgerError, Obstacle, Standing, Stored, settling::Answer},
+    EntityKey, EntityTable,
+    internal::settling::Answer,
+    ledger::{Claim, CommitOutcome, LedgerError, Obstacle, Standing, Stored},
+    process::Backoff,
 };
 
 /// The most keys one `BatchGetItem` may hold.
@@ -48,7 +48,7 @@ impl DynamoLedger {
     }
 
     /// Reads claims and says what stands in the way of each.
-    pub(super) async fn recall_all(&self, claims: &[Claim]) -> Vec<Result<Option<Obstacle>, LedgerError>> {
+    pub(super) async fn inspect_all(&self, claims: &[Claim]) -> Vec<Result<Option<Obstacle>, LedgerError>> {
         let claims: Vec<&Claim> = claims.iter().collect();
         let standings = self.read_claims(&claims).await.into_iter();
         standings.map(|standing| standing.map(Standing::obstacle)).collect()

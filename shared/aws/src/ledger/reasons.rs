@@ -8,10 +8,8 @@ use super::{
 use aws_sdk_dynamodb::types::CancellationReason;
 use throughline_core::{
     Timestamp,
-    ledger::{
-        Claim, Commit, CommitOutcome, LedgerError, Outgoing, Recorded, Standing,
-        settling::{self, ItemAnswer},
-    },
+    internal::settling::{self, ItemAnswer},
+    ledger::{Claim, Commit, CommitOutcome, LedgerError, Outgoing, Recorded, Standing},
 };
 
 /// The code of a reason whose condition did not hold.

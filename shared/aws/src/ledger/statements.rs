@@ -7,9 +7,9 @@ use super::{
     items, layout, reasons,
 };
 use aws_sdk_dynamodb::types::{BatchStatementError, BatchStatementErrorCodeEnum, BatchStatementRequest};
-use throughline_core::ledger::{
-    Claim, CommitOutcome, LedgerError,
-    settling::{Answer, ItemAnswer},
+use throughline_core::{
+    internal::settling::{Answer, ItemAnswer},
+    ledger::{Claim, CommitOutcome, LedgerError},
 };
 
 /// The most statements one request may hold.

@@ -109,7 +109,7 @@ fn error_answer(message: &str) -> Answer {
 #[tokio::test]
 async fn only_what_changed_is_written_where_others_write_too() {
     let stock = || EntityKey::of::<Stock>("book");
-    let item = |fields: Value| throughline_core::item::item_of(&fields).unwrap();
+    let item = |fields: Value| throughline_core::internal::item::item_of(&fields).unwrap();
     let fields = json!({"sku": "book", "amount": 4, "title": "Emma", "new": 1});
     let loaded = json!({"sku": "book", "amount": 5, "title": "Emma", "old": 1});
     let own_tables = [("stock".to_owned(), "own".to_owned())];

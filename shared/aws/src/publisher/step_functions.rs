@@ -5,7 +5,9 @@ use crate::{describe, ledger::by_logical_name};
 use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt};
-use throughline_core::{json_error::without_values, ledger::Outgoing, relay::Delivery, saga::TaskAnswer};
+use throughline_core::{
+    internal::json_error::without_values, ledger::Outgoing, relay::Delivery, saga::TaskAnswer,
+};
 
 /// `SendTaskFailure` takes so many characters of a cause.
 const LONGEST_CAUSE: usize = 32_768;

@@ -63,7 +63,7 @@ async fn take(ledger: &LocalLedger, id: &str, meanwhile: &'static Meanwhile) -> 
         attempt: 1,
         is_last_attempt: false,
         group: None,
-        delivery: throughline_core::delivery::Delivery::default(),
+        delivery: throughline_core::process::Delivery::default(),
     };
     let (dead_letters, time) = (MemoryDeadLetters::default(), TestTime::start());
     let random = SeededRandom::new(fastrand::u64(..));

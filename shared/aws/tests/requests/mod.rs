@@ -8,11 +8,10 @@ use std::sync::{
 };
 use throughline_core::{
     Record, Verdict,
-    delivery::Delivery,
     observer::Observer,
     ports::Ports,
     prelude::*,
-    process::{Settings, process},
+    process::{Delivery, Settings, process},
 };
 use throughline_testing::{MemoryDeadLetters, SeededRandom, conformance::fixtures::Account};
 

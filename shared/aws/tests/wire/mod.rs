@@ -6,10 +6,8 @@ use serde_json::json;
 use std::{collections::HashMap, sync::Arc};
 use throughline_aws::{DynamoLedger, ledger::layout};
 use throughline_core::{
-    Version,
-    entity::EntityKey,
-    item::{Attribute, Number},
-    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger as _, Save},
+    EntityKey, Version,
+    ledger::{Attribute, Claim, ClaimOutcome, Commit, CommitOutcome, Ledger as _, Number, Save},
 };
 use throughline_testing::conformance::{
     LedgerUnderTest as _,

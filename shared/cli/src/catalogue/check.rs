@@ -8,7 +8,7 @@ use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt;
-use throughline_core::{envelope::EncodedEnvelope, sensitive::MASK};
+use throughline_core::{EncodedEnvelope, internal::sensitive::MASK};
 use throughline_operations::json_text::{Oddity, readable};
 
 /// Something that is wrong with a message.

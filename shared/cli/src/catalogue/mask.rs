@@ -2,7 +2,7 @@
 
 use super::Catalogue;
 use serde_json::Value;
-use throughline_core::sensitive::{MASK, SCHEMA_MARK};
+use throughline_core::internal::sensitive::{MASK, SCHEMA_MARK};
 
 impl Catalogue {
     /// The data of a message as it may be shown. `***` stands for

@@ -4,7 +4,7 @@ use super::{DemoError, progress::Progress};
 use crate::{line_tree::WholeLine, stack::Stack};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use throughline_core::envelope::EncodedEnvelope;
+use throughline_core::EncodedEnvelope;
 use throughline_operations as operate;
 
 /// The event that asks.

@@ -12,9 +12,9 @@ use crate::{
 use serde::Serialize;
 use std::{collections::BTreeSet, fmt};
 use throughline_core::{
+    ReplayPolicy,
     catalogue::MessageKind,
     describe::{FedBy, FunctionDescription, HandlerDescription, TypeDescription},
-    replay::ReplayPolicy,
 };
 
 /// Something that code and template do not say alike, or that may not be meant.

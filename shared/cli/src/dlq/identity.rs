@@ -3,9 +3,8 @@
 use serde_json::Value;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use throughline_core::{
-    Attributes, Timestamp,
-    decode::{Origin, named_in, open},
-    message::WireForm,
+    Attributes, Timestamp, WireForm,
+    internal::decode::{Origin, named_in, open},
 };
 use throughline_operations::FoundLetter;
 

@@ -7,7 +7,7 @@ use crate::{
 };
 use serde_json::Map;
 use std::{fs, path::Path};
-use throughline_core::{Attributes, Timestamp, envelope::EncodedEnvelope};
+use throughline_core::{Attributes, EncodedEnvelope, Timestamp};
 use throughline_operations::{json_text::readable, log::TimeRange};
 
 /// An event in a file.

@@ -16,7 +16,7 @@ use std::{
     fmt,
 };
 use throughline_aws::DynamoLedger;
-use throughline_core::{Timestamp, identity::ClaimKey, replay::ReplayPolicy};
+use throughline_core::{ReplayPolicy, Timestamp, ledger::ClaimKey};
 use throughline_operations::log::{LogError, ReadLog as _, Remembered};
 
 /// How many claims are looked up in a request, and how many requests are made at the same time.

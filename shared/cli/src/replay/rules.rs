@@ -8,7 +8,7 @@ use crate::{
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs};
-use throughline_core::{envelope::EncodedEnvelope, replay::ReplayPolicy};
+use throughline_core::{EncodedEnvelope, ReplayPolicy};
 use throughline_operations::replays::BusRule;
 
 /// A rule, and where it leads.

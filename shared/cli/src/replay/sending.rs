@@ -11,9 +11,9 @@ use crate::{
 use std::{fs, time::Duration};
 use throughline_aws::DynamoLedger;
 use throughline_core::{
-    backoff::Backoff,
-    envelope::EncodedEnvelope,
+    EncodedEnvelope,
     ledger::{Destination, Outgoing},
+    process::Backoff,
     relay::{Delivery, MOST_ENTRIES, Publisher},
 };
 use throughline_operations::{

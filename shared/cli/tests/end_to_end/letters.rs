@@ -16,7 +16,7 @@ use std::{
 use throughline_aws::SqsDeadLetters;
 use throughline_core::{
     Timestamp,
-    dead_letter::{DeadLetter, DeadLetters as _},
+    ports::{DeadLetter, DeadLetters as _},
 };
 use throughline_operations::{self as operate, depth};
 

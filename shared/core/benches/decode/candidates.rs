@@ -7,8 +7,10 @@ use crate::{
 use aws_lambda_events::sqs::SqsEvent;
 use throughline_core::{
     Envelope,
-    decode::{self, Origin, Undecodable},
-    sqs_batch::SqsBatch,
+    internal::{
+        decode::{self, Origin, Undecodable},
+        sqs_batch::SqsBatch,
+    },
 };
 use throughline_shop::OrderPlaced;
 

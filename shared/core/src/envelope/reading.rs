@@ -29,14 +29,14 @@ impl EncodedEnvelope {
     /// `correlationid` is the event's own id and `schemaversion` is 1.
     ///
     /// ```
-    /// use throughline_core::envelope::EncodedEnvelope;
+    /// use throughline_core::EncodedEnvelope;
     /// let text = r#"{"specversion":"1.0","id":"e-1","source":"shop","type":"order.placed","data":[1]}"#;
     /// let envelope = EncodedEnvelope::from_json(text)?;
     /// assert_eq!((envelope.attributes.correlation_id.as_str(), envelope.data.get()), ("e-1", "[1]"));
     ///
     /// let error = EncodedEnvelope::from_json(r#"{"specversion":"1.0","id":"e-1","type":"order.placed"}"#).unwrap_err();
     /// assert_eq!(error.to_string(), "attribute `source` is missing");
-    /// # Ok::<(), throughline_core::envelope::EnvelopeError>(())
+    /// # Ok::<(), throughline_core::EnvelopeError>(())
     /// ```
     ///
     /// # Errors

@@ -14,7 +14,7 @@ const FIRST_EXPONENT: i64 = -130;
 /// Two are equal if they are the same number:
 ///
 /// ```
-/// use throughline_core::item::Number;
+/// use throughline_core::ledger::Number;
 /// assert_eq!(Number::new("1E+2"), Number::new("100.0"));
 /// assert_eq!(Number::new("one"), None);
 /// ```

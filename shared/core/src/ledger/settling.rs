@@ -178,7 +178,7 @@ impl<'a> Settling<'a> {
         }
         // A claim costs half as much outside a transaction, and cannot cancel one; a request costs more.
         claims.retain(|&position| !wave.takes_along(position, &self.commits[position]));
-        let transactions = wave.transactions.iter().map(|load| packed(self.commits, &load.commits));
+        let transactions = wave.transactions.iter().map(|draft| packed(self.commits, &draft.commits));
         requests.extend(transactions.map(Request::Transaction));
         match claims[..] {
             [one] => requests.push(Request::Claim(one)),
@@ -426,11 +426,11 @@ struct Wave<'a> {
     claims: HashSet<&'a ClaimKey>,
     saved: HashSet<&'a EntityKey>,
     read: HashMap<&'a EntityKey, Version>,
-    transactions: Vec<Load>,
+    transactions: Vec<Draft>,
 }
 
-/// What one transaction holds.
-struct Load {
+/// The draft of a transaction: the commits in it, by position, and its size so far.
+struct Draft {
     commits: Vec<usize>,
     items: usize,
     bytes: usize,
@@ -458,7 +458,7 @@ impl<'a> Wave<'a> {
     fn pack(&mut self, position: usize, commit: &Commit) {
         let (items, bytes) = commit.size();
         if !self.join(position, items, bytes) {
-            self.transactions.push(Load { commits: vec![position], items, bytes });
+            self.transactions.push(Draft { commits: vec![position], items, bytes });
         }
     }
 
@@ -469,11 +469,12 @@ impl<'a> Wave<'a> {
     }
 
     fn join(&mut self, position: usize, items: usize, bytes: usize) -> bool {
-        let fits = |load: &&mut Load| load.items + items <= MOST_ITEMS && load.bytes + bytes <= MOST_BYTES;
-        let Some(load) = self.transactions.iter_mut().find(fits) else { return false };
-        load.commits.push(position);
-        load.items += items;
-        load.bytes += bytes;
+        let fits =
+            |draft: &&mut Draft| draft.items + items <= MOST_ITEMS && draft.bytes + bytes <= MOST_BYTES;
+        let Some(draft) = self.transactions.iter_mut().find(fits) else { return false };
+        draft.commits.push(position);
+        draft.items += items;
+        draft.bytes += bytes;
         true
     }
 }

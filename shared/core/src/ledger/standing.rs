@@ -31,7 +31,7 @@ impl Recorded<'_> {
 ///
 /// ```
 /// use throughline_core::{Attributes, Timestamp, ledger::{Claim, Obstacle, Recorded, Standing}};
-/// use throughline_core::identity::{ClaimKey, OwnerToken, PayloadHash};
+/// use throughline_core::ledger::{ClaimKey, OwnerToken, PayloadHash};
 /// # fn example(claim: &Claim) {
 /// let finished = Recorded { owner: "another", hash: claim.hash.as_str(), is_hash_by_value: true, leased_until: None, expires_at: Timestamp::MAX };
 /// assert_eq!(Standing::of(claim, Some(finished)).obstacle(), Some(Obstacle::Duplicate));

@@ -5,7 +5,7 @@ use super::{
     intake::{Finished, Intake},
     requests::{Due, Requests},
 };
-use crate::{Handler, Timestamp, ports::Time};
+use crate::{Handler, Timestamp, ports::Time, time::between};
 use futures_util::{
     FutureExt, StreamExt,
     future::{BoxFuture, poll_fn},
@@ -79,7 +79,7 @@ impl<H: Handler> Driver<'_, '_, '_, H> {
                 Due::Now(phase) => self.sending.push(self.requests.send(phase)),
                 Due::At(then) => {
                     if self.patience.as_ref().is_none_or(|(known, _)| *known != then) {
-                        let wait = super::between(self.time.now(), then);
+                        let wait = between(self.time.now(), then);
                         self.patience = Some((then, self.time.sleep(wait)));
                     }
                     return;

@@ -1,13 +1,14 @@
 //! Several records of a FIFO group as one commit: each is decided on what the ones before it decided, and all
 //! of it happens together or not at all.
 
-use super::{LaneId, MainPath, Opened, Prepared, Settled, Twin};
+use super::{LaneId, MainPath, Opened, ReadMessage, Settled, Twin};
 use crate::{
     Handler, Version,
     entity::EntityKey,
     identity::ClaimKey,
     ledger::{Commit, CommitOutcome, Folded, Stored},
     limits::{MOST_BYTES, MOST_ITEMS},
+    time::{between, later},
 };
 use futures_util::future::join_all;
 use std::{collections::HashMap, time::Duration};
@@ -57,11 +58,11 @@ impl<H: Handler> MainPath<'_, H> {
     pub(super) async fn fold(
         &self,
         lane: LaneId,
-        group: &[Prepared<'_, H::Message>],
+        group: &[Opened<'_, H::Message>],
         settled: &HashMap<ClaimKey, Twin>,
     ) -> Folding {
         let nothing = Folding { tried: 0, is_committed: false };
-        let is_last = group.iter().any(|prepared| prepared.record.is_last_attempt);
+        let is_last = group.iter().any(|opened| opened.record.is_last_attempt);
         if group.len() < 2 || is_last || self.handler.holds_claim_while_running() {
             return nothing;
         }
@@ -79,41 +80,41 @@ impl<H: Handler> MainPath<'_, H> {
     async fn fresh(
         &self,
         lane: LaneId,
-        group: &[Prepared<'_, H::Message>],
+        group: &[Opened<'_, H::Message>],
         settled: &HashMap<ClaimKey, Twin>,
     ) -> usize {
-        let is_free = group.iter().enumerate().map(|(at, prepared)| async move {
-            let Ok(Opened { identity, .. }) = &prepared.opened else { return false };
-            let mut before = group[..at].iter().filter_map(Prepared::identity);
+        let is_free = group.iter().enumerate().map(|(at, opened)| async move {
+            let Ok(ReadMessage { identity, .. }) = &opened.message else { return false };
+            let mut before = group[..at].iter().filter_map(Opened::identity);
             if settled.contains_key(&identity.key) || before.any(|other| other.key == identity.key) {
                 return false;
             }
-            if prepared.record.attempt == 1 {
+            if opened.record.attempt == 1 {
                 return true;
             }
-            let claim = self.claim(&prepared.record, identity);
-            self.recall(lane, &claim).await.is_none()
+            let claim = self.new_claim(&opened.record, identity);
+            self.inspect(lane, &claim).await.is_none()
         });
         let is_free = join_all(is_free).await;
         is_free.iter().take_while(|is_free| **is_free).count()
     }
 
-    async fn decide_all(&self, lane: LaneId, group: &[Prepared<'_, H::Message>]) -> (usize, Option<Commit>) {
+    async fn decide_all(&self, lane: LaneId, group: &[Opened<'_, H::Message>]) -> (usize, Option<Commit>) {
         let mut staged = Staged::default();
         let mut folded: Option<Commit> = None;
         // The first has all the time there is; with its decision there is something to lose.
         let mut until = None;
-        for (at, prepared) in group.iter().enumerate() {
-            let Ok(opened) = &prepared.opened else { return (at, folded) };
+        for (at, opened) in group.iter().enumerate() {
+            let Ok(message) = &opened.message else { return (at, folded) };
             if self.is_ending() {
                 return (at, folded);
             }
-            let claim = self.claim(&prepared.record, &opened.identity);
-            let span = self.span(prepared).clone();
-            let deciding = self.decide(lane, opened, &claim, &staged).instrument(span);
-            let left = until.map(|until| super::between(self.ports.time.now(), until));
+            let claim = self.new_claim(&opened.record, &message.identity);
+            let span = self.span(opened).clone();
+            let deciding = self.run_handler(lane, message, &claim, &staged).instrument(span);
+            let left = until.map(|until| between(self.ports.time.now(), until));
             let Some(Ok(commit)) = self.within(left, deciding).await else { return (at, folded) };
-            until.get_or_insert_with(|| super::later(self.ports.time.now(), self.patience()));
+            until.get_or_insert_with(|| later(self.ports.time.now(), self.patience()));
             staged.stage(&commit);
             folded = match folded {
                 None => Some(commit),

@@ -1,8 +1,6 @@
 //! FIFO groups: their records run in order.
 
-use super::{
-    LaneId, MainPath, Prepared, RetryCause, Verdict, intake::Finished, opening::Identity, twin::Twin,
-};
+use super::{LaneId, MainPath, Opened, RetryCause, Verdict, intake::Finished, opening::Identity, twin::Twin};
 use crate::{Handler, identity::ClaimKey};
 use std::{
     collections::{HashMap, VecDeque},
@@ -23,15 +21,15 @@ struct Progress {
 }
 
 impl Progress {
-    fn note<M>(&mut self, prepared: Prepared<'_, M>, verdict: Verdict) {
+    fn note<M>(&mut self, opened: Opened<'_, M>, verdict: Verdict) {
         if let Verdict::Retry { after, .. } = &verdict {
             self.blocked.get_or_insert(*after);
         }
         if verdict != Verdict::Duplicate {
-            self.unfinished_deliveries = self.unfinished_deliveries.max(prepared.record.attempt);
+            self.unfinished_deliveries = self.unfinished_deliveries.max(opened.record.attempt);
         }
-        let (position, record) = (prepared.position, prepared.record);
-        if let Some(Identity { key, hash, .. }) = prepared.into_identity() {
+        let (position, record) = (opened.position, opened.record);
+        if let Some(Identity { key, hash, .. }) = opened.into_identity() {
             let earlier = self.settled.remove(&key);
             let twin = Twin::after(earlier, hash, &record, &verdict);
             self.settled.insert(key, twin);
@@ -46,7 +44,7 @@ impl<H: Handler> MainPath<'_, H> {
     /// The first record that must be delivered again takes all that follow it along; a rejected one lets the
     /// group go on. On its last delivery a record leaves time to those behind it that are on theirs. As many as can
     /// are decided each on what the ones before it decided, and committed together; the others run one by one.
-    pub(super) async fn run_group(&self, mut group: VecDeque<Prepared<'_, H::Message>>) -> Finished {
+    pub(super) async fn run_group(&self, mut group: VecDeque<Opened<'_, H::Message>>) -> Finished {
         let lane = group.front().map_or(0, |first| first.position);
         let mut progress = Progress::default();
         while !group.is_empty() {
@@ -54,18 +52,18 @@ impl<H: Handler> MainPath<'_, H> {
             if progress.blocked.is_none() {
                 let folding = self.fold(lane, group.make_contiguous(), &progress.settled).await;
                 if folding.is_committed {
-                    for prepared in group.drain(..folding.tried) {
-                        self.conclude(&prepared, &Verdict::Done);
-                        progress.note(prepared, Verdict::Done);
+                    for opened in group.drain(..folding.tried) {
+                        self.report(&opened, &Verdict::Done);
+                        progress.note(opened, Verdict::Done);
                     }
                     continue;
                 }
                 one_by_one = folding.tried.max(1);
             }
             for _ in 0..one_by_one {
-                let Some(prepared) = group.pop_front() else { break };
+                let Some(opened) = group.pop_front() else { break };
                 let is_waited_for = group.iter().any(|behind| behind.record.is_last_attempt);
-                self.run_next(lane, prepared, is_waited_for, &mut progress).await;
+                self.run_next(lane, opened, is_waited_for, &mut progress).await;
             }
         }
         Finished { verdicts: progress.verdicts, twin: None }
@@ -76,28 +74,28 @@ impl<H: Handler> MainPath<'_, H> {
     async fn run_next(
         &self,
         lane: LaneId,
-        mut prepared: Prepared<'_, H::Message>,
+        mut opened: Opened<'_, H::Message>,
         is_waited_for: bool,
         progress: &mut Progress,
     ) {
-        let attempt = prepared.record.attempt;
+        let attempt = opened.record.attempt;
         // A record that is not done yet and came as often was before it each time.
-        prepared.has_waited = attempt > 1 && progress.unfinished_deliveries >= attempt;
+        opened.has_waited = attempt > 1 && progress.unfinished_deliveries >= attempt;
         let verdict = match progress.blocked {
-            Some(after) => self.hold_back(lane, &prepared, after).await,
+            Some(after) => self.hold_back(lane, &opened, after).await,
             None => {
-                let twin = prepared.identity().and_then(|identity| progress.settled.get(&identity.key));
-                let share = self.share(&prepared, is_waited_for);
-                self.answer(lane, &prepared, twin, share).await
+                let twin = opened.identity().and_then(|identity| progress.settled.get(&identity.key));
+                let share = self.share(&opened, is_waited_for);
+                self.run_record(lane, &opened, twin, share).await
             }
         };
-        progress.note(prepared, verdict);
+        progress.note(opened, verdict);
     }
 
-    async fn hold_back(&self, lane: LaneId, prepared: &Prepared<'_, H::Message>, after: Duration) -> Verdict {
+    async fn hold_back(&self, lane: LaneId, opened: &Opened<'_, H::Message>, after: Duration) -> Verdict {
         let verdict = Verdict::Retry { after, cause: RetryCause::Behind };
-        let verdict = self.last_word(lane, prepared, verdict).instrument(self.span(prepared).clone()).await;
-        self.conclude(prepared, &verdict);
+        let verdict = self.last_word(lane, opened, verdict).instrument(self.span(opened).clone()).await;
+        self.report(opened, &verdict);
         verdict
     }
 }

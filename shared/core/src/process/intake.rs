@@ -4,7 +4,7 @@
 //! Records run at the same time, except those that must not: the records of a FIFO group are one lane, in
 //! order; and a second delivery of a message waits for the first and inherits its verdict.
 
-use super::{MainPath, Prepared, Record, Verdict, twin::Twin};
+use super::{MainPath, Opened, Record, Verdict, twin::Twin};
 use crate::{Handler, identity::ClaimKey};
 use futures_util::{FutureExt, future::BoxFuture};
 use std::collections::{HashMap, VecDeque};
@@ -13,9 +13,9 @@ use std::collections::{HashMap, VecDeque};
 #[expect(clippy::large_enum_variant, reason = "it is moved once, into its future")]
 pub(super) enum Lane<'r, M> {
     /// A record, and what became of an earlier delivery of it.
-    One(Prepared<'r, M>, Option<Twin>),
+    One(Opened<'r, M>, Option<Twin>),
     /// The records of a FIFO group.
-    Group(VecDeque<Prepared<'r, M>>),
+    Group(VecDeque<Opened<'r, M>>),
 }
 
 /// What became of a lane.
@@ -25,9 +25,9 @@ pub(super) struct Finished {
     pub(super) twin: Option<(ClaimKey, Twin)>,
 }
 
-/// A message of which there may be more deliveries in the batch.
-enum Delivery<'r, M> {
-    UnderWay { waiting: VecDeque<Prepared<'r, M>> },
+/// The state of a message that may be delivered more than once in the batch.
+enum SameMessage<'r, M> {
+    UnderWay { waiting: VecDeque<Opened<'r, M>> },
     Settled(Twin),
 }
 
@@ -36,9 +36,9 @@ pub(super) struct Intake<'r, 'a, H: Handler> {
     records: &'r [Record<'r>],
     next: usize,
     groups: HashMap<&'r str, Vec<usize>>,
-    deliveries: HashMap<ClaimKey, Delivery<'r, H::Message>>,
+    deliveries: HashMap<ClaimKey, SameMessage<'r, H::Message>>,
     /// Second deliveries whose first is settled by now.
-    ready: VecDeque<(Prepared<'r, H::Message>, Twin)>,
+    ready: VecDeque<(Opened<'r, H::Message>, Twin)>,
     verdicts: Vec<Option<Verdict>>,
 }
 
@@ -84,18 +84,18 @@ impl<'r, 'a, H: Handler> Intake<'r, 'a, H> {
         let Some((key, twin)) = finished.twin else { return };
         let Some(delivery) = self.deliveries.get_mut(&key) else { return };
         let next = match delivery {
-            Delivery::UnderWay { waiting } => waiting.pop_front(),
-            Delivery::Settled(_) => None,
+            SameMessage::UnderWay { waiting } => waiting.pop_front(),
+            SameMessage::Settled(_) => None,
         };
         match next {
             Some(next) => self.ready.push_back((next, twin)),
-            None => *delivery = Delivery::Settled(twin),
+            None => *delivery = SameMessage::Settled(twin),
         }
     }
 
     fn next_lane(&mut self) -> Option<Lane<'r, H::Message>> {
-        if let Some((prepared, twin)) = self.ready.pop_front() {
-            return Some(Lane::One(prepared, Some(twin)));
+        if let Some((opened, twin)) = self.ready.pop_front() {
+            return Some(Lane::One(opened, Some(twin)));
         }
         while let Some(record) = self.records.get(self.next) {
             let position = self.next;
@@ -105,24 +105,24 @@ impl<'r, 'a, H: Handler> Intake<'r, 'a, H> {
                 let Some(positions) = self.groups.remove(group) else { continue };
                 return Some(Lane::Group(positions.into_iter().map(|at| self.open(at)).collect()));
             }
-            let prepared = self.open(position);
-            let Some(identity) = prepared.identity() else { return Some(Lane::One(prepared, None)) };
+            let opened = self.open(position);
+            let Some(identity) = opened.identity() else { return Some(Lane::One(opened, None)) };
             let key = identity.key.clone();
             let twin = match self.deliveries.get_mut(&key) {
-                Some(Delivery::UnderWay { waiting }) => {
-                    waiting.push_back(prepared);
+                Some(SameMessage::UnderWay { waiting }) => {
+                    waiting.push_back(opened);
                     continue;
                 }
-                Some(Delivery::Settled(twin)) => Some(twin.clone()),
+                Some(SameMessage::Settled(twin)) => Some(twin.clone()),
                 None => None,
             };
-            self.deliveries.insert(key, Delivery::UnderWay { waiting: VecDeque::new() });
-            return Some(Lane::One(prepared, twin));
+            self.deliveries.insert(key, SameMessage::UnderWay { waiting: VecDeque::new() });
+            return Some(Lane::One(opened, twin));
         }
         None
     }
 
-    fn open(&self, position: usize) -> Prepared<'r, H::Message> {
+    fn open(&self, position: usize) -> Opened<'r, H::Message> {
         self.path.open(position, self.records[position])
     }
 }

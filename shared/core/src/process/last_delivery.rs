@@ -5,7 +5,7 @@
 //! its last delivery untried gets its try there, in order: those before it, which were delivered as often, are on
 //! their last as well, and leave it time.
 
-use super::{LaneId, MainPath, Outcome, Prepared, RetryCause, Verdict};
+use super::{LaneId, MainPath, Opened, Outcome, RetryCause, Verdict};
 use crate::{Failure, Handler, failure::FailureKind};
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ impl<H: Handler> MainPath<'_, H> {
     /// How long a record may run; nothing if there is no limit. `is_waited_for` says whether this is the last
     /// delivery of a record behind it in its group: then half of the time is left to that one. Each may take half
     /// of what those before it left, so that many that are done soon lose nothing by it.
-    pub(super) fn share(&self, prepared: &Prepared<'_, H::Message>, is_waited_for: bool) -> Option<Duration> {
+    pub(super) fn share(&self, opened: &Opened<'_, H::Message>, is_waited_for: bool) -> Option<Duration> {
         let left = self.time_left()?;
-        if !prepared.record.is_last_attempt {
+        if !opened.record.is_last_attempt {
             return Some(left);
         }
         let left = left.saturating_sub(LETTER_TIME.min(left / 4));
@@ -31,23 +31,23 @@ impl<H: Handler> MainPath<'_, H> {
     pub(super) async fn last_word(
         &self,
         lane: LaneId,
-        prepared: &Prepared<'_, H::Message>,
+        opened: &Opened<'_, H::Message>,
         verdict: Verdict,
     ) -> Verdict {
         let Verdict::Retry { cause, .. } = &verdict else { return verdict };
         let failure = match cause {
-            _ if !prepared.record.is_last_attempt => return verdict,
+            _ if !opened.record.is_last_attempt => return verdict,
             RetryCause::Behind => {
                 not_tried("a record before it in its FIFO group has to be delivered again first")
             }
-            RetryCause::Deadline if prepared.handler_ran().is_some() => {
+            RetryCause::Deadline if opened.handler_ran().is_some() => {
                 Failure::retry("it was not done when its time in the invocation was over").named("TimedOut")
             }
             RetryCause::Deadline => not_tried("the time of the invocation was over"),
             _ => return verdict,
         };
         // Rare, so it takes no room in every record's future.
-        let parting = Box::pin(self.part(lane, prepared, &failure));
+        let parting = Box::pin(self.part(lane, opened, &failure));
         self.in_time(parting).await.flatten().unwrap_or(verdict)
     }
 
@@ -55,37 +55,37 @@ impl<H: Handler> MainPath<'_, H> {
     async fn part(
         &self,
         lane: LaneId,
-        prepared: &Prepared<'_, H::Message>,
+        opened: &Opened<'_, H::Message>,
         failure: &Failure,
     ) -> Option<Verdict> {
-        let recalled = match prepared.identity() {
-            Some(identity) => self.recall(lane, &self.claim(&prepared.record, identity)).await,
+        let inspected = match opened.identity() {
+            Some(identity) => self.inspect(lane, &self.new_claim(&opened.record, identity)).await,
             None => None,
         };
-        match recalled {
+        match inspected {
             // A commit whose answer was not waited for has happened.
-            Some(Outcome::Duplicate) if prepared.handler_ran().is_some() => Some(Verdict::Done),
+            Some(Outcome::Duplicate) if opened.handler_ran().is_some() => Some(Verdict::Done),
             Some(Outcome::Duplicate) => Some(Verdict::Duplicate),
             // The lease of a leased handler that has run is its own, and nobody works under it any more.
             Some(Outcome::HandedBack { .. })
-                if !(self.handler.holds_claim_while_running() && prepared.handler_ran().is_some()) =>
+                if !(self.handler.holds_claim_while_running() && opened.handler_ran().is_some()) =>
             {
                 None
             }
             Some(Outcome::Failed(mismatch)) if mismatch.kind == FailureKind::Reject => {
-                Some(self.dead_letter(prepared, &mismatch).await)
+                Some(self.dead_letter(opened, &mismatch).await)
             }
-            _ => Some(self.dead_letter(prepared, failure).await),
+            _ => Some(self.dead_letter(opened, failure).await),
         }
     }
 }
 
 /// The reason in a record's letter. One whose deliveries are used up may have been tried less often than delivered.
-pub(super) fn reason<M>(prepared: &Prepared<'_, M>, failure: &Failure) -> String {
+pub(super) fn reason<M>(opened: &Opened<'_, M>, failure: &Failure) -> String {
     let reason = failure.message();
-    let earlier = prepared.record.attempt.saturating_sub(1);
+    let earlier = opened.record.attempt.saturating_sub(1);
     let was_tried = failure.error_type != NOT_TRIED;
-    match (failure.kind, prepared.has_waited) {
+    match (failure.kind, opened.has_waited) {
         (FailureKind::Retry, true) if was_tried => format!(
             "{reason} (tried once: at each of the {earlier} deliveries before this one it waited behind another record \
              of its FIFO group)"

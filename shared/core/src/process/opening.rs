@@ -15,20 +15,20 @@ use std::{
 };
 use tracing::Span;
 
-/// A record that was opened.
-pub(super) struct Prepared<'r, M> {
+/// A record, opened: with its message, or with the reason why that could not be read.
+pub(super) struct Opened<'r, M> {
     pub(super) position: usize,
     pub(super) record: Record<'r>,
     /// There if its envelope could be read, whatever became of its data.
     pub(super) attributes: Option<Arc<Attributes>>,
-    pub(super) opened: Result<Opened<M>, Unopened>,
+    pub(super) message: Result<ReadMessage<M>, Unread>,
     /// There once it was begun.
     pub(super) span: OnceLock<Span>,
     /// It was delivered before, and behind an unfinished record of its FIFO group each time.
     pub(super) has_waited: bool,
 }
 
-impl<M: Message> Prepared<'_, M> {
+impl<M: Message> Opened<'_, M> {
     /// The type of its message, as metrics know it.
     pub(super) fn event_type(&self) -> &'static str {
         let known = M::CATALOGUE.iter().map(|known| known.name);
@@ -38,37 +38,38 @@ impl<M: Message> Prepared<'_, M> {
     }
 }
 
-impl<M> Prepared<'_, M> {
+impl<M> Opened<'_, M> {
     /// Who its message is, if that is known: its data need not be readable.
     pub(super) fn identity(&self) -> Option<&Identity> {
-        match &self.opened {
-            Ok(opened) => Some(&opened.identity),
-            Err(unopened) => unopened.identity.as_ref(),
+        match &self.message {
+            Ok(message) => Some(&message.identity),
+            Err(unread) => unread.identity.as_ref(),
         }
     }
 
     /// Who its message was, once it is settled.
     pub(super) fn into_identity(self) -> Option<Identity> {
-        match self.opened {
-            Ok(opened) => Some(opened.identity),
-            Err(unopened) => unopened.identity,
+        match self.message {
+            Ok(message) => Some(message.identity),
+            Err(unread) => unread.identity,
         }
     }
 
     /// How long the handler ran for it; nothing if it never did.
     pub(super) fn handler_ran(&self) -> Option<Duration> {
-        self.opened.as_ref().ok().and_then(|opened| opened.handler_ran.elapsed())
+        self.message.as_ref().ok().and_then(|message| message.handler_ran.elapsed())
     }
 }
 
-pub(super) struct Opened<M> {
+/// A message that was read, and how long its handler has run for it.
+pub(super) struct ReadMessage<M> {
     pub(super) identity: Identity,
     pub(super) data: M,
     pub(super) handler_ran: Stopwatch,
 }
 
 /// A record whose message could not be read.
-pub(super) struct Unopened {
+pub(super) struct Unread {
     pub(super) failure: Failure,
     /// There if its envelope says who it is.
     pub(super) identity: Option<Identity>,
@@ -86,19 +87,19 @@ pub(super) struct Identity {
 impl<H: Handler> MainPath<'_, H> {
     /// Opens a record. A message's own decoding and a handler's key are other people's code: a panic there
     /// is this record's failure, too.
-    pub(super) fn open<'r>(&self, position: usize, record: Record<'r>) -> Prepared<'r, H::Message> {
+    pub(super) fn open<'r>(&self, position: usize, record: Record<'r>) -> Opened<'r, H::Message> {
         let mut attributes = None;
-        let opened = catch_unwind(AssertUnwindSafe(|| self.read(&record, &mut attributes)));
-        let opened = opened.unwrap_or_else(|panic| Err(panicked(&*panic)));
-        let opened = opened.map_err(|failure| self.unopened(&record, &mut attributes, failure));
-        Prepared { position, record, attributes, opened, span: OnceLock::new(), has_waited: false }
+        let message = catch_unwind(AssertUnwindSafe(|| self.read(&record, &mut attributes)));
+        let message = message.unwrap_or_else(|panic| Err(panicked(&*panic)));
+        let message = message.map_err(|failure| self.unread(&record, &mut attributes, failure));
+        Opened { position, record, attributes, message, span: OnceLock::new(), has_waited: false }
     }
 
     fn read(
         &self,
         record: &Record<'_>,
         kept: &mut Option<Arc<Attributes>>,
-    ) -> Result<Opened<H::Message>, Failure> {
+    ) -> Result<ReadMessage<H::Message>, Failure> {
         let Decoded { envelope, data_json } =
             decode::decode_record::<H::Message>(record).map_err(|undecoded| {
                 *kept = undecoded.attributes.map(|attributes| Arc::new(*attributes));
@@ -115,24 +116,19 @@ impl<H: Handler> MainPath<'_, H> {
         *kept = Some(Arc::clone(&attributes));
         let business_key = self.handler.key(&data);
         let identity = self.identify(attributes, &data_json, business_key.as_deref())?;
-        Ok(Opened { identity, data, handler_ran: Stopwatch::default() })
+        Ok(ReadMessage { identity, data, handler_ran: Stopwatch::default() })
     }
 
     /// What is known of a record whose message could not be read. Its envelope may say who it is, and that is
     /// enough to ask whether it is done. A business key is made of the data: work that was claimed under one
     /// cannot be asked for.
-    fn unopened(
-        &self,
-        record: &Record<'_>,
-        kept: &mut Option<Arc<Attributes>>,
-        failure: Failure,
-    ) -> Unopened {
+    fn unread(&self, record: &Record<'_>, kept: &mut Option<Arc<Attributes>>, failure: Failure) -> Unread {
         let envelope = decode::open_record(record, H::Message::WIRE_FORM).ok();
         let identity = envelope.and_then(|Envelope { attributes, data }| {
             let attributes = Arc::clone(kept.get_or_insert_with(|| Arc::new(attributes)));
             self.identify(attributes, data.get(), None).ok()
         });
-        Unopened { failure, identity }
+        Unread { failure, identity }
     }
 
     fn identify(

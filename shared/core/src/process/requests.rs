@@ -3,7 +3,7 @@
 //!
 //! A record that needs something of the ledger parks. What the parked ones need is sent when nothing that was
 //! started still runs, since whatever runs may soon need something, too; but nobody waits for others' company
-//! longer than [`PATIENCE`]. There are three phases: taking and recalling claims, loading, committing. A phase
+//! longer than [`PATIENCE`]. There are three phases: taking and inspecting claims, loading, committing. A phase
 //! also waits, up to [`MOST_PATIENCE`], for answers of the phases before it, because those lead to more of its
 //! own.
 
@@ -16,6 +16,7 @@ use crate::{
     limits::MOST_ITEMS,
     observer::Observer,
     ports::{Ports, Random, Time},
+    time::{between, later},
 };
 use futures_channel::oneshot;
 use futures_util::future::BoxFuture;
@@ -48,7 +49,7 @@ pub(crate) type LaneId = usize;
 #[derive(Default)]
 struct State {
     claims: Queue<Claim, ClaimOutcome>,
-    recalls: Queue<Claim, Result<Option<Obstacle>, LedgerError>>,
+    inspections: Queue<Claim, Result<Option<Obstacle>, LedgerError>>,
     loads: Queue<EntityKey, Result<Option<Stored>, LedgerError>>,
     commits: Queue<Commit, Settled>,
     /// How many questions each lane waits for.
@@ -97,7 +98,7 @@ impl<Question, Answer> Queue<Question, Answer> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Phase {
     Claim,
-    Recall,
+    Inspect,
     Load,
     Commit,
 }
@@ -145,9 +146,9 @@ impl<'a> Requests<'a> {
     }
 
     /// Looks at a claim without taking it.
-    pub(super) async fn recall(&self, lane: LaneId, claim: Claim) -> Result<Option<Obstacle>, LedgerError> {
-        let span = debug_span!("recall");
-        let answer = self.ask(lane, |state| &mut state.recalls, claim).instrument(span.clone()).await;
+    pub(super) async fn inspect(&self, lane: LaneId, claim: Claim) -> Result<Option<Obstacle>, LedgerError> {
+        let span = debug_span!("inspect");
+        let answer = self.ask(lane, |state| &mut state.inspections, claim).instrument(span.clone()).await;
         let answer = answer.unwrap_or_else(|| Err(silent()));
         self.tell(&span, answer.is_err().then_some("RecallFailed"));
         answer
@@ -217,10 +218,10 @@ impl<'a> Requests<'a> {
                 state.claims.requests_on_their_way,
             ),
             (
-                Phase::Recall,
-                state.recalls.since,
-                state.recalls.waiting.len(),
-                state.recalls.requests_on_their_way,
+                Phase::Inspect,
+                state.inspections.since,
+                state.inspections.waiting.len(),
+                state.inspections.requests_on_their_way,
             ),
             (Phase::Load, state.loads.since, state.loads.waiting.len(), state.loads.requests_on_their_way),
             (Phase::Commit, state.commits.since, commit_items, state.commits.requests_on_their_way),
@@ -233,11 +234,11 @@ impl<'a> Requests<'a> {
                 let will_be_joined = leads_to_more || (are_more_to_start && on_their_way > 0);
                 let patience = if will_be_joined { MOST_PATIENCE } else { PATIENCE };
                 let is_alone = !is_anybody_running && !will_be_joined;
-                let waited = super::between(since, now);
+                let waited = between(since, now);
                 if is_alone || size >= MOST_ITEMS || waited >= patience {
                     return Due::Now(phase);
                 }
-                let then = super::later(since, patience);
+                let then = later(since, patience);
                 soonest = Some(soonest.map_or(then, |soonest: Timestamp| soonest.min(then)));
             }
             leads_to_more |= since.is_some() || on_their_way > 0;
@@ -255,11 +256,11 @@ impl<'a> Requests<'a> {
                     self.state().claims.requests_on_their_way -= 1;
                 })
             }
-            Phase::Recall => {
-                let (claims, senders) = self.state().recalls.take();
+            Phase::Inspect => {
+                let (claims, senders) = self.state().inspections.take();
                 Box::pin(async move {
-                    answer(senders, self.ledger.recall(&claims).await);
-                    self.state().recalls.requests_on_their_way -= 1;
+                    answer(senders, self.ledger.inspect(&claims).await);
+                    self.state().inspections.requests_on_their_way -= 1;
                 })
             }
             Phase::Load => {

@@ -1,7 +1,7 @@
 //! The spans of the main path: one a record, whose fields stand on every log line about it, and within it one for each
 //! claim, load, run of the handler and commit, which are there for traces alone.
 
-use super::{MainPath, Prepared};
+use super::{MainPath, Opened};
 use crate::{
     Handler,
     ledger::{ClaimOutcome, CommitOutcome},
@@ -11,12 +11,12 @@ use tracing::{Span, field::Empty, info_span};
 
 impl<H: Handler> MainPath<'_, H> {
     /// The span of a record. It begins when it is first asked for, and ends with the record.
-    pub(super) fn span<'p>(&self, prepared: &'p Prepared<'_, H::Message>) -> &'p Span {
-        prepared.span.get_or_init(|| self.begin(prepared))
+    pub(super) fn span<'p>(&self, opened: &'p Opened<'_, H::Message>) -> &'p Span {
+        opened.span.get_or_init(|| self.begin(opened))
     }
 
-    fn begin(&self, prepared: &Prepared<'_, H::Message>) -> Span {
-        let Prepared { record, attributes, .. } = prepared;
+    fn begin(&self, opened: &Opened<'_, H::Message>) -> Span {
+        let Opened { record, attributes, .. } = opened;
         let span = info_span!(
             "record",
             handler = self.handler.name(),

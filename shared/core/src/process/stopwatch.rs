@@ -1,6 +1,6 @@
 //! How long something took, over all the times it ran.
 
-use crate::ports::Time;
+use crate::{ports::Time, time::between};
 use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -31,7 +31,7 @@ pub(super) struct Running<'s> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        let ran = super::between(self.since, self.time.now());
+        let ran = between(self.since, self.time.now());
         let mut total = self.stopwatch.0.lock().unwrap_or_else(PoisonError::into_inner);
         *total = Some(total.unwrap_or_default().saturating_add(ran));
     }

@@ -5,6 +5,7 @@ use tracing::{error, info, warn};
 
 /// What to tell the source about a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// Its effects happened.
     Done,
@@ -28,6 +29,7 @@ pub enum Verdict {
 
 /// Why a record has to be delivered again.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RetryCause {
     /// It failed in a way that may pass.
     Failed {

@@ -26,9 +26,9 @@ use std::{fmt, marker::PhantomData, time::Duration};
 /// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)] pub struct Seat { number: u32 }
 /// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)] pub struct Ticket { code: String }
 /// # pub struct Railway;
-/// # async fn book(_: &Railway, _: Booking, _: &StepContext<'_>) -> Result<Outcome<Seat>, Failure> { Ok(Outcome::of(Seat { number: 1 })) }
+/// # async fn book(_: &Railway, _: Booking, _: &StepContext<'_>) -> Result<Output<Seat>, Failure> { Ok(Output::of(Seat { number: 1 })) }
 /// # async fn free(_: &Railway, _: Option<Seat>, _: &StepContext<'_>) -> Result<(), Failure> { Ok(()) }
-/// # async fn print(_: &Railway, _: Booking, _: Seat, _: &StepContext<'_>) -> Result<Outcome<Ticket>, Failure> { Ok(Outcome::of(Ticket { code: "x".into() })) }
+/// # async fn print(_: &Railway, _: Booking, _: Seat, _: &StepContext<'_>) -> Result<Output<Ticket>, Failure> { Ok(Output::of(Ticket { code: "x".into() })) }
 ///
 /// pub fn booking() -> Saga<Railway> {
 ///     Saga::of::<Booking>()
@@ -215,8 +215,8 @@ impl<P: Send + Sync + 'static> Saga<P> {
     /// # #[derive(Serialize, Deserialize)] pub struct Seat;
     /// # #[derive(Serialize, Deserialize)] pub struct Room;
     /// # pub struct Travel;
-    /// # async fn seat(_: &Travel, _: Trip, _: &StepContext<'_>) -> Result<Outcome<Seat>, Failure> { Ok(Outcome::of(Seat)) }
-    /// # async fn room(_: &Travel, _: Trip, _: &StepContext<'_>) -> Result<Outcome<Room>, Failure> { Ok(Outcome::of(Room)) }
+    /// # async fn seat(_: &Travel, _: Trip, _: &StepContext<'_>) -> Result<Output<Seat>, Failure> { Ok(Output::of(Seat)) }
+    /// # async fn room(_: &Travel, _: Trip, _: &StepContext<'_>) -> Result<Output<Room>, Failure> { Ok(Output::of(Room)) }
     /// # async fn free_seat(_: &Travel, _: Option<Seat>, _: &StepContext<'_>) -> Result<(), Failure> { Ok(()) }
     /// # async fn free_room(_: &Travel, _: Option<Room>, _: &StepContext<'_>) -> Result<(), Failure> { Ok(()) }
     /// let trip: Saga<Travel> = Saga::of::<Trip>()

@@ -1,6 +1,6 @@
 //! The functions a saga is made of: `async fn`s whose arguments say what they read.
 
-use super::{Outcome, StepContext};
+use super::{Output, StepContext};
 use crate::{Effects, Event, Failure, IntoEffects, MessageType, message::EncodedEvent};
 use futures_util::future::BoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
@@ -18,15 +18,15 @@ use std::{any::TypeId, future::Future, sync::Arc};
 /// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)] struct Charged { charge_id: String }
 /// # struct Shop;
 /// # impl Shop { async fn charge(&self, _: &str, _: &str) -> Result<String, std::io::Error> { Ok("c-1".into()) } }
-/// async fn charge(shop: &Shop, checkout: Checkout, step: &StepContext<'_>) -> Result<Outcome<Charged>, Failure> {
+/// async fn charge(shop: &Shop, checkout: Checkout, step: &StepContext<'_>) -> Result<Output<Charged>, Failure> {
 ///     let charge_id = shop.charge(&checkout.order_id, step.idempotency_key()).await?;
-///     Ok(Outcome::of(Charged { charge_id }))
+///     Ok(Output::of(Charged { charge_id }))
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a step of a saga",
     label = "its arguments or what it returns do not fit",
-    note = "a step is an `async fn(&Services, Input, EarlierOutput, .., &StepContext<'_>) -> Result<Outcome<Output>, Failure>`,\nwith up to six values to read, each `Deserialize` and owned"
+    note = "a step is an `async fn(&Services, Input, EarlierOutput, .., &StepContext<'_>) -> Result<Output<Output>, Failure>`,\nwith up to six values to read, each `Deserialize` and owned"
 )]
 pub trait StepFunction<'a, P, R, O, E>: Send + Sync + 'static {
     /// Runs it.
@@ -35,7 +35,7 @@ pub trait StepFunction<'a, P, R, O, E>: Send + Sync + 'static {
         services: &'a P,
         reads: R,
         step: &'a StepContext<'a>,
-    ) -> BoxFuture<'a, Result<Outcome<O, E>, Failure>>;
+    ) -> BoxFuture<'a, Result<Output<O, E>, Failure>>;
 }
 
 /// A function that is given something besides what it reads: an undo the outcome of its step, a callback's
@@ -130,14 +130,14 @@ macro_rules! functions_that_read {
         where
             P: 'a,
             F: Fn(&'a P, $($read,)* &'a StepContext<'a>) -> Fut + Send + Sync + 'static,
-            Fut: Future<Output = Result<Outcome<O, E>, Failure>> + Send + 'a,
+            Fut: Future<Output = Result<Output<O, E>, Failure>> + Send + 'a,
         {
             fn call(
                 &self,
                 services: &'a P,
                 ($($value,)*): ($($read,)*),
                 step: &'a StepContext<'a>,
-            ) -> BoxFuture<'a, Result<Outcome<O, E>, Failure>> {
+            ) -> BoxFuture<'a, Result<Output<O, E>, Failure>> {
                 Box::pin(self(services, $($value,)* step))
             }
         }
@@ -226,7 +226,7 @@ impl<P: Send + Sync + 'static> Function<P> {
                     .map_err(|(position, error)| Unreadable { position: Some(position), error })?;
                 let running = function.call(services, reads, step);
                 Ok(Box::pin(async move {
-                    let Outcome { output, effects } = running.await?;
+                    let Output { output, effects } = running.await?;
                     // The step has run: this is no rejection.
                     let output = crate::item::checked_json(&output).map_err(|error| {
                         Failure::retry(format!("its output has no JSON form: {error}")).named("Unwritable")

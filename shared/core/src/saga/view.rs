@@ -18,7 +18,7 @@ pub const TASK_PATIENCE: Duration = Duration::from_secs(10);
 /// # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)] pub struct Booking { trip: String }
 /// # impl SagaInput for Booking { const SAGA: &'static str = "booking"; }
 /// # pub struct Railway;
-/// # async fn book(_: &Railway, _: Booking, _: &StepContext<'_>) -> Result<Outcome<u32>, Failure> { Ok(Outcome::of(1)) }
+/// # async fn book(_: &Railway, _: Booking, _: &StepContext<'_>) -> Result<Output<u32>, Failure> { Ok(Output::of(1)) }
 /// let booking: Saga<Railway> = Saga::of::<Booking>().step("book", book).no_undo();
 /// let StageView::Step(book) = &booking.view().stages[0] else { panic!("it is a step") };
 /// assert_eq!((book.name, book.has_undo), ("book", false));

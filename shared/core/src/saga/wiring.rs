@@ -15,6 +15,7 @@ const LONGEST_NAME: usize = 64;
 
 /// What is wrong with a definition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DefinitionError {
     /// Something is read that nothing before it gives.
     #[error(

@@ -22,6 +22,7 @@ use crate::{
     json_error::without_values,
     ports::Ports,
     process::{Record, RetryCause, Settings, Verdict, process},
+    time::later,
 };
 use futures_util::future::BoxFuture;
 use job::{Job, Role};
@@ -223,7 +224,7 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
 
     /// When the saga must be done; an error if that is over.
     fn deadline(&self) -> Result<Timestamp, TaskError> {
-        let deadline = self.task.started_at.saturating_add(self.saga.deadline).unwrap_or(Timestamp::MAX);
+        let deadline = later(self.task.started_at, self.saga.deadline);
         if self.ports.time.now() >= deadline {
             return Err(self.deadline_passed());
         }
@@ -297,7 +298,6 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
 
     /// When the main path has to hand the task back: it stops waiting a margin before that.
     fn must_end(&self, time_limit: Duration, deadline: Option<Timestamp>) -> Timestamp {
-        let later = |time: Timestamp, by| time.saturating_add(by).unwrap_or(Timestamp::MAX);
         let margin = self.settings.deadline_margin;
         let limit = later(self.ports.time.now(), time_limit.saturating_add(margin));
         let deadline = deadline.map_or(Timestamp::MAX, |deadline| later(deadline, margin));

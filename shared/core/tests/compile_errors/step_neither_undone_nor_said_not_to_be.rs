@@ -12,8 +12,8 @@ impl SagaInput for Checkout {
 
 struct Shop;
 
-async fn charge(_: &Shop, _: Checkout, _: &StepContext<'_>) -> Result<Outcome<()>, Failure> {
-    Ok(Outcome::of(()))
+async fn charge(_: &Shop, _: Checkout, _: &StepContext<'_>) -> Result<Output<()>, Failure> {
+    Ok(Output::of(()))
 }
 
 fn main() {

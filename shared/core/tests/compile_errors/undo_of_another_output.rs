@@ -18,8 +18,8 @@ struct Shipped;
 
 struct Shop;
 
-async fn charge(_: &Shop, _: Checkout, _: &StepContext<'_>) -> Result<Outcome<Charged>, Failure> {
-    Ok(Outcome::of(Charged))
+async fn charge(_: &Shop, _: Checkout, _: &StepContext<'_>) -> Result<Output<Charged>, Failure> {
+    Ok(Output::of(Charged))
 }
 
 async fn cancel_shipment(_: &Shop, _: Option<Shipped>, _: &StepContext<'_>) -> Result<(), Failure> {

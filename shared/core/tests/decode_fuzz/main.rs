@@ -16,11 +16,9 @@ use std::{
     thread,
 };
 use throughline_core::{
-    Attributes,
-    decode::{self, DecodeError, Decoded, Origin, Undecodable},
-    envelope::{EncodedEnvelope, EnvelopeError},
-    identity::PayloadHash,
-    message::{DataError, WireForm},
+    Attributes, DataError, EncodedEnvelope, EnvelopeError, WireForm,
+    internal::decode::{self, DecodeError, Decoded, Origin, Undecodable},
+    ledger::PayloadHash,
     prelude::*,
 };
 

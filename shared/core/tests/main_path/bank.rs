@@ -10,11 +10,10 @@ use std::{
 };
 use throughline_core::{
     Record, Verdict,
-    delivery::Delivery,
     observer::Unobserved,
     ports::Ports,
     prelude::*,
-    process::{Settings, process},
+    process::{Delivery, Settings, process},
 };
 use throughline_testing::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime};
 

@@ -4,14 +4,13 @@ use crate::bank::{Account, Behaviour, Book, Deposited, World, body, deposit};
 use std::sync::atomic::Ordering;
 use throughline_core::{
     Record, Verdict,
-    delivery::Delivery,
     ports::Ports,
     prelude::*,
-    process::{RetryCause, Settings, process},
+    process::{Delivery, RetryCause, Settings, process},
 };
 use throughline_testing::{
     CountingLedger, MemoryLedger,
-    counting::Call::{self, Commit, Load, Recall},
+    counting::Call::{self, Commit, Inspect, Load},
 };
 
 struct Queue {
@@ -72,7 +71,7 @@ async fn a_group_about_one_entity_is_one_load_and_one_commit() {
     assert_eq!(queue.sequences(), (1..=10).map(Some).collect::<Vec<_>>());
     let (verdicts, calls) = queue.deliver(&Book::default(), 2, &deposits(&[Behaviour::Works; 10])).await;
     assert_eq!(verdicts, vec![Verdict::Duplicate; 10]);
-    assert_eq!(calls[0], Recall(10));
+    assert_eq!(calls[0], Inspect(10));
     assert_eq!(queue.balance("a"), 10);
 }
 

@@ -8,10 +8,9 @@ use serde::{Deserialize, Serialize};
 use std::{future::Future, time::Duration};
 use throughline_core::{
     Record, Verdict,
-    delivery::Delivery,
     ports::{Ports, Time as _},
     prelude::*,
-    process::{RetryCause, Settings, process},
+    process::{Delivery, RetryCause, Settings, process},
 };
 use throughline_testing::scenario;
 

@@ -7,8 +7,7 @@ use crate::{
 use std::{sync::atomic::Ordering, time::Duration};
 use throughline_core::{
     Record, Verdict,
-    dead_letter::DeadLetter,
-    ports::{Ports, Time as _},
+    ports::{DeadLetter, Ports, Time as _},
     prelude::*,
     process::{RetryCause, Settings, process},
 };
@@ -24,7 +23,7 @@ fn received<'a>(body: &'a str, attempt: u32, group: Option<&'a str>) -> Record<'
         attempt,
         is_last_attempt: attempt >= MOST,
         group,
-        delivery: throughline_core::delivery::Delivery::default(),
+        delivery: throughline_core::process::Delivery::default(),
     }
 }
 

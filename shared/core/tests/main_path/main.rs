@@ -18,11 +18,10 @@ use bank::{Account, AccountEvent, BalanceChanged, Behaviour, Book, Deposited, Wo
 use std::{sync::atomic::Ordering, time::Duration};
 use throughline_core::{
     Record, Verdict,
-    delivery::Delivery,
     observer::Unobserved,
     ports::{Ports, Time as _},
     prelude::*,
-    process::{RetryCause, Settings, process},
+    process::{Delivery, RetryCause, Settings, process},
 };
 use throughline_testing::{
     MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime,

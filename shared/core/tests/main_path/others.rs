@@ -5,10 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use throughline_core::{
-    Record, Verdict, Version,
-    entity::EntityKey,
-    item::{Attribute, Item, Number, item_of},
-    ledger::Ledger as _,
+    EntityKey, Record, Verdict, Version,
+    internal::item::item_of,
+    ledger::{Attribute, Item, Ledger as _, Number},
     prelude::*,
     process::{Settings, process},
 };
@@ -368,7 +367,7 @@ async fn a_group_that_is_committed_as_one_leaves_what_nobody_reads() {
         attempt: 1,
         is_last_attempt: false,
         group: Some("g"),
-        delivery: throughline_core::delivery::Delivery::default(),
+        delivery: throughline_core::process::Delivery::default(),
     });
     let verdicts = process(&plain::Change, world.ports(), &Settings::new("store"), None, &records).await;
     assert_eq!(verdicts, [Verdict::Done, Verdict::Done, Verdict::Done]);

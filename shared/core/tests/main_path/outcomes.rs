@@ -8,13 +8,11 @@ use std::{
     time::Duration,
 };
 use throughline_core::{
-    Record, Verdict,
-    delivery::Delivery,
-    entity::EntityKey,
+    EntityKey, Record, Verdict,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
     ports::{Ports, Time as _},
     prelude::*,
-    process::{RetryCause, Settings, process},
+    process::{Delivery, RetryCause, Settings, process},
 };
 use throughline_testing::MemoryLedger;
 
@@ -35,11 +33,11 @@ impl Ledger for Scripted {
         self.inner.claim(claims)
     }
 
-    fn recall<'a>(
+    fn inspect<'a>(
         &'a self,
         claims: &'a [Claim],
     ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {
-        self.inner.recall(claims)
+        self.inner.inspect(claims)
     }
 
     fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>> {

@@ -7,10 +7,9 @@ use crate::{
 use std::{sync::atomic::Ordering, time::Duration};
 use throughline_core::{
     Record, Verdict,
-    delivery::Delivery,
     ports::{Ports, Time as _},
     prelude::*,
-    process::{RetryCause, Settings, process},
+    process::{Delivery, RetryCause, Settings, process},
 };
 use throughline_testing::{CountingLedger, MemoryLedger, counting::Call};
 

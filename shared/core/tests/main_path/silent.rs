@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use throughline_core::{
-    entity::EntityKey,
+    EntityKey,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
 };
 use throughline_testing::MemoryLedger;
@@ -41,11 +41,11 @@ impl Ledger for Silent {
         self.inner.claim(claims)
     }
 
-    fn recall<'a>(
+    fn inspect<'a>(
         &'a self,
         claims: &'a [Claim],
     ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {
-        self.inner.recall(claims)
+        self.inner.inspect(claims)
     }
 
     fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>> {

@@ -123,7 +123,7 @@ struct Reserved {
     sku: String,
 }
 
-async fn reserve((): &(), order: Order, step: &StepContext<'_>) -> Result<Outcome<Reserved>, Failure> {
+async fn reserve((): &(), order: Order, step: &StepContext<'_>) -> Result<Output<Reserved>, Failure> {
     let stock = step.load::<Stock>(&order.sku).await?.or_reject("no such stock")?;
     let effects: Effects =
         Effects::none().save(stock.map(|stock| Stock { pieces: stock.pieces - 1, ..stock }));

@@ -5,14 +5,13 @@ use futures_util::future::join_all;
 use std::time::Duration;
 use throughline_core::{
     Record, Verdict,
-    delivery::Delivery,
     ports::Ports,
     prelude::*,
-    process::{Settings, process},
+    process::{Delivery, Settings, process},
 };
 use throughline_testing::{
     CountingLedger, MemoryLedger,
-    counting::Call::{self, Claim, Commit, Load, Recall},
+    counting::Call::{self, Claim, Commit, Inspect, Load},
 };
 
 /// Deliveries of deposits, and the calls they lead to. Every call takes three milliseconds, as DynamoDB does.
@@ -96,7 +95,7 @@ async fn redelivered_records_are_looked_up_once_and_join_the_others() {
     }
     let (verdicts, calls) = counted.deliver(&Book::default(), &records).await;
     assert_eq!(&verdicts[..4], [Verdict::Duplicate, Verdict::Duplicate, Verdict::Duplicate, Verdict::Done]);
-    assert_eq!(calls, [Recall(6), Load(7), Commit(7)], "those that were done before need nothing else");
+    assert_eq!(calls, [Inspect(6), Load(7), Commit(7)], "those that were done before need nothing else");
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,11 +153,16 @@ impl Handler for SlowAtFirst {
     }
 }
 
+fn concurrency(concurrency: usize) -> Settings {
+    let mut settings = Settings::new("bank");
+    settings.concurrency = concurrency;
+    settings
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_slow_start_does_not_leave_a_large_batch_in_small_requests() {
     let ledger = CountingLedger::new(MemoryLedger::default()).with_latency(Duration::from_millis(60));
-    let counted =
-        Counted { ledger, settings: Settings { concurrency: 1, ..Settings::new("bank") }, ..Counted::new() };
+    let counted = Counted { ledger, settings: concurrency(1), ..Counted::new() };
     let (verdicts, calls) = counted.deliver(&SlowAtFirst, &to_accounts(0..1000)).await;
     assert_eq!(verdicts, vec![Verdict::Done; 1000]);
     assert!(calls.len() <= 30, "ten at first, and then as many as fit: {calls:?}");
@@ -166,8 +170,7 @@ async fn a_slow_start_does_not_leave_a_large_batch_in_small_requests() {
 
 #[tokio::test(start_paused = true)]
 async fn no_more_handlers_run_at_a_time_than_the_settings_say() {
-    let counted =
-        Counted { settings: Settings { concurrency: 2, ..Settings::new("bank") }, ..Counted::new() };
+    let counted = Counted { settings: concurrency(2), ..Counted::new() };
     let gauge = Gauge::default();
     let (verdicts, calls) = counted.deliver(&gauge, &to_accounts(0..10)).await;
     assert_eq!(verdicts, vec![Verdict::Done; 10]);
@@ -177,8 +180,7 @@ async fn no_more_handlers_run_at_a_time_than_the_settings_say() {
 
 #[tokio::test(start_paused = true)]
 async fn no_more_leased_handlers_run_at_a_time_than_the_settings_say() {
-    let counted =
-        Counted { settings: Settings { concurrency: 2, ..Settings::new("bank") }, ..Counted::new() };
+    let counted = Counted { settings: concurrency(2), ..Counted::new() };
     let gauge = Gauge::default();
     let (verdicts, calls) = counted.deliver(&leased(gauge.clone()), &to_accounts(0..10)).await;
     assert_eq!(verdicts, vec![Verdict::Done; 10]);

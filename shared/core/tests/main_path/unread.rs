@@ -12,7 +12,7 @@ use throughline_core::{
 use throughline_testing::{
     CountingLedger, MemoryLedger,
     chaos::FlakyLedger,
-    counting::Call::{Commit, Load, Recall},
+    counting::Call::{Commit, Inspect, Load},
 };
 
 /// The catalogue as it became later: to every deposit belongs a currency, which was not there before.
@@ -123,7 +123,7 @@ fn record<'a>(body: &'a str, attempt: u32, is_last_attempt: bool, group: Option<
         attempt,
         is_last_attempt,
         group,
-        delivery: throughline_core::delivery::Delivery::default(),
+        delivery: throughline_core::process::Delivery::default(),
     }
 }
 
@@ -318,5 +318,5 @@ async fn looking_up_unread_messages_costs_one_request_and_the_others_nothing() {
     let records: Vec<Record<'_>> = bodies.iter().map(|body| record(body, 1, false, None)).collect();
     let verdicts = process(&Book::default(), ports, &Settings::new("bank"), None, &records).await;
     assert_eq!(verdicts.iter().filter(|verdict| **verdict == Verdict::Done).count(), 5, "{verdicts:?}");
-    assert_eq!(ledger.take_calls(), [Recall(5), Load(5), Commit(5)]);
+    assert_eq!(ledger.take_calls(), [Inspect(5), Load(5), Commit(5)]);
 }

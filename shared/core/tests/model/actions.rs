@@ -12,7 +12,7 @@ pub(crate) struct Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Action {
     Deliver,
-    Recall,
+    Inspect,
     Take(Fate),
     Load,
     LoadAndDecide,
@@ -53,7 +53,7 @@ impl Action {
         let requests = requests.iter().flat_map(|request| Fate::ALL.map(request));
         let others = [
             Self::Deliver,
-            Self::Recall,
+            Self::Inspect,
             Self::Load,
             Self::LoadAndDecide,
             Self::Call,
@@ -77,7 +77,7 @@ impl Action {
     pub(crate) fn goes_well(self) -> bool {
         match self {
             Self::Take(fate) | Self::Commit(fate) | Self::DeadLetter(fate) => fate == Fate::Answered,
-            Self::Recall
+            Self::Inspect
             | Self::Load
             | Self::LoadAndDecide
             | Self::Call
@@ -102,7 +102,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (words, fate) = match self.action {
             Action::Deliver => ("deliver", Fate::Answered),
-            Action::Recall => ("recall", Fate::Answered),
+            Action::Inspect => ("inspect", Fate::Answered),
             Action::Take(fate) => ("take", fate),
             Action::Load => ("load", Fate::Answered),
             Action::LoadAndDecide => ("decide", Fate::Answered),

@@ -8,10 +8,8 @@ use crate::{
 use serde_json::json;
 use std::collections::BTreeSet;
 use throughline_core::{
-    Version,
-    entity::EntityKey,
-    identity::OwnerToken,
-    ledger::{self as port, Ledger as _},
+    EntityKey, Version,
+    ledger::{self as port, Ledger as _, OwnerToken},
 };
 use throughline_testing::{
     MemoryLedger, chaos,
@@ -28,10 +26,10 @@ const EVERY_OUTCOME: [&str; 14] = [
     "commit: Duplicate",
     "commit: LeaseLost",
     "commit: Mismatch",
-    "recall: None",
-    "recall: Some(Busy",
-    "recall: Some(Duplicate)",
-    "recall: Some(Mismatch)",
+    "inspect: None",
+    "inspect: Some(Busy",
+    "inspect: Some(Duplicate)",
+    "inspect: Some(Mismatch)",
     "take: Busy",
     "take: Duplicate",
     "take: Held",
@@ -134,7 +132,7 @@ impl<'a> Pair<'a> {
         }
         let attempt = self.attempts[self.random.usize(..self.attempts.len())].clone();
         match self.random.u8(..8) {
-            0 => Some(self.recall(&attempt).await),
+            0 => Some(self.inspect(&attempt).await),
             1 => {
                 fixtures::release(&self.memory, &claim(&attempt)).await;
                 self.model.release(&attempt, self.rules);
@@ -158,10 +156,10 @@ impl<'a> Pair<'a> {
         self.attempts.push(attempt);
     }
 
-    async fn recall(&mut self, attempt: &Attempt) -> Outcomes {
-        let memory = recall(&self.memory, &claim(attempt)).await;
-        let model = self.model.recall(attempt, self.rules).map(obstacle);
-        Outcomes { call: "recall", memory: format!("{memory:?}"), model: format!("{model:?}") }
+    async fn inspect(&mut self, attempt: &Attempt) -> Outcomes {
+        let memory = inspect(&self.memory, &claim(attempt)).await;
+        let model = self.model.inspect(attempt, self.rules).map(obstacle);
+        Outcomes { call: "inspect", memory: format!("{memory:?}"), model: format!("{model:?}") }
     }
 
     async fn take(&mut self, attempt: &Attempt) -> Outcomes {
@@ -214,8 +212,8 @@ impl<'a> Pair<'a> {
     }
 }
 
-async fn recall(memory: &MemoryLedger, claim: &port::Claim) -> Option<port::Obstacle> {
-    memory.recall(std::slice::from_ref(claim)).await.remove(0).expect("the ledger answers")
+async fn inspect(memory: &MemoryLedger, claim: &port::Claim) -> Option<port::Obstacle> {
+    memory.inspect(std::slice::from_ref(claim)).await.remove(0).expect("the ledger answers")
 }
 
 fn claim(attempt: &Attempt) -> port::Claim {

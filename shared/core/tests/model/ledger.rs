@@ -139,7 +139,7 @@ impl Ledger {
     }
 
     /// Looks at a claim without taking it.
-    pub(crate) fn recall(&self, attempt: &Attempt, rules: Rules) -> Option<Obstacle> {
+    pub(crate) fn inspect(&self, attempt: &Attempt, rules: Rules) -> Option<Obstacle> {
         let found = self.claims[attempt.identity].as_ref()?;
         if found.expires_at <= attempt.now && rules.hold(Rule::ConditionsCompareExpiry) {
             return None;
@@ -158,7 +158,7 @@ impl Ledger {
 
     /// Takes a claim before its handler runs.
     pub(crate) fn take(&mut self, attempt: &Attempt, rules: Rules) -> Result<(), Obstacle> {
-        match self.recall(attempt, rules) {
+        match self.inspect(attempt, rules) {
             Some(_) if rules.hold(Rule::OwnClaimIsRecognised) && self.is_held_by(attempt, rules) => Ok(()),
             Some(obstacle) => Err(obstacle),
             None => {
@@ -214,14 +214,14 @@ impl Ledger {
             return Some(Reason::Happened);
         }
         if attempt.leased_until.is_none() {
-            let obstacle = self.recall(attempt, rules).map(Reason::Obstacle);
+            let obstacle = self.inspect(attempt, rules).map(Reason::Obstacle);
             return obstacle.filter(|_| rules.hold(Rule::ClaimIsConditional));
         }
         let is_held = found.is_some() && !is_finished;
         if is_held && (is_ours || !rules.hold(Rule::CommitIsByOwner)) {
             return None;
         }
-        match self.recall(attempt, rules) {
+        match self.inspect(attempt, rules) {
             Some(Obstacle::Busy { .. }) | None => Some(Reason::LeaseLost),
             Some(obstacle) => Some(Reason::Obstacle(obstacle)),
         }

@@ -58,7 +58,7 @@ pub(crate) enum Stage {
     /// Waits for the verdict of its twin, which is before it in the batch.
     Behind,
     /// Looks its claim up before it runs.
-    Recalling,
+    Inspecting,
     /// Takes its claim before it runs.
     Taking,
     /// Runs its handler.

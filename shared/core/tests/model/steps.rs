@@ -98,7 +98,7 @@ impl Model {
         if attempt.leased_until.is_some() {
             Stage::Taking
         } else if attempt.number > 1 && self.rules.hold(Rule::RedeliveredIsRecalled) {
-            Stage::Recalling
+            Stage::Inspecting
         } else {
             Stage::Running
         }
@@ -166,7 +166,7 @@ impl Model {
         if self.is_leased() {
             if !self.rules.hold(Rule::LeaseIsKeptAtDeadline) {
                 for task in tasks {
-                    self.give_back(&mut abandoned, &task.attempt);
+                    self.release(&mut abandoned, &task.attempt);
                 }
             }
             moves.push((Step { action: Action::Deadline, of }, abandoned));

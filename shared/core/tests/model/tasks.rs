@@ -16,7 +16,7 @@ impl Model {
         let mut push = |action, next| moves.push((Step { action, of }, next));
         match &task.stage {
             Stage::Behind => {}
-            Stage::Recalling => push(Action::Recall, self.recall(state, at, Stage::Running)),
+            Stage::Inspecting => push(Action::Inspect, self.inspect(state, at, Stage::Running)),
             Stage::Taking => {
                 for fate in Fate::ALL {
                     push(Action::Take(fate), self.take(state, at, fate));
@@ -59,7 +59,7 @@ impl Model {
             }
             Stage::Releasing => {
                 let mut next = state.clone();
-                self.give_back(&mut next, &task.attempt);
+                self.release(&mut next, &task.attempt);
                 self.hand_back(&mut next, at);
                 push(Action::Release, next);
             }
@@ -67,8 +67,8 @@ impl Model {
     }
 
     /// Looks the claim up; `otherwise` is next if nothing stands in the way.
-    fn recall(&self, state: &State, at: At, otherwise: Stage) -> State {
-        match state.ledger.recall(&state.task(at).attempt, self.rules) {
+    fn inspect(&self, state: &State, at: At, otherwise: Stage) -> State {
+        match state.ledger.inspect(&state.task(at).attempt, self.rules) {
             Some(obstacle) => {
                 let mut next = state.clone();
                 self.meet(&mut next, at, obstacle);
@@ -162,14 +162,14 @@ impl Model {
         let attempt = &state.task(at).attempt;
         // Of what cannot be read no claim was taken.
         if cause == Cause::Unread {
-            return self.recall(state, at, Stage::Rejecting(cause));
+            return self.inspect(state, at, Stage::Rejecting(cause));
         }
         if attempt.leased_until.is_none() && self.rules.hold(Rule::FailureIsRecalled) {
-            return self.recall(state, at, Stage::Rejecting(cause));
+            return self.inspect(state, at, Stage::Rejecting(cause));
         }
         let mut next = entered(state, at, Stage::Rejecting(cause));
         if attempt.leased_until.is_some() {
-            self.give_back(&mut next, attempt);
+            self.release(&mut next, attempt);
         }
         next
     }
@@ -232,7 +232,7 @@ impl Model {
         });
     }
 
-    pub(crate) fn give_back(&self, state: &mut State, attempt: &Attempt) {
+    pub(crate) fn release(&self, state: &mut State, attempt: &Attempt) {
         let is_anothers = state.ledger.is_held_by_another(attempt);
         state.ledger.release(attempt, self.rules);
         if is_anothers && state.ledger.claims[attempt.identity].is_none() {

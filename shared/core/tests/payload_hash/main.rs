@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use serde_json::{Value, value::RawValue};
 use sha2::{Digest, Sha256};
 use std::{collections::HashSet, fmt::Write as _};
-use throughline_core::identity::PayloadHash;
+use throughline_core::ledger::PayloadHash;
 use values::{Decimal, any_json, decimal};
 
 /// The hash as it was first written.

@@ -9,8 +9,8 @@ use throughline_testing::{
     saga::End,
 };
 
-async fn nothing(_: &Travel, _: Journey, _: &StepContext<'_>) -> Result<Outcome<u8>, Failure> {
-    Ok(Outcome::of(0))
+async fn nothing(_: &Travel, _: Journey, _: &StepContext<'_>) -> Result<Output<u8>, Failure> {
+    Ok(Output::of(0))
 }
 
 fn changed() -> Saga<Travel> {

@@ -3,16 +3,16 @@
 use throughline_core::{prelude::*, saga::DefinitionError};
 use throughline_testing::fixtures::journey::{Car, Journey, Paid, Room, Seat, Travel};
 
-async fn seat(_: &Travel, _: Journey, _: &StepContext<'_>) -> Result<Outcome<Seat>, Failure> {
-    Ok(Outcome::of(Seat { train: "t-1".into() }))
+async fn seat(_: &Travel, _: Journey, _: &StepContext<'_>) -> Result<Output<Seat>, Failure> {
+    Ok(Output::of(Seat { train: "t-1".into() }))
 }
 
-async fn maybe_seat(_: &Travel, _: &StepContext<'_>) -> Result<Outcome<Option<Seat>>, Failure> {
-    Ok(Outcome::of(None))
+async fn maybe_seat(_: &Travel, _: &StepContext<'_>) -> Result<Output<Option<Seat>>, Failure> {
+    Ok(Output::of(None))
 }
 
-async fn room(_: &Travel, _: Paid, _: &StepContext<'_>) -> Result<Outcome<Room>, Failure> {
-    Ok(Outcome::of(Room { room_id: "r-1".into() }))
+async fn room(_: &Travel, _: Paid, _: &StepContext<'_>) -> Result<Output<Room>, Failure> {
+    Ok(Output::of(Room { room_id: "r-1".into() }))
 }
 
 async fn undo_seat(_: &Travel, _: Option<Seat>, _: Car, _: &StepContext<'_>) -> Result<(), Failure> {
@@ -51,7 +51,7 @@ fn steps_of_a_group_cannot_read_each_other() {
         both.step("seat", seat)
             .no_undo()
             .step("room", |_: &Travel, _: Seat, _: &StepContext<'_>| {
-                std::future::ready(Ok(Outcome::<Room>::of(Room { room_id: String::new() })))
+                std::future::ready(Ok(Output::<Room>::of(Room { room_id: String::new() })))
             })
             .no_undo()
     });

@@ -3,11 +3,10 @@
 use serde_json::Value;
 use throughline_core::{
     Attributes, CallbackId, Envelope, Record, Saga, SagaInput, Timestamp, Verdict, Version,
-    delivery::Delivery,
     ledger::{Destination, Outgoing},
     observer::Unobserved,
     ports::{Ports, Time as _},
-    process::{Settings, process},
+    process::{Delivery, Settings, process},
     saga::{Document, StepRecord, Task, TaskError, Work, Worker, record_id},
 };
 use throughline_testing::{

@@ -6,10 +6,8 @@ use serde_json::json;
 use store::Store;
 use throughline_core::{
     Version,
-    ledger::{
-        Commit, CommitOutcome, Folded, LedgerError, Standing,
-        settling::{Answer, Item, ItemAnswer, Request, Settling, Transaction},
-    },
+    internal::settling::{Answer, Item, ItemAnswer, Request, Settling, Transaction},
+    ledger::{Commit, CommitOutcome, Folded, LedgerError, Standing},
 };
 use throughline_testing::conformance::fixtures::{
     account, after, at, bare, claim, leased, opening, read, save,

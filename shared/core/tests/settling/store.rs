@@ -3,13 +3,9 @@
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use throughline_core::{
-    Version,
-    entity::EntityKey,
-    identity::ClaimKey,
-    ledger::{
-        Claim, Commit, CommitOutcome, LedgerError, Recorded, Standing,
-        settling::{Answer, Item, ItemAnswer, Request, Transaction},
-    },
+    EntityKey, Version,
+    internal::settling::{Answer, Item, ItemAnswer, Request, Transaction},
+    ledger::{Claim, ClaimKey, Commit, CommitOutcome, LedgerError, Recorded, Standing},
 };
 use throughline_testing::conformance::fixtures::{
     account, after, at, bare, claim, later, leased, now, read, save,

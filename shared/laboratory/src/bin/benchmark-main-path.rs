@@ -9,13 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::time::Duration;
 use throughline::{
-    BoxError, Verdict,
-    dead_letter::{DeadLetter, DeadLetters},
-    entity::EntityKey,
+    BoxError, EntityKey, Verdict,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
     logs::JsonLines,
     observer::Unobserved,
-    ports::{Ports, Random, Time},
+    ports::{DeadLetter, DeadLetters, Ports, Random, Time},
     prelude::*,
     process::Settings,
     sqs,
@@ -46,7 +44,7 @@ impl Ledger for Yes {
         async { vec![ClaimOutcome::Held; claims.len()] }.boxed()
     }
 
-    fn recall<'a>(
+    fn inspect<'a>(
         &'a self,
         claims: &'a [Claim],
     ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {

@@ -4,7 +4,7 @@ use crate::script::Expected;
 use approve_order::ApproveOrder;
 use serde_json::Value;
 use throughline_core::{
-    Failure, Outcome, Saga, SagaInput, StepContext,
+    Failure, Output, Saga, SagaInput, StepContext,
     saga::{SagaView, StageView, Worker},
 };
 use throughline_shop::{
@@ -73,8 +73,8 @@ fn case<P: Send + Sync + 'static>(
     }
 }
 
-async fn thank<P>(_: &P, _: &StepContext<'_>) -> Result<Outcome<u8>, Failure> {
-    Ok(Outcome::of(0))
+async fn thank<P>(_: &P, _: &StepContext<'_>) -> Result<Output<u8>, Failure> {
+    Ok(Output::of(0))
 }
 
 fn expected<P>(case: &str, run: SagaRun<P>) -> Expected {

@@ -18,14 +18,12 @@ use std::{
 };
 use throughline_aws::DynamoLedger;
 use throughline_core::{
-    Record, Verdict,
-    delivery::Delivery,
-    envelope::EncodedEnvelope,
+    EncodedEnvelope, Record, Verdict,
     ledger::Outgoing,
     observer::Unobserved,
     ports::{Ports, Time},
     prelude::*,
-    process::{Settings, process},
+    process::{Delivery, Settings, process},
 };
 use throughline_laboratory::{Database, database::Item};
 use throughline_operations::log::{ReadLog as _, TimeRange};
@@ -171,6 +169,7 @@ impl Shop {
                         Verdict::Duplicate => duplicates += 1,
                         Verdict::Retry { .. } => again.push(*body),
                         Verdict::Rejected { reason, .. } => panic!("{}: {reason}: {body}", handler.name()),
+                        other => panic!("{}: {other:?}: {body}", handler.name()),
                     }
                 }
             }

@@ -5,8 +5,7 @@ use futures_util::TryStreamExt as _;
 use std::time::Duration;
 use throughline_core::{
     Timestamp,
-    identity::ClaimKey,
-    ledger::{Claim, Commit, Destination},
+    ledger::{Claim, ClaimKey, Commit, Destination},
 };
 use throughline_operations::log::{LoggedHeader, ReadLog as _, Remembered, TimeRange};
 use throughline_testing::conformance::fixtures::{

@@ -43,7 +43,7 @@ pub(super) async fn reserve<P: Payments, S: Shipping>(
     _: &Shop<P, S>,
     checkout: Checkout,
     step: &StepContext<'_>,
-) -> Result<Outcome<Reserved, StockEvent>, Failure> {
+) -> Result<Output<Reserved, StockEvent>, Failure> {
     let Checkout { order_id, lines, .. } = checkout;
     let stocks = Stock::of_each(&lines, step).await?;
     let (event, left) = stock::reserve(&order_id, lines.iter().cloned().zip(stocks));
@@ -75,11 +75,11 @@ pub(super) async fn charge<P: Payments, S: Shipping>(
     shop: &Shop<P, S>,
     checkout: Checkout,
     step: &StepContext<'_>,
-) -> Result<Outcome<Charged>, Failure> {
+) -> Result<Output<Charged>, Failure> {
     let Checkout { order_id, card, total: amount, .. } = checkout;
     let charge = Charge { order_id, card, amount };
     let charged = shop.payments.charge(&charge, step.idempotency_key()).await.map_err(not_paid)?;
-    Ok(Outcome::of(charged))
+    Ok(Output::of(charged))
 }
 
 pub(super) async fn refund<P: Payments, S: Shipping>(
@@ -108,11 +108,11 @@ pub(super) async fn ship<P: Payments, S: Shipping>(
     shop: &Shop<P, S>,
     checkout: Checkout,
     step: &StepContext<'_>,
-) -> Result<Outcome<Shipment>, Failure> {
+) -> Result<Output<Shipment>, Failure> {
     let Checkout { order_id, address, lines, .. } = checkout;
     let request = ShipmentRequest { order_id, address, lines };
     let shipment = shop.shipping.create(&request, step.idempotency_key()).await.map_err(not_shipped)?;
-    Ok(Outcome::of(shipment))
+    Ok(Output::of(shipment))
 }
 
 pub(super) async fn cancel_shipment<P: Payments, S: Shipping>(
@@ -132,7 +132,7 @@ pub(super) async fn confirm<P: Payments, S: Shipping>(
     checkout: Checkout,
     shipment: Shipment,
     step: &StepContext<'_>,
-) -> Result<Outcome<Confirmed, OrderEvent>, Failure> {
+) -> Result<Output<Confirmed, OrderEvent>, Failure> {
     let order = step.load::<Order>(&checkout.order_id).await?.or_retry("order not seen yet")?;
     let event = order.value.confirm_delivery().or_reject("the order was settled by somebody else")?;
     let confirmed = Confirmed { shipment_id: shipment.shipment_id };

@@ -211,8 +211,8 @@ pub async fn claims_without_effects_are_settled_one_by_one(ledger: &dyn LedgerUn
     ];
     assert_eq!(commit_all(ledger, &commits).await, wanted);
     let again: Vec<Claim> = commits.iter().map(|commit| later(&commit.claim, 11)).collect();
-    let recalled = ledger.ledger().recall(&again).await;
-    assert_eq!(recalled[3], Ok(Some(Obstacle::Duplicate)), "the expired claim is ours now");
+    let inspected = ledger.ledger().inspect(&again).await;
+    assert_eq!(inspected[3], Ok(Some(Obstacle::Duplicate)), "the expired claim is ours now");
 }
 
 /// A batch's leases: taken, finished, and each told what became of it.
@@ -295,9 +295,9 @@ pub async fn folded_work_happens_together_or_not_at_all(ledger: &dyn LedgerUnder
 pub async fn recalling_many_claims_tells_each_ones_own(ledger: &dyn LedgerUnderTest) {
     let claims: Vec<Claim> = (0..130).map(|n| claim(&format!("e-{n}"))).collect();
     commit_all(ledger, &[bare(later(&claims[7], 0)), bare(later(&claims[120], 0))]).await;
-    let recalled = ledger.ledger().recall(&claims).await;
-    assert_eq!(recalled.len(), 130);
-    for (position, found) in recalled.into_iter().enumerate() {
+    let inspected = ledger.ledger().inspect(&claims).await;
+    assert_eq!(inspected.len(), 130);
+    for (position, found) in inspected.into_iter().enumerate() {
         let wanted = (position == 7 || position == 120).then_some(Obstacle::Duplicate);
         assert_eq!(found, Ok(wanted), "{position}");
     }

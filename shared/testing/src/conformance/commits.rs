@@ -7,14 +7,15 @@ use super::{
         account, after, at, bare, claim, command, commit, event, fields, hash, later, leased, load,
         logged_ids, opening, owner, save, take,
     },
-    leases::recall,
+    leases::inspect,
 };
 use serde_json::json;
 use throughline_core::{
     Version,
-    identity::{ClaimKey, PayloadHash},
-    item::Attribute,
-    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Destination, Obstacle, Outgoing, Save},
+    ledger::{
+        Attribute, Claim, ClaimKey, ClaimOutcome, Commit, CommitOutcome, Destination, Obstacle, Outgoing,
+        PayloadHash, Save,
+    },
 };
 
 /// The claim, the entity and the event are all there.
@@ -77,12 +78,12 @@ pub async fn a_claim_under_a_former_hash_of_the_payload_is_a_duplicate(ledger: &
         assert_eq!(commit(ledger, &bare(recorded.clone())).await, CommitOutcome::Committed);
         let again = Claim { hash: hash.clone(), ..later(&recorded, 10) };
         let at_once = Claim { leased_until: None, ..again.clone() };
-        assert_eq!(recall(ledger, &again).await, Some(Obstacle::Duplicate));
+        assert_eq!(inspect(ledger, &again).await, Some(Obstacle::Duplicate));
         assert_eq!(take(ledger, &again).await, ClaimOutcome::Duplicate);
         assert_eq!(commit(ledger, &bare(at_once.clone())).await, CommitOutcome::Duplicate);
         assert_eq!(commit(ledger, &opening(at_once.clone())).await, CommitOutcome::Duplicate);
         let other = Claim { hash: payload(r#"{"weight":1.5,"price":492.65999999999997}"#), ..at_once };
-        assert_eq!(recall(ledger, &other).await, Some(Obstacle::Mismatch));
+        assert_eq!(inspect(ledger, &other).await, Some(Obstacle::Mismatch));
         assert_eq!(commit(ledger, &opening(other)).await, CommitOutcome::Mismatch);
     }
     assert_eq!(ledger.log().await, [], "nothing of it happened again");
@@ -93,7 +94,7 @@ pub async fn a_claim_under_a_former_hash_of_the_payload_is_a_duplicate(ledger: &
     let other =
         Claim { hash: payload(r#"{"weight":1.5,"price":492.65999999999997}"#), ..later(&recorded, 10) };
     assert!(other.hash.recognises(recorded.hash.as_str()), "functions misread it so");
-    assert_eq!(recall(ledger, &other).await, Some(Obstacle::Mismatch));
+    assert_eq!(inspect(ledger, &other).await, Some(Obstacle::Mismatch));
     assert_eq!(take(ledger, &other).await, ClaimOutcome::Mismatch);
 }
 

@@ -6,10 +6,9 @@ use super::{
 };
 use serde_json::{Value, json};
 use throughline_core::{
-    Version,
-    entity::EntityKey,
-    item::{Attribute, item_of, read_item},
-    ledger::{Commit, CommitOutcome},
+    EntityKey, Version,
+    internal::item::{item_of, read_item},
+    ledger::{Attribute, Commit, CommitOutcome},
 };
 
 /// Answers are found by their place, and a key may be asked for twice.

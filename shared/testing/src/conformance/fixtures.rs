@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 use std::time::Duration;
 use throughline_core::{
-    Attributes, Entity, EntityTable, Envelope, Timestamp, Version,
-    entity::EntityKey,
-    identity::{ClaimKey, OwnerToken, PayloadHash},
-    item::{Item, item_of},
-    ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Destination, Outgoing, Read, Save, Stored},
+    Attributes, Entity, EntityKey, EntityTable, Envelope, Timestamp, Version,
+    internal::item::item_of,
+    ledger::{
+        Claim, ClaimKey, ClaimOutcome, Commit, CommitOutcome, Destination, Item, Outgoing, OwnerToken,
+        PayloadHash, Read, Save, Stored,
+    },
 };
 
 /// An entity in the ledger's own table.

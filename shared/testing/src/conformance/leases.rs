@@ -79,18 +79,18 @@ pub async fn a_commit_with_another_payload_waits_for_whoever_holds_the_claim(led
 pub async fn recalling_a_claim_tells_what_stands_in_its_way(ledger: &dyn LedgerUnderTest) {
     let ours = Claim { expires_at: after(100), ..leased("e-1") };
     let other = Claim { hash: hash("another payload"), ..later(&ours, 1) };
-    assert_eq!(recall(ledger, &ours).await, None);
+    assert_eq!(inspect(ledger, &ours).await, None);
     take(ledger, &ours).await;
-    assert_eq!(recall(ledger, &later(&ours, 59)).await, Some(Obstacle::Busy { until: after(60) }));
-    assert_eq!(recall(ledger, &later(&ours, 60)).await, None, "its lease has ended");
+    assert_eq!(inspect(ledger, &later(&ours, 59)).await, Some(Obstacle::Busy { until: after(60) }));
+    assert_eq!(inspect(ledger, &later(&ours, 60)).await, None, "its lease has ended");
     commit(ledger, &bare(ours.clone())).await;
-    assert_eq!(recall(ledger, &later(&ours, 61)).await, Some(Obstacle::Duplicate));
-    assert_eq!(recall(ledger, &other).await, Some(Obstacle::Mismatch));
-    assert_eq!(recall(ledger, &later(&ours, 100)).await, None, "it has expired");
+    assert_eq!(inspect(ledger, &later(&ours, 61)).await, Some(Obstacle::Duplicate));
+    assert_eq!(inspect(ledger, &other).await, Some(Obstacle::Mismatch));
+    assert_eq!(inspect(ledger, &later(&ours, 100)).await, None, "it has expired");
 }
 
-pub(super) async fn recall(ledger: &dyn LedgerUnderTest, claim: &Claim) -> Option<Obstacle> {
-    ledger.ledger().recall(std::slice::from_ref(claim)).await.remove(0).expect("the ledger answers")
+pub(super) async fn inspect(ledger: &dyn LedgerUnderTest, claim: &Claim) -> Option<Obstacle> {
+    ledger.ledger().inspect(std::slice::from_ref(claim)).await.remove(0).expect("the ledger answers")
 }
 
 /// The ordinary course of things.

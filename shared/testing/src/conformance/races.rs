@@ -8,8 +8,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use throughline_core::{
     Version,
-    item::Attribute,
-    ledger::{ClaimOutcome, Commit, CommitOutcome},
+    ledger::{Attribute, ClaimOutcome, Commit, CommitOutcome},
 };
 
 /// The number of commits that race.

@@ -11,10 +11,9 @@ use std::{
     sync::Arc,
 };
 use throughline_core::{
-    Version,
-    entity::EntityKey,
-    item::{Attribute, Item, Number, item_of, read_item},
-    ledger::{Commit, CommitOutcome, Save},
+    EntityKey, Version,
+    internal::item::{item_of, read_item},
+    ledger::{Attribute, Commit, CommitOutcome, Item, Number, Save},
 };
 
 /// A value of every kind that `serde` knows.

@@ -7,8 +7,7 @@ use super::{
 use serde_json::json;
 use throughline_core::{
     Version,
-    item::Attribute,
-    ledger::{Commit, CommitOutcome},
+    ledger::{Attribute, Commit, CommitOutcome},
 };
 
 /// Saves account `a-1` so many times; returns its version.

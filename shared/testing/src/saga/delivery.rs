@@ -16,8 +16,7 @@ use std::{
     time::Duration,
 };
 use throughline_core::{
-    Failure, Timestamp,
-    entity::EntityKey,
+    EntityKey, Failure, Timestamp,
     ledger::{Claim, ClaimOutcome, Commit, CommitOutcome, Ledger, LedgerError, Obstacle, Stored},
     ports::Time,
     saga::{Interceptor, Work},
@@ -204,11 +203,11 @@ impl Ledger for DeliveryLedger {
         self.ledger.claim(claims)
     }
 
-    fn recall<'a>(
+    fn inspect<'a>(
         &'a self,
         claims: &'a [Claim],
     ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {
-        self.ledger.recall(claims)
+        self.ledger.inspect(claims)
     }
 
     fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>> {

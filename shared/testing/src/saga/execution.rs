@@ -20,8 +20,8 @@ use std::{
     time::Duration,
 };
 use throughline_core::{
-    Timestamp,
-    envelope::EncodedEnvelope,
+    EncodedEnvelope, Timestamp,
+    internal::time::{between, later},
     ledger::Destination,
     observer::Unobserved,
     ports::{Ports, Time as _},
@@ -354,7 +354,7 @@ impl<P: Send + Sync + 'static> Execution<P> {
                 random: &*relay.random,
                 observer: &Unobserved,
             };
-            let ends = relay.time.now().saturating_add(time_limit).unwrap_or(Timestamp::MAX);
+            let ends = later(relay.time.now(), time_limit);
             let work = worker.work(ports, &relay.settings, Some(ends), &task);
             let death = delivery.death();
             pin_mut!(work, death);
@@ -384,12 +384,11 @@ impl<P: Send + Sync + 'static> Execution<P> {
     }
 
     fn until_deadline(&self) -> Duration {
-        let deadline = self.started_at.saturating_add(self.view.deadline).unwrap_or(Timestamp::MAX);
-        self.until(deadline)
+        self.until(later(self.started_at, self.view.deadline))
     }
 
     fn until(&self, then: Timestamp) -> Duration {
-        Duration::try_from(then.duration_since(self.relay.time.now())).unwrap_or(Duration::ZERO)
+        between(self.relay.time.now(), then)
     }
 
     fn how_long(&self, wait: Wait) -> Duration {

@@ -17,16 +17,14 @@ use std::{
     time::Duration,
 };
 use throughline_core::{
-    Envelope, Handler, Record, Verdict,
-    delivery::Delivery,
-    entity::EntityKey,
+    EntityKey, Envelope, Handler, Record, Verdict,
     ledger::{
         Claim, ClaimOutcome, Commit, CommitOutcome, Destination, Ledger, LedgerError, Obstacle, Outgoing,
         Stored,
     },
     observer::Unobserved,
     ports::{Ports, Time as _},
-    process::{Settings, process},
+    process::{Delivery, Settings, process},
     saga::{TaskAnswer, Work},
 };
 use tokio::{
@@ -220,11 +218,11 @@ impl Ledger for Answers {
         self.0.ledger.claim(claims)
     }
 
-    fn recall<'a>(
+    fn inspect<'a>(
         &'a self,
         claims: &'a [Claim],
     ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>> {
-        self.0.ledger.recall(claims)
+        self.0.ledger.inspect(claims)
     }
 
     fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>> {

@@ -18,8 +18,8 @@ struct Seat;
 
 struct Travel;
 
-async fn seat(_: &Travel, _: Trip, _: &StepContext<'_>) -> Result<Outcome<Seat>, Failure> {
-    Ok(Outcome::of(Seat))
+async fn seat(_: &Travel, _: Trip, _: &StepContext<'_>) -> Result<Output<Seat>, Failure> {
+    Ok(Output::of(Seat))
 }
 async fn free(_: &Travel, _: Option<Seat>, _: &StepContext<'_>) -> Result<(), Failure> {
     Ok(())

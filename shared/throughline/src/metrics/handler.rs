@@ -41,6 +41,8 @@ impl Observer for HandlerFigures {
             Verdict::Duplicate => &mut of_records.duplicates,
             Verdict::Retry { .. } => &mut of_records.retries,
             Verdict::Rejected { .. } => &mut of_records.rejected,
+            // A verdict that has no metric yet.
+            _ => return,
         } += 1;
         of_records.durations.extend(record.handler_ran.map(milliseconds));
         of_records.ages.extend(record.age.map(milliseconds));

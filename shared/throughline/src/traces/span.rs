@@ -9,7 +9,7 @@ use std::{
     fmt,
     time::{SystemTime, UNIX_EPOCH},
 };
-use throughline_core::trace_context::is_trace_parent;
+use throughline_core::internal::trace_context::is_trace_parent;
 
 /// `SpanFlags`: the lowest eight bits are those of W3C; these say whether it is known that a span was another process's.
 const IS_REMOTE_IS_KNOWN: u32 = 0x100;

@@ -141,6 +141,8 @@ fn name_of(verdict: &Verdict) -> &'static str {
         Verdict::Duplicate => "duplicate",
         Verdict::Retry { .. } => "retry",
         Verdict::Rejected { .. } => "rejected",
+        // A verdict that has no name in traces yet.
+        _ => "other",
     }
 }
 
@@ -154,7 +156,9 @@ fn failure(verdict: &Verdict) -> Option<&str> {
             RetryCause::LeaseLost => Some("LeaseLost"),
             RetryCause::Deadline => Some("Deadline"),
             RetryCause::NotDeadLettered { .. } => Some("NotDeadLettered"),
-            RetryCause::Busy | RetryCause::Behind => None,
+            // A record that waits for another has not failed; a cause to come must say so itself.
+            _ => None,
         },
+        _ => None,
     }
 }

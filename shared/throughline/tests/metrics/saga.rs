@@ -36,19 +36,19 @@ struct Ticket {}
 
 struct Agency;
 
-async fn book(_: &Agency, _: Trip, _: &StepContext<'_>) -> Result<Outcome<Seat>, Failure> {
-    Ok(Outcome::of(Seat {}))
+async fn book(_: &Agency, _: Trip, _: &StepContext<'_>) -> Result<Output<Seat>, Failure> {
+    Ok(Output::of(Seat {}))
 }
 async fn free(_: &Agency, _: Option<Seat>, _: &StepContext<'_>) -> Result<(), Failure> {
     Ok(())
 }
-async fn apply(_: &Agency, _: Trip, _: &StepContext<'_>) -> Result<Outcome<Visa>, Failure> {
+async fn apply(_: &Agency, _: Trip, _: &StepContext<'_>) -> Result<Output<Visa>, Failure> {
     Err(Failure::reject("no visa"))
 }
 async fn withdraw(_: &Agency, _: Option<Visa>, _: &StepContext<'_>) -> Result<(), Failure> {
     Ok(())
 }
-async fn print(_: &Agency, _: Trip, _: &StepContext<'_>) -> Result<Outcome<Ticket>, Failure> {
+async fn print(_: &Agency, _: Trip, _: &StepContext<'_>) -> Result<Output<Ticket>, Failure> {
     Err("the printer is off".into())
 }
 async fn shred(_: &Agency, _: Option<Ticket>, _: &StepContext<'_>) -> Result<(), Failure> {

@@ -4,11 +4,10 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use throughline::{
     Environment, Record, Verdict,
-    delivery::Delivery,
     observer::Unobserved,
     ports::{Ports, Time as _},
     prelude::*,
-    process::{self, process},
+    process::{self, Delivery, process},
     traces::{Settings, Traced, Traces},
 };
 use throughline_testing::{

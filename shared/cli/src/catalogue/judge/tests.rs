@@ -269,9 +269,8 @@ fn the_judge_and_the_handlers_types_say_the_same_of_every_sample_and_what_it_cou
                 PaymentCommand::decode(name, 1, &raw).map(drop),
                 ApprovalCommand::decode(name, 1, &raw).map(drop),
             ];
-            let is_its = |read: &&Result<(), _>| {
-                !matches!(read, Err(throughline_core::message::DataError::UnknownType { .. }))
-            };
+            let is_its =
+                |read: &&Result<(), _>| !matches!(read, Err(throughline_core::DataError::UnknownType { .. }));
             let Some(read) = read.iter().find(is_its) else { continue };
             types.insert(name.to_owned());
             let problems = judged(&known.schema, &validator, &text);

@@ -6,7 +6,7 @@ use crate::{catalogue::Catalogue, publish::json_of};
 use patch::Patch;
 use serde::{Deserialize, Serialize};
 use std::{fs, path::Path};
-use throughline_core::envelope::EncodedEnvelope;
+use throughline_core::EncodedEnvelope;
 use throughline_operations::{
     Wrapping, event_in,
     json_text::{JsonText, Step, quoted, readable},

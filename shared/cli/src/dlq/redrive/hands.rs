@@ -10,7 +10,7 @@ use crate::{
 };
 use futures_util::future::join_all;
 use std::{borrow::Cow, collections::BTreeMap};
-use throughline_core::delivery::{REDRIVEN_MESSAGE_ID, redriven_payload};
+use throughline_core::internal::delivery::{REDRIVEN_MESSAGE_ID, redriven_payload};
 use throughline_operations::{
     Answers, DeadLetterQueue, Functions, OperateError, ReceivedLetter, Resent, put_letters, send_letters,
 };
@@ -128,7 +128,7 @@ impl Hands for StackHands<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use throughline_core::delivery::read_redriven_payload;
+    use throughline_core::internal::delivery::read_redriven_payload;
     use throughline_operations::FoundLetter;
 
     #[test]

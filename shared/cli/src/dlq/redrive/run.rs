@@ -24,7 +24,7 @@ use crate::{
     terminal::{Progress, Terminal},
 };
 use std::{collections::BTreeMap, env, mem, time::Duration};
-use throughline_core::{Timestamp, delivery::REDRIVEN_MESSAGE_ID};
+use throughline_core::{Timestamp, internal::delivery::REDRIVEN_MESSAGE_ID};
 use throughline_operations::{ReceivedLetter, line::ClaimState};
 use tokio::time::Instant;
 

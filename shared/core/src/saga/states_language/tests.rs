@@ -1,5 +1,5 @@
 use crate::{
-    Failure, Outcome, Saga, SagaInput, StepContext, Unwound,
+    Failure, Output, Saga, SagaInput, StepContext, Unwound,
     saga::{CallbackId, DefinitionError, Retry},
 };
 use serde::{Deserialize, Serialize};
@@ -27,14 +27,14 @@ struct Ticket;
 
 struct Travel;
 
-async fn seat(_: &Travel, _: &StepContext<'_>) -> Result<Outcome<Seat>, Failure> {
-    Ok(Outcome::of(Seat))
+async fn seat(_: &Travel, _: &StepContext<'_>) -> Result<Output<Seat>, Failure> {
+    Ok(Output::of(Seat))
 }
-async fn bed(_: &Travel, _: &StepContext<'_>) -> Result<Outcome<Bed>, Failure> {
-    Ok(Outcome::of(Bed))
+async fn bed(_: &Travel, _: &StepContext<'_>) -> Result<Output<Bed>, Failure> {
+    Ok(Output::of(Bed))
 }
-async fn ticket(_: &Travel, _: &StepContext<'_>) -> Result<Outcome<Ticket>, Failure> {
-    Ok(Outcome::of(Ticket))
+async fn ticket(_: &Travel, _: &StepContext<'_>) -> Result<Output<Ticket>, Failure> {
+    Ok(Output::of(Ticket))
 }
 async fn ask(_: &Travel, _: CallbackId<Visa>, _: &StepContext<'_>) -> Result<(), Failure> {
     Ok(())
