@@ -6,8 +6,14 @@ mod runbooks;
 use clap::{Parser, Subcommand};
 use std::{error::Error, path::PathBuf, process::ExitCode};
 use throughline_cli::{
-    check, demo, deploy, describe, dlq, down, gateway::Gateway, invoke, logs, metrics, new, outbox,
-    project::Project, publish, replay, status, tail, target::Target, terminal::Terminal, trace, up,
+    cloud::{logs, target::Target},
+    commands::{
+        check, demo, deploy, describe, dlq, down, invoke, metrics, new, outbox, publish, replay, status,
+        tail, trace, up,
+    },
+    local::providers::Gateway,
+    project::Project,
+    terminal::Terminal,
 };
 
 /// Runs, feeds and follows Throughline functions on a local cloud.

@@ -1,6 +1,12 @@
 //! Where a project and its local cloud keep things.
 
-use crate::place::Place;
+pub mod catalogue;
+pub mod event_pattern;
+pub mod sample;
+pub mod template;
+pub mod wiring;
+
+use crate::cloud::place::Place;
 use std::{
     env, fs,
     net::{TcpStream, ToSocketAddrs as _},

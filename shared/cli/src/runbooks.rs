@@ -3,7 +3,7 @@
 use super::Arguments;
 use clap::Parser as _;
 use serde_json::Value;
-use throughline_cli::template::Template;
+use throughline_cli::project::template::Template;
 
 /// Every text below a value.
 fn texts(value: &Value) -> Vec<&str> {

@@ -1,5 +1,6 @@
 //! What every command says, asks and shows, and how: for people, or as JSON for programs.
 
+pub mod interrupt;
 mod progress;
 mod table;
 

@@ -20,7 +20,7 @@ use throughline_aws::{
     ledger::RecordedClaim,
     operate::{self, FoundLetter},
 };
-use throughline_cli::{line_tree::WholeLine, stack::Stack};
+use throughline_cli::{cloud::stack::Stack, line::WholeLine};
 use throughline_core::{Attributes, ledger::Destination};
 
 /// How long a condition is waited for: longer than the queues' visibility timeout, after which what a

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 use throughline_aws::ledger::TimeRange;
-use throughline_cli::{outbox::Plan, replay::sending::Sending, terminal::Terminal};
+use throughline_cli::{commands::outbox::Plan, resend::sending::Sending, terminal::Terminal};
 use throughline_core::{
     ledger::Outgoing,
     ports::Time as _,

@@ -1,0 +1,3 @@
+//! Moments and lengths of time, as people write them.
+
+pub mod moment;
