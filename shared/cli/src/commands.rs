@@ -7,6 +7,7 @@ pub mod describe;
 pub mod dlq;
 pub mod down;
 pub mod invoke;
+pub mod logs;
 pub mod metrics;
 pub mod new;
 pub mod outbox;

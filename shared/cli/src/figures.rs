@@ -5,13 +5,9 @@ pub(crate) mod cloudwatch;
 mod expression;
 pub(crate) mod samples;
 
-use crate::{
-    figures::samples::{Samples, percentile},
-    terminal::Table,
-};
+use samples::{Samples, percentile};
 use serde::Serialize;
-use serde_json::Value;
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
 use throughline_core::metrics::{
     BATCH_SIZE, COLD_START, COMMIT_REQUESTS, DEAD_LETTERED, DUPLICATES, ENTRY_AGE, EVENT_AGE, EVENT_TYPE,
     HANDLER, HANDLER_DURATION, Metric, NOT_PUBLISHED, PROCESSED, PUBLISHED, REJECTED, RELAY, RETRIES,
@@ -142,11 +138,6 @@ impl Figures {
             steps: steps.map(|(saga, step)| of_steps(source, saga, step)).collect(),
         }
     }
-
-    /// The figures in CloudWatch's answer to the questions of [`super::cloudwatch`].
-    pub(crate) fn of_cloudwatch(answer: &Value, handler: Option<&str>) -> Self {
-        Self::of(&cloudwatch::Answer::of(answer), handler)
-    }
 }
 
 fn of_records(source: &impl Source, handler: String, event_type: String) -> OfRecords {
@@ -203,131 +194,14 @@ fn of_steps(source: &impl Source, saga: String, step: String) -> OfSteps {
     }
 }
 
-impl fmt::Display for Figures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tables = [
-            self.table_of_records(),
-            self.table_of_invocations(),
-            self.table_of_relay(),
-            self.table_of_steps(),
-        ];
-        let mut tables = tables.iter().filter(|table| !table.is_empty()).peekable();
-        if tables.peek().is_none() {
-            return f.write_str(
-                "no figures: nothing was invoked in this time, or metrics are off (THROUGHLINE_METRICS); \
-                 --since 1d looks further back",
-            );
-        }
-        while let Some(table) = tables.next() {
-            write!(f, "{table}")?;
-            if tables.peek().is_some() {
-                f.write_str("\n\n")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Figures {
-    fn table_of_records(&self) -> Table {
-        let mut table = Table::new([
-            "handler",
-            "event type",
-            "processed",
-            "duplicates",
-            "retries",
-            "rejected",
-            "handler p50",
-            "p99",
-            "age p50",
-            "p99",
-        ]);
-        for row in &self.records {
-            let counts =
-                [row.processed, row.duplicates, row.retries, row.rejected].map(|count| count.to_string());
-            let times = [row.duration.p50, row.duration.p99, row.age.p50, row.age.p99].map(milliseconds);
-            let names = [row.handler.clone(), row.event_type.clone()];
-            table.row(names.into_iter().chain(counts).chain(times));
-        }
-        table
-    }
-
-    fn table_of_invocations(&self) -> Table {
-        let mut table =
-            Table::new(["handler", "invocations", "records", "commit requests a record", "cold starts"]);
-        for row in &self.invocations {
-            let requests =
-                row.requests_per_record.map_or_else(|| "-".to_owned(), |number| format!("{number:.2}"));
-            table.row([
-                row.handler.clone(),
-                row.invocations.to_string(),
-                row.records.to_string(),
-                requests,
-                row.cold_starts.to_string(),
-            ]);
-        }
-        table
-    }
-
-    fn table_of_relay(&self) -> Table {
-        let mut table = Table::new(["relay: published", "not published", "dead-lettered", "age p50", "p99"]);
-        if let Some(row) = &self.relay {
-            let counts = [row.published, row.not_published, row.dead_lettered].map(|count| count.to_string());
-            table.row(counts.into_iter().chain([row.age.p50, row.age.p99].map(milliseconds)));
-        }
-        table
-    }
-
-    fn table_of_steps(&self) -> Table {
-        let mut table = Table::new([
-            "saga",
-            "step",
-            "done",
-            "undone",
-            "rejected",
-            "retried",
-            "failed",
-            "compensated",
-            "task p50",
-            "p99",
-        ]);
-        for row in &self.steps {
-            let counts = [row.done, row.undone, row.rejected, row.retried, row.failed, row.compensated];
-            let names = [row.saga.clone(), row.step.clone()];
-            let times = [row.duration.p50, row.duration.p99].map(milliseconds);
-            table.row(names.into_iter().chain(counts.map(|count| count.to_string())).chain(times));
-        }
-        table
-    }
-}
-
-/// A time as people read it.
-fn milliseconds(number: Option<f64>) -> String {
-    match number {
-        None => "-".to_owned(),
-        Some(number) if number >= 172_800_000.0 => format!("{:.0} days", number / 86_400_000.0),
-        Some(number) if number >= 7_200_000.0 => format!("{:.1} h", number / 3_600_000.0),
-        Some(number) if number >= 60_000.0 => format!("{:.1} min", number / 60_000.0),
-        Some(number) if number >= 1_000.0 => format!("{:.1} s", number / 1_000.0),
-        Some(number) => format!("{number:.1} ms"),
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::figures::samples::tests::line;
     use serde_json::json;
     use throughline_core::Timestamp;
 
-    #[test]
-    fn times_are_read_in_the_unit_that_fits_them() {
-        let said =
-            [4.26, 1_500.0, 90_000.0, 9_000_000.0, 27_676_350_000.0].map(|time| milliseconds(Some(time)));
-        assert_eq!(said, ["4.3 ms", "1.5 s", "1.5 min", "2.5 h", "320 days"]);
-    }
-
-    fn samples() -> Samples {
+    pub(crate) fn samples() -> Samples {
         let at = Timestamp::UNIX_EPOCH;
         Samples::of(&[
             line(
@@ -351,34 +225,9 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_shown_by_handler_and_event_type() {
-        assert_eq!(
-            Figures::of(&samples(), None).to_string(),
-            "\
-handler      event type   processed  duplicates  retries  rejected  handler p50  p99     age p50  p99
-place-order  order.place  2          1           0        0         1.0 ms       3.0 ms  30.0 ms  1.5 min
-place-order  other        0          0           0        1         -            -       -        -
-
-handler      invocations  records  commit requests a record  cold starts
-place-order  1            4        0.25                      1
-
-relay: published  not published  dead-lettered  age p50  p99
-3                 1              0              5.0 ms   5.0 ms
-
-saga      step    done  undone  rejected  retried  failed  compensated  task p50  p99
-checkout  charge  0     0       0         1        0       0            1.5 s     1.5 s"
-        );
-    }
-
-    #[test]
     fn one_handler_is_shown_alone() {
         let figures = Figures::of(&samples(), Some("relay"));
         assert!(figures.records.is_empty() && figures.invocations.is_empty() && figures.steps.is_empty());
         assert_eq!(figures.relay.unwrap().published, 3);
-    }
-
-    #[test]
-    fn where_nothing_happened_what_to_do_is_said() {
-        assert!(Figures::default().to_string().contains("--since"));
     }
 }

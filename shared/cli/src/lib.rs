@@ -12,6 +12,7 @@ pub mod figures;
 pub mod letters;
 pub mod line;
 pub mod local;
+pub mod progress;
 pub mod project;
 pub mod resend;
 pub mod terminal;

@@ -9,7 +9,7 @@ mod sagas;
 #[cfg(test)]
 mod tests;
 
-use crate::{line::execution::Execution, project::catalogue::Catalogue};
+use crate::{line::execution::Execution, project::catalogue::Shown};
 use messages::Builder;
 use std::{collections::BTreeMap, fmt};
 use throughline_aws::{
@@ -19,7 +19,7 @@ use throughline_aws::{
 use throughline_core::{Timestamp, ledger::Destination};
 
 pub use attempts::{AttemptVerdict, LoggedAttempt};
-pub use branch::{Branch, duration_text};
+pub use branch::Branch;
 pub use messages::{sentence_of, short_name};
 
 /// Everything with one correlation id: what was handled, what was sent, what was given up.
@@ -84,20 +84,12 @@ impl WholeLine {
     }
 }
 
-/// Whether and how the data of messages is shown.
-#[derive(Debug, Clone, Copy)]
-pub enum Data<'a> {
-    /// Not at all.
-    Hidden,
-    /// Masked by the catalogue.
-    Masked(&'a Catalogue),
-    /// As it is.
-    Revealed,
-}
+/// What of the data of messages is shown; nothing, if that was not asked for.
+pub type Data<'a> = Option<&'a Shown>;
 
 /// The tree, one row for each message, handler and step. Times count from the line's first one.
 impl fmt::Display for WholeLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.drawn(Data::Hidden))
+        f.write_str(&self.drawn(None))
     }
 }

@@ -1,7 +1,7 @@
 //! Where a stack is: on a local cloud, or on AWS.
 
-use crate::project::{Project, without_real_credentials};
-use std::{env, fmt, process::Command};
+use crate::project::{OUTPUTS, Project, STACKS, without_real_credentials};
+use std::{env, fmt, path::PathBuf, process::Command};
 use throughline_aws::Clients;
 
 /// Where a stack is.
@@ -32,6 +32,22 @@ impl fmt::Display for Place {
     }
 }
 
+/// What a project keeps of the stacks at a place.
+impl Project {
+    /// What is kept of a stack.
+    pub(crate) fn stack(&self, place: &Place, stack: &str) -> PathBuf {
+        match place.folder_name() {
+            Some(cloud) => self.root().join(".throughline/local").join(cloud).join(STACKS).join(stack),
+            None => self.root().join(".throughline/aws").join(stack),
+        }
+    }
+
+    /// Where `throughline deploy` writes the outputs of a stack.
+    pub fn outputs(&self, place: &Place, stack: &str) -> PathBuf {
+        self.stack(place, stack).join(OUTPUTS)
+    }
+}
+
 impl Place {
     /// Whether it is a local cloud, where nothing is lost that matters.
     pub fn is_local(&self) -> bool {
@@ -46,7 +62,7 @@ impl Place {
     }
 
     /// A name for it that a folder can have: for a cloud on this machine its port, else its address.
-    pub(crate) fn folder_name(&self) -> Option<String> {
+    fn folder_name(&self) -> Option<String> {
         let Self::Local { endpoint } = self else { return None };
         let permitted = |letter: char| letter.is_ascii_alphanumeric() || "-.".contains(letter);
         let written = |letter| if permitted(letter) { letter } else { '_' };

@@ -16,19 +16,19 @@ use std::{
     process::{Command, Stdio},
 };
 
+const EXAMPLES: &str = "Examples:
+  throughline check                # the template, as it would be deployed to AWS and to the local cloud
+  throughline check --deployed     # the stack: the same rules on the figures that the cloud tells
+  throughline check --rights       # what each role allows, and the code that needs it";
+
 /// Checks what must hold between the template's resources.
 ///
 /// Among the rules: a queue hides a message for six times the function's time-out, mappings report single failures, what
 /// feeds a function has a dead-letter queue, a claim outlives every way for a message to come again, whatever an alarm or
 /// a widget is on is emitted and the other way round, an alarm says what to do, a role allows one call on one resource
 /// and infra/rights.json says why. Exits with 1 if any is broken.
-///
-/// Examples:
-///   throughline check              the template, as it would be deployed to AWS and to the local cloud
-///   throughline check --deployed   the stack: the same rules on the figures that the cloud tells
-///   throughline check --rights     what each role allows, and the code that needs it
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Check the deployed stack instead: what its queues, functions, mappings, archive and alarms really are
     #[arg(long)]

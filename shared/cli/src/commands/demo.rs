@@ -12,22 +12,52 @@ mod stock;
 mod test_lines;
 
 use crate::{
-    cloud::stack::{Stack, StackError},
+    cloud::{
+        stack::{Stack, StackError},
+        target::Target,
+    },
     line::WholeLine,
+    local::providers::Gateway,
+    project::Project,
+    terminal::Terminal,
 };
 use approval::Approvals;
+use clap::Args;
 use orders::Published;
 use progress::Progress;
 use serde_json::Value;
 use snapshot::Snapshot;
 use std::{
+    error::Error,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 use stock::Stock;
 use throughline_aws::operate::{self, FoundLetter};
 use throughline_core::Timestamp;
+
+const EXAMPLES: &str = "Examples:
+  throughline demo
+  throughline demo --stock-only";
+
+/// Sends the reference shop orders of every kind and shows what becomes of them, twice.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Which stack.
+    #[command(flatten)]
+    pub target: Target,
+    /// Where the payment provider and the carrier say what they did; by default those of `throughline up`.
+    #[arg(long, value_name = "URL")]
+    pub providers: Option<String>,
+    /// The folder with the orders.
+    #[arg(long, default_value = "events")]
+    pub events: PathBuf,
+    /// Only load what is in stock, so that orders of your own can be filled.
+    #[arg(long)]
+    pub stock_only: bool,
+}
 
 /// How long the demo waits for something to happen before it says what it waited for.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -98,19 +128,32 @@ impl From<operate::OperateError> for DemoError {
     }
 }
 
-/// Loads what is in stock, unless it is there already.
+/// Runs the command.
 ///
 /// # Errors
-/// [`DemoError`], if the seed cannot be read or loaded.
-pub async fn load_stock(stack: &Stack, events: &Path) -> Result<(), DemoError> {
+/// If the stack cannot be used or no providers run, and [`DemoError`] if anything does not happen as it should.
+pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
+    let Arguments { target, providers, events, stock_only } = arguments;
+    let stack = target.open(terminal).await?;
+    if *stock_only {
+        return Ok(load_stock(&stack, events).await?);
+    }
+    let providers = match providers {
+        Some(providers) => providers.clone(),
+        None => Gateway::of(&Project::find()?, target.port())
+            .address()?
+            .ok_or("no providers run: start them with `throughline up`, and deploy again")?,
+    };
+    Ok(play(&stack, &providers, events).await?)
+}
+
+/// Loads what is in stock, unless it is there already.
+async fn load_stock(stack: &Stack, events: &Path) -> Result<(), DemoError> {
     Stock::load(stack, events).await.map(drop)
 }
 
-/// Runs the demo on a deployed stack, whose providers answer at `providers`.
-///
-/// # Errors
-/// [`DemoError`], if anything does not happen as it should.
-pub async fn run(stack: &Stack, providers: &str, events: &Path) -> Result<(), DemoError> {
+/// Plays the demo on a deployed stack, whose providers answer at `providers`.
+async fn play(stack: &Stack, providers: &str, events: &Path) -> Result<(), DemoError> {
     let mut orders = orders::read_all(events)?;
     let stock = Stock::load(stack, events).await?;
     if !stack.line(&orders[0].correlation_id).await?.is_empty() {

@@ -45,22 +45,18 @@ use std::{
     time::Instant,
 };
 
+const EXAMPLES: &str = "Examples:
+  throughline deploy                                  # to the local cloud
+  throughline deploy --function place-order           # only new code for one function, in seconds
+  throughline deploy --aws --stack shop --dry-run     # what would change on AWS
+  throughline deploy --aws --parameter PaymentUrl=URL --parameter ShippingUrl=URL";
+
 /// Builds the functions and deploys infra/template.yaml.
 ///
 /// First it shows what would change. It asks before it changes AWS, and before it removes or replaces what holds data;
 /// --yes answers. What has not changed is left alone, so it is safe, and quick, to run again.
-///
-/// Examples:
-///
-/// throughline deploy                                  # to the local cloud
-///
-/// throughline deploy --function place-order           # only new code for one function, in seconds
-///
-/// throughline deploy --aws --stack shop --dry-run     # what would change on AWS
-///
-/// throughline deploy --aws --parameter PaymentUrl=URL --parameter ShippingUrl=URL
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Which stack, where.
     #[command(flatten)]
@@ -169,6 +165,22 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
     }
     terminal.show(&report)?;
     Ok(())
+}
+
+/// Builds functions with plain cargo and gives them the new code in a stack, past CloudFormation. Returns in words what
+/// it did.
+///
+/// # Errors
+/// [`DeployError`]. Functions before the one that failed have their new code.
+pub fn new_code(
+    project: &Project,
+    place: &Place,
+    stack: &str,
+    functions: &[String],
+) -> Result<Vec<String>, Box<dyn Error>> {
+    let build = Build { builder: Builder::Cargo, profile: "local".into() };
+    let updated = update_code(DeployedStack { project, place, stack }, &build, functions)?;
+    Ok(updated.iter().map(ToString::to_string).collect())
 }
 
 /// What the template calls the shop's table of what there is to sell.

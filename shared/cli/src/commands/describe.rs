@@ -11,6 +11,7 @@ pub use report::Report;
 use crate::{
     project::{
         Project,
+        build::{built, cargo_build},
         catalogue::{Catalogue, CatalogueError},
         template::{Template, TemplateError},
         wiring::Wiring,
@@ -20,7 +21,6 @@ use crate::{
 use clap::Args;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env,
     error::Error,
     fs, io,
     path::PathBuf,
@@ -135,29 +135,17 @@ fn locked_lines(project: &Project) -> Result<BTreeSet<String>, DescribeError> {
     Ok(lines.map(ToOwned::to_owned).collect())
 }
 
-/// Builds the functions. The selection decides which features the dependencies get: it is the one that they are
-/// deployed with, so that nothing is built twice.
+/// Builds the functions as they are deployed, so that nothing is built twice.
 fn build(project: &Project, profile: &str) -> Result<(), DescribeError> {
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(project.root()).args([
-        "build",
-        "--locked",
-        "--profile",
-        profile,
-        "--workspace",
-        "--bins",
-    ]);
-    for excluded in ["throughline-testing", "throughline-laboratory", "throughline-gateway"] {
-        cargo.args(["--exclude", excluded]);
-    }
+    let mut cargo = cargo_build(project, profile);
+    cargo.arg("--bins");
     let status =
         cargo.status().map_err(|source| DescribeError::NotRun { path: "cargo".to_owned(), source })?;
     if status.success() { Ok(()) } else { Err(DescribeError::NotBuilt) }
 }
 
 fn ask_all(project: &Project, profile: &str, packages: &[String]) -> Result<Described, DescribeError> {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| project.root().join("target"), PathBuf::from);
-    let folder = target.join(if profile == "dev" { "debug" } else { profile });
+    let folder = built(project, profile);
     let asked = packages.iter().map(|package| Ok((package.clone(), ask(&folder.join(package))?)));
     Ok(Described { functions: asked.collect::<Result<_, DescribeError>>()? })
 }

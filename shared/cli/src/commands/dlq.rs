@@ -3,6 +3,7 @@
 mod list;
 mod purge;
 mod redrive;
+mod selection;
 mod show;
 
 use crate::terminal::Terminal;
@@ -12,7 +13,23 @@ use std::error::Error;
 pub use list::ListArguments;
 pub use purge::PurgeArguments;
 pub use redrive::RedriveArguments;
+pub use selection::SelectionArguments;
 pub use show::ShowArguments;
+
+const LIST_EXAMPLES: &str = "Examples:
+  throughline dlq list
+  throughline dlq list --handler place-order --all";
+
+const SHOW_EXAMPLES: &str = "Examples:
+  throughline dlq show 6f1c9a52-7f0e-4b37-9f5c-1a4c8e2f9d10";
+
+const REDRIVE_EXAMPLES: &str = "Examples:
+  throughline dlq redrive --handler place-order --error BadOrder
+  throughline dlq redrive --id ID --set data.lines.0.quantity=2
+  throughline dlq redrive --all --rate 10/s";
+
+const PURGE_EXAMPLES: &str = "Examples:
+  throughline dlq purge --queue place-order --error MalformedBody";
 
 /// Dead letters: messages that were given up. What they are, why, and what to do with them.
 ///
@@ -29,12 +46,10 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum DlqCommand {
     /// What lies in the dead-letter queues: by handler, error and event type, with counts, ages and a sample.
-    ///
-    /// Examples: throughline dlq list · throughline dlq list --handler place-order --all
+    #[command(after_help = LIST_EXAMPLES)]
     List(ListArguments),
     /// What is in letters, who put them there, and what would happen if they were redriven.
-    ///
-    /// Example: throughline dlq show 6f1c9a52-7f0e-4b37-9f5c-1a4c8e2f9d10
+    #[command(after_help = SHOW_EXAMPLES)]
     Show(ShowArguments),
     /// Sends letters back to where they came from: one first, and once it is handled the others.
     ///
@@ -42,13 +57,10 @@ pub enum DlqCommand {
     /// twice by that does nothing, since handlers know what they have handled.
     ///
     /// With --all (or --queue) and --accept-rerun, and without edits, SQS moves the letters itself where it can.
-    ///
-    /// Examples: `throughline dlq redrive --handler place-order --error BadOrder`, `throughline dlq redrive --id ID
-    /// --set data.lines.0.quantity=2`, `throughline dlq redrive --all --rate 10/s`
+    #[command(after_help = REDRIVE_EXAMPLES)]
     Redrive(RedriveArguments),
     /// Throws letters away, once they are written to a file.
-    ///
-    /// Example: `throughline dlq purge --queue place-order --error MalformedBody`
+    #[command(after_help = PURGE_EXAMPLES)]
     Purge(PurgeArguments),
 }
 

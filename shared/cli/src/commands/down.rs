@@ -5,12 +5,14 @@ use clap::Args;
 use serde::Serialize;
 use std::{error::Error, fmt};
 
+const EXAMPLES: &str = "Examples:
+  throughline down";
+
 /// Stops the local cloud, every function it runs, and what stands in for services outside
 ///
 /// What they held is gone.
-///
-/// Example: throughline down
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Which port.
     #[command(flatten)]

@@ -26,17 +26,16 @@ use std::{
 use throughline_aws::outside::fresh_id;
 use trigger::Trigger;
 
+const EXAMPLES: &str = "Examples:
+  throughline invoke place-order events/order.place.v1.json
+  throughline invoke confirm-order - < events/stock.reserved.v1.json";
+
 /// Calls one function with a message from a file, the way its trigger would, and shows what it answers and logs.
 ///
 /// It runs for real: what it decides is committed, published and sent. A message that it wants delivered again is not,
 /// because no queue holds it.
-///
-/// Examples:
-///
-/// throughline invoke place-order events/order.place.v1.json
-///
-/// throughline invoke confirm-order - < events/stock.reserved.v1.json
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Which stack.
     #[command(flatten)]

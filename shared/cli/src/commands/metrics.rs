@@ -3,11 +3,10 @@
 //! A local cloud makes no metrics of the lines that functions write in the embedded metric format: these are read
 //! as CloudWatch would. On AWS, CloudWatch is asked.
 
+mod shown;
+
 use crate::{
-    cloud::{
-        logs::{self, duration},
-        target::Target,
-    },
+    cloud::{logs, target::Target},
     figures::{
         Figures,
         alarms::{self, AlarmReport, Evaluation},
@@ -16,16 +15,22 @@ use crate::{
     },
     project::{Project, template::Template},
     terminal::Terminal,
+    time::duration::duration,
 };
 use clap::Args;
 use serde::Serialize;
 use std::{error::Error, fmt, time::Duration};
 use throughline_core::Timestamp;
 
+const EXAMPLES: &str = "Examples:
+  throughline metrics --since 15m --handler place-order
+  throughline metrics --alarms";
+
 /// Shows what the functions did: processed, duplicates, retries, rejected, how long it took, how old the events were.
 ///
-/// The same figures as CloudWatch's metrics. Example: throughline metrics --since 15m --handler place-order
+/// The same figures as CloudWatch's metrics.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Which stack.
     #[command(flatten)]
@@ -81,7 +86,7 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
         }
         (false, false) => {
             let answer = cloudwatch::figures(&project, &stack, name, arguments.since, now)?;
-            Report::Figures(Figures::of_cloudwatch(&answer, handler))
+            Report::Figures(Figures::of(&cloudwatch::Answer::of(&answer), handler))
         }
         (false, true) => {
             let names = alarms::names(&project, &Template::of(&project)?, &stack, name)?;

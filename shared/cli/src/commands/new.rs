@@ -21,13 +21,15 @@ use std::{
 };
 use template_text::NewFunction;
 
+const EXAMPLES: &str = "Examples:
+  throughline new count-orders --on order.confirmed,order.cancelled";
+
 /// Makes a function that handles events from a queue of its own: its crate with a handler and a test, its line in
 /// functions/handlers.lock, and in infra/template.yaml its queues, rule, role, logs, alarms and outputs.
 ///
 /// It does nothing yet, and everything around it works. Nothing that exists is overwritten.
-///
-/// Example: throughline new count-orders --on order.confirmed,order.cancelled
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Its name, such as count-orders: what it does, in lower case, with hyphens
     pub name: String,

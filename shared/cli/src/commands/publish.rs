@@ -8,7 +8,7 @@ use crate::{
     project::{
         Project,
         catalogue::{Catalogue, CatalogueError},
-        sample::{Change, Located, Sample},
+        sample::{Change, Sample, Wrong, problems},
     },
     terminal::Terminal,
 };
@@ -87,21 +87,6 @@ pub enum PublishError {
     /// The stack could not be used.
     #[error(transparent)]
     Stack(#[from] StackError),
-}
-
-/// Something wrong in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wrong {
-    /// The file.
-    pub path: String,
-    /// What, and where.
-    pub at: Located,
-}
-
-impl fmt::Display for Wrong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.path, self.at.line, self.at.column, self.at.what)
-    }
 }
 
 fn list(wrong: &[Wrong]) -> String {
@@ -200,30 +185,6 @@ fn addressed(
         ready.push((sample, queue));
     }
     if wrong.is_empty() { Ok(ready) } else { Err(PublishError::Invalid(wrong)) }
-}
-
-/// What is wrong with a message, and where.
-pub(crate) fn problems(sample: &Sample, catalogue: &Catalogue, queue: Option<&str>) -> Vec<Located> {
-    if let Err(no_json) = &sample.message {
-        return vec![no_json.clone()];
-    }
-    let known = match catalogue.check_text(sample.body()) {
-        Ok(known) => known,
-        Err(problems) => return problems.iter().map(|problem| sample.locate(problem)).collect(),
-    };
-    let about_queue = queue.and_then(|queue| misdirected(&known.entry.kind, queue));
-    about_queue.map(|what| Located { line: 1, column: 1, what }).into_iter().collect()
-}
-
-/// Why a message does not belong into a queue.
-fn misdirected(kind: &MessageKind, queue: &str) -> Option<String> {
-    match kind {
-        MessageKind::Command { queue: takes } if takes != queue => {
-            Some(format!("it is a command that the queue `{takes}` takes, not `{queue}`: leave --queue out"))
-        }
-        // An event may be sent again to one receiver.
-        _ => None,
-    }
 }
 
 fn queue_of(sample: &Sample, catalogue: &Catalogue) -> Option<String> {

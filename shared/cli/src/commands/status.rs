@@ -4,10 +4,12 @@ use crate::{cloud::target::Cloud, terminal::Terminal};
 use clap::Args;
 use std::error::Error;
 
+const EXAMPLES: &str = "Examples:
+  throughline status --json";
+
 /// Says whether the local cloud runs, and which one it is
-///
-/// Example: throughline status --json
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Which port.
     #[command(flatten)]

@@ -7,9 +7,10 @@ pub use filter::Filter;
 pub use shown::ShownEvent;
 
 use crate::{
-    cloud::{logs::duration, target::Target},
-    project::{Project, catalogue::Catalogue},
+    cloud::target::Target,
+    project::{Project, catalogue::Shown},
     terminal::{Terminal, interrupt::Interrupt},
+    time::duration::duration,
 };
 use clap::Args;
 use serde_json::Value;
@@ -20,17 +21,16 @@ use std::{
 use throughline_aws::tap::{ABANDONED_AFTER, Bus, Tap};
 use throughline_core::Timestamp;
 
+const EXAMPLES: &str = "Examples:
+  throughline tail --type 'order.*'
+  throughline tail --correlation-id web-1001 --data --for 30s";
+
 /// Shows the events on the bus as they pass, in the order of their times, until Ctrl-C.
 ///
 /// They come through a rule and a queue, `throughline-tail-…`, that are made for it and removed when it ends. What a
 /// killed tail left is removed by the next one, after an hour.
-///
-/// Examples:
-///
-/// throughline tail --type 'order.*'
-///
-/// throughline tail --correlation-id web-1001 --data --for 30s
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Which stack.
     #[command(flatten)]
@@ -62,7 +62,7 @@ const SIGN_OF_LIFE: Duration = Duration::from_mins(10);
 /// If the stack cannot be used, or its bus cannot be tapped; the rule and the queue are removed nevertheless.
 pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
     let stack = arguments.target.open(terminal).await?;
-    let catalogue = if arguments.data { Some(Catalogue::of(&Project::find()?)?) } else { None };
+    let may_show = if arguments.data { Some(Shown::new(&Project::find()?, false, terminal)?) } else { None };
     let bus = Bus {
         eventbridge: stack.clients.eventbridge().await.clone(),
         sqs: stack.clients.sqs().await.clone(),
@@ -81,7 +81,7 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
     if !stack.place().is_local() {
         terminal.note("AWS may take a minute until the first event comes");
     }
-    let follower = Follower { arguments, terminal, interrupt, catalogue };
+    let follower = Follower { arguments, terminal, interrupt, may_show };
     let shown = follower.follow(&tap).await;
     let closed = tap.close().await;
     let shown = shown?;
@@ -94,7 +94,7 @@ struct Follower<'a> {
     arguments: &'a Arguments,
     terminal: &'a Terminal,
     interrupt: Interrupt,
-    catalogue: Option<Catalogue>,
+    may_show: Option<Shown>,
 }
 
 impl Follower<'_> {
@@ -143,16 +143,16 @@ impl Follower<'_> {
 
     fn shown(&self, event: &Value) -> ShownEvent {
         let shown = ShownEvent::of(event, Timestamp::now());
-        let data = self.catalogue.as_ref().map(|catalogue| masked(catalogue, &shown, event));
+        let data = self.may_show.as_ref().map(|may_show| masked(may_show, &shown, event));
         ShownEvent { data, ..shown }
     }
 }
 
 /// What an event says, as it may be shown.
-fn masked(catalogue: &Catalogue, shown: &ShownEvent, event: &Value) -> Value {
+fn masked(may_show: &Shown, shown: &ShownEvent, event: &Value) -> Value {
     let detail = &event["detail"];
     if detail["specversion"].is_string() {
-        return catalogue.masked(&shown.message_type, detail["data"].clone());
+        return may_show.data(&shown.message_type, detail["data"].clone());
     }
-    catalogue.mask_envelope(detail.clone())
+    may_show.event(detail.clone())
 }

@@ -3,15 +3,14 @@
 mod subject;
 
 use crate::{
-    cloud::{
-        logs::{self, duration},
-        stack::Stack,
-        target::Target,
-    },
+    cloud::{logs, stack::Stack, target::Target},
     line::{Branch, Data, LoggedAttempt, WholeLine},
-    project::{Project, catalogue::Catalogue},
+    project::{
+        Project,
+        catalogue::{Catalogue, Shown},
+    },
     terminal::Terminal,
-    time::moment::moment,
+    time::{duration::duration, moment::moment},
 };
 use clap::Args;
 use serde::Serialize;
@@ -106,16 +105,9 @@ impl fmt::Display for Trace {
 /// If the ledger or a dead-letter queue cannot be read, and [`TraceError`] if there is no line to show.
 pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
     let project = Project::find()?;
-    let catalogue;
-    let data = if arguments.reveal {
-        terminal.note("sensitive values are shown: --reveal was said");
-        Data::Revealed
-    } else if arguments.data {
-        catalogue = Catalogue::of(&project)?;
-        Data::Masked(&catalogue)
-    } else {
-        Data::Hidden
-    };
+    let is_shown = arguments.data || arguments.reveal;
+    let data = is_shown.then(|| Shown::new(&project, arguments.reveal, terminal)).transpose()?;
+    let data = data.as_ref();
     let stack = arguments.target.open(terminal).await?;
     let correlation_id = match (&arguments.subject, &arguments.correlation_id) {
         (Some(subject), _) => about(subject, arguments.since, &project, &stack, terminal).await?,

@@ -5,7 +5,6 @@ use crate::{
         place::Place,
         target::{Cloud, DEFAULT_STACK, stack_name},
     },
-    commands::deploy::{Build, Builder, DeployError, DeployedStack, update_code},
     local::{
         Wanted,
         cloud::{LocalCloud, Options},
@@ -17,16 +16,16 @@ use crate::{
 use clap::Args;
 use std::error::Error;
 
+const EXAMPLES: &str = "Examples:
+  throughline up
+  throughline up --on localstack --port 4567
+  throughline up --watch";
+
 /// Starts the local cloud in the background, and what stands in for services outside
 ///
 /// Only this machine can reach them. A cloud that runs already is left as it is.
-///
-/// Example: throughline up
-///
-/// Example: throughline up --on localstack --port 4567
-///
-/// Example: throughline up --watch
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Which port.
     #[command(flatten)]
@@ -48,11 +47,15 @@ pub struct Arguments {
     pub stack: String,
 }
 
-/// Starts it.
+/// Builds functions of a project, by their names in `functions/`, and gives them the new code in a stack. Returns in
+/// words what it did.
+pub type NewCode = fn(&Project, &Place, &str, &[String]) -> Result<Vec<String>, Box<dyn Error>>;
+
+/// Starts the local cloud; with `--watch`, it gives functions new code by `new_code` until Ctrl-C.
 ///
 /// # Errors
 /// If it is not set up, or does not start.
-pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
+pub fn run(arguments: &Arguments, terminal: &Terminal, new_code: NewCode) -> Result<(), Box<dyn Error>> {
     let Arguments { cloud, on, without_docker, functions_endpoint, .. } = arguments;
     let options = Options {
         on: *on,
@@ -62,21 +65,20 @@ pub fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<dyn Err
     let cloud = cloud.open()?;
     terminal.show(&cloud.up(&options)?)?;
     if arguments.watch {
-        watch(arguments, &cloud, *terminal)?;
+        watch(arguments, &cloud, *terminal, new_code)?;
     }
     Ok(())
 }
 
-fn watch(arguments: &Arguments, cloud: &LocalCloud, terminal: Terminal) -> Result<(), Box<dyn Error>> {
+fn watch(
+    arguments: &Arguments,
+    cloud: &LocalCloud,
+    terminal: Terminal,
+    new_code: NewCode,
+) -> Result<(), Box<dyn Error>> {
     let project = Project::find()?;
     let place = Place::Local { endpoint: cloud.endpoint() };
-    let stack = DeployedStack { project: &project, place: &place, stack: &arguments.stack };
-    let build = Build { builder: Builder::Cargo, profile: "local".into() };
-    let deploy = |functions: &[String]| -> Result<Vec<String>, DeployError> {
-        let updated = update_code(stack, &build, functions)?;
-        Ok(updated.iter().map(ToString::to_string).collect())
-    };
-    watch::run(&project, terminal, deploy)?;
+    watch::run(&project, terminal, |functions| new_code(&project, &place, &arguments.stack, functions))?;
     terminal.note(format_args!(
         "No longer watching. The local cloud goes on at {}; `throughline down` stops it.",
         cloud.endpoint()

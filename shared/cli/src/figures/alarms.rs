@@ -7,7 +7,6 @@ use super::{expression::evaluate, samples::percentile};
 use crate::{
     cloud::{logs::LogLine, stack::Stack},
     project::{Project, template::Template},
-    terminal::Table,
 };
 use data::{Data, Series};
 use definition::{Alarm, Measure, Resolver, Statistic};
@@ -217,27 +216,6 @@ impl AlarmReport {
             names.contains(&alarm.alarm) && handler.is_none_or(|handler| alarm.alarm.contains(handler))
         };
         Self { alarms: alarms.filter(is_wanted).collect() }
-    }
-}
-
-impl fmt::Display for AlarmReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.alarms.is_empty() {
-            return f.write_str("no alarms: the template declares none, or none with this name");
-        }
-        let mut table = Table::new(["alarm", "state", "because"]);
-        // What wakes somebody up comes first.
-        for wanted in [State::Alarm, State::NoData, State::Ok] {
-            for Judged { alarm, state, because, .. } in self.alarms.iter().filter(|one| one.state == wanted) {
-                table.row([alarm.clone(), state.to_string(), because.clone()]);
-            }
-        }
-        write!(f, "{table}")?;
-        for Judged { alarm, what_to_do, .. } in self.alarms.iter().filter(|alarm| alarm.state == State::Alarm)
-        {
-            write!(f, "\n\n{alarm}:\n  {what_to_do}")?;
-        }
-        Ok(())
     }
 }
 

@@ -237,7 +237,7 @@ mod tests {
             result("BatchSize|SampleCount|handler=h", &[2.0]),
             result("CommitRequests|Sum|handler=h", &[14.0]),
         ]});
-        let figures = Figures::of_cloudwatch(&answer, None);
+        let figures = Figures::of(&Answer::of(&answer), None);
         let records = &figures.records[0];
         assert_eq!((records.processed, records.duration), (7, Spread { p50: Some(5.0), p99: Some(9.0) }));
         let invocations = &figures.invocations[0];

@@ -1,11 +1,13 @@
 //! What would happen if a letter were redriven.
 
 use super::{
-    age,
     identity::{Identity, happened_at},
     selection::handler_of,
 };
-use crate::cloud::stack::{Stack, StackError};
+use crate::{
+    cloud::stack::{Stack, StackError},
+    time::duration::{age_at, ago},
+};
 use serde::Serialize;
 use std::{fmt, time::Duration};
 use throughline_aws::{
@@ -58,7 +60,7 @@ impl fmt::Display for OnRedrive {
             Self::MayRunAgain { happened_at, claim_lifetime } => write!(
                 f,
                 "only with --accept-rerun: it happened at {happened_at}, and the ledger forgets after {} that it was handled",
-                age::text(*claim_lifetime)
+                ago(*claim_lifetime)
             ),
         }
     }
@@ -71,7 +73,7 @@ pub(crate) fn may_run_again(
     now: Timestamp,
 ) -> Option<OnRedrive> {
     let happened_at = happened_at(letter)?;
-    (age::age_at(now, happened_at) > claim_lifetime)
+    (age_at(now, happened_at) > claim_lifetime)
         .then_some(OnRedrive::MayRunAgain { happened_at, claim_lifetime })
 }
 

@@ -1,37 +1,31 @@
 //! Which dead letters are meant.
 
-use clap::Args;
 use serde::{Deserialize, Serialize};
 use throughline_aws::operate::{FoundLetter, Origin};
 
-/// Which dead letters are meant; all that is given must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
-pub struct Selection {
-    /// Only letters of this queue, such as `place-order` (repeatable)
-    #[arg(long, value_name = "NAME")]
-    pub queue: Vec<String>,
-    /// Only letters of this handler
-    #[arg(long, value_name = "NAME")]
-    pub handler: Option<String>,
-    /// Only letters with this type of error, such as `MalformedData`
-    #[arg(long, value_name = "TYPE")]
-    pub error: Option<String>,
-    /// Only messages of this type, such as `order.placed`
-    #[arg(long = "type", value_name = "TYPE")]
-    pub message_type: Option<String>,
-    /// Only this letter: its id, or its event's (repeatable)
-    #[arg(long, value_name = "ID")]
-    pub id: Vec<String>,
+/// A selection of dead letters; all that is given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Selection {
+    /// Only letters of these queues, such as `place-order`; of all, if none is named.
+    pub(crate) queue: Vec<String>,
+    /// Only letters of this handler.
+    pub(crate) handler: Option<String>,
+    /// Only letters with this type of error, such as `MalformedData`.
+    pub(crate) error: Option<String>,
+    /// Only messages of this type, such as `order.placed`.
+    pub(crate) message_type: Option<String>,
+    /// Only these letters, by their ids or their events'.
+    pub(crate) id: Vec<String>,
 }
 
 impl Selection {
     /// Whether it leaves nothing out.
-    pub fn is_everything(&self) -> bool {
+    pub(crate) fn is_everything(&self) -> bool {
         *self == Self::default()
     }
 
     /// Whether it leaves nothing of a queue out that it has to do with at all.
-    pub fn is_whole_queues(&self) -> bool {
+    pub(crate) fn is_whole_queues(&self) -> bool {
         Self { queue: Vec::new(), ..self.clone() }.is_everything()
     }
 
@@ -54,12 +48,12 @@ impl Selection {
     }
 
     /// Whether a queue is meant.
-    pub fn has_queue(&self, name: &str) -> bool {
+    pub(crate) fn has_queue(&self, name: &str) -> bool {
         self.queue.is_empty() || self.queue.iter().any(|queue| queue == name)
     }
 
     /// Whether a letter in a queue is meant.
-    pub fn has(&self, queue: &str, letter: &FoundLetter) -> bool {
+    pub(crate) fn has(&self, queue: &str, letter: &FoundLetter) -> bool {
         let is =
             |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
         let is_wanted = |id: &String| *id == letter.message_id || letter.attribute("EventId") == Some(id);

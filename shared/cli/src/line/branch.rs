@@ -1,7 +1,9 @@
 //! A tree of rows, and how it is drawn.
 
+use crate::time::duration;
 use serde::Serialize;
 use serde_json::Value;
+use std::time::Duration;
 use throughline_core::Timestamp;
 
 /// The columns of a screen that is not wide.
@@ -65,7 +67,7 @@ pub(super) fn drawn(roots: &[Branch], start: Option<Timestamp>) -> String {
 
 fn draw(branch: &Branch, before: &str, joint: &str, start: Option<Timestamp>, rows: &mut Vec<Row>) {
     let time = match (start, branch.at) {
-        (Some(start), Some(at)) if at >= start => format!("+{}", duration_text(start, at)),
+        (Some(start), Some(at)) if at >= start => format!("+{}", elapsed(start, at)),
         _ => String::new(),
     };
     let label = format!("{before}{joint}{}", branch.label);
@@ -115,14 +117,9 @@ fn wrapped(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// How long something took, as exactly as it matters.
-pub fn duration_text(from: Timestamp, to: Timestamp) -> String {
+/// Returns how long it took from one time to another. The ledger's and Step Functions' clocks are told to the
+/// millisecond.
+pub(super) fn elapsed(from: Timestamp, to: Timestamp) -> String {
     let milliseconds = to.duration_since(from).as_millis();
-    let tenths = |unit: i128| format!("{}.{}", milliseconds / unit, milliseconds % unit * 10 / unit);
-    match milliseconds {
-        ..10_000 => format!("{milliseconds} ms"),
-        10_000..600_000 => format!("{} s", tenths(1000)),
-        600_000..36_000_000 => format!("{} min", milliseconds / 60_000),
-        _ => format!("{} h", tenths(3_600_000)),
-    }
+    duration::took(Duration::from_millis(u64::try_from(milliseconds).unwrap_or_default()))
 }

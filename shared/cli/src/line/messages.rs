@@ -3,7 +3,7 @@
 use super::{
     Data, LoggedAttempt, WholeLine,
     attempts::Attempts,
-    branch::{Branch, duration_text},
+    branch::{Branch, elapsed},
 };
 use serde_json::Value;
 use std::collections::HashSet;
@@ -106,13 +106,7 @@ impl<'a> Builder<'a> {
 
     fn data_of(&self, message: &LoggedMessage) -> Option<Value> {
         let data = || serde_json::from_str(message.outgoing.envelope.data.get()).unwrap_or_default();
-        match self.data {
-            Data::Hidden => None,
-            Data::Masked(catalogue) => {
-                Some(catalogue.masked(&message.outgoing.envelope.attributes.message_type, data()))
-            }
-            Data::Revealed => Some(data()),
-        }
+        self.data.map(|shown| shown.data(&message.outgoing.envelope.attributes.message_type, data()))
     }
 
     /// What handlers did with a message.
@@ -165,7 +159,7 @@ impl<'a> Builder<'a> {
     fn handler(&self, claim: &RecordedClaim) -> Branch {
         let state = match (&claim.state, claim.started_at, claim.finished_at) {
             (ClaimState::Done, Some(started), Some(finished)) => {
-                format!("done in {}", duration_text(started, finished))
+                format!("done in {}", elapsed(started, finished))
             }
             (ClaimState::Done, ..) => "done".into(),
             (ClaimState::Leased { .. }, ..) => "at work".into(),

@@ -1,7 +1,7 @@
 //! From an execution to its part of the tree: what Step Functions remembers, and what the ledger does.
 
 use super::{
-    branch::{Branch, duration_text, in_time_order},
+    branch::{Branch, elapsed, in_time_order},
     messages::{Builder, short_name},
 };
 use crate::line::execution::{Attempt, End, Execution, Visit};
@@ -143,7 +143,7 @@ impl<'a> Builder<'a> {
         let verb = if has(Part::Waits) { "asked" } else { "done" };
         let state = match (is_done, started, finished) {
             (true, Some(started), Some(finished)) => {
-                format!("{verb} in {}", duration_text(started, finished))
+                format!("{verb} in {}", elapsed(started, finished))
             }
             (true, ..) => verb.to_owned(),
             (false, ..) => "not finished".to_owned(),
@@ -168,7 +168,7 @@ fn step_label(name: &str, is_undo: bool) -> String {
 }
 
 fn state_of(visit: &Visit) -> String {
-    let since = |end: Option<Timestamp>| end.map(|end| duration_text(visit.entered_at, end));
+    let since = |end: Option<Timestamp>| end.map(|end| elapsed(visit.entered_at, end));
     let Some(attempt) = visit.attempts.last() else {
         return match (visit.kind, since(visit.exited_at)) {
             (StateKind::Wait, Some(waited)) => format!("waited {waited}"),
@@ -238,9 +238,9 @@ fn attempt(several: &[Attempt], number: usize, next: Option<&Attempt>) -> Branch
         count => format!("attempts {number} to {}", number + count - 1),
     };
     let (first, last) = (&several[0], &several[several.len() - 1]);
-    let took = last.ended_at.map(|end| duration_text(first.started_at, end)).unwrap_or_default();
+    let took = last.ended_at.map(|end| elapsed(first.started_at, end)).unwrap_or_default();
     let mut branch = Branch::new(label, Some(first.started_at));
-    let waits = last.ended_at.zip(next).map(|(ended, next)| duration_text(ended, next.started_at));
+    let waits = last.ended_at.zip(next).map(|(ended, next)| elapsed(ended, next.started_at));
     branch.state = match (&last.outcome, waits) {
         (None, _) => "at work".to_owned(),
         (Some(Ok(_)), _) => format!("done in {took}"),

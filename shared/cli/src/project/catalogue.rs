@@ -4,8 +4,10 @@
 mod check;
 mod judge;
 mod mask;
+mod shown;
 
 pub use check::Problem;
+pub use shown::Shown;
 
 use crate::project::Project;
 use serde_json::Value;

@@ -1,13 +1,13 @@
 //! A message in a file: what it says, where in the file it says it, and small changes to it.
 
-use crate::project::catalogue::Problem;
+use super::catalogue::{Catalogue, Problem};
 use serde_json::{Value, value::RawValue};
-use std::{fs, io, path::Path, str::FromStr};
+use std::{fmt, fs, io, path::Path, str::FromStr};
 use throughline_aws::{
     json_text::{JsonText, NoPlace, Step, quoted, readable},
     replays::RESENT,
 };
-use throughline_core::Timestamp;
+use throughline_core::{Timestamp, catalogue::MessageKind};
 
 /// A message, as a file has it or as it was changed.
 #[derive(Debug, Clone)]
@@ -163,6 +163,45 @@ impl Sample {
             column: before[line_start..].chars().count() + 1,
             what: problem.to_string(),
         }
+    }
+}
+
+/// Something wrong in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// The file.
+    pub path: String,
+    /// What, and where.
+    pub at: Located,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.path, self.at.line, self.at.column, self.at.what)
+    }
+}
+
+/// What is wrong with a message, and where.
+pub(crate) fn problems(sample: &Sample, catalogue: &Catalogue, queue: Option<&str>) -> Vec<Located> {
+    if let Err(no_json) = &sample.message {
+        return vec![no_json.clone()];
+    }
+    let known = match catalogue.check_text(sample.body()) {
+        Ok(known) => known,
+        Err(problems) => return problems.iter().map(|problem| sample.locate(problem)).collect(),
+    };
+    let about_queue = queue.and_then(|queue| misdirected(&known.entry.kind, queue));
+    about_queue.map(|what| Located { line: 1, column: 1, what }).into_iter().collect()
+}
+
+/// Why a message does not belong into a queue.
+fn misdirected(kind: &MessageKind, queue: &str) -> Option<String> {
+    match kind {
+        MessageKind::Command { queue: takes } if takes != queue => {
+            Some(format!("it is a command that the queue `{takes}` takes, not `{queue}`: leave --queue out"))
+        }
+        // An event may be sent again to one receiver.
+        _ => None,
     }
 }
 

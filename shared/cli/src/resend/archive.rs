@@ -3,8 +3,8 @@
 use crate::{
     cloud::{place::Place, stack::Stack},
     local::{Kind, cloud::LocalCloud, error::CloudError},
+    progress::Progress,
     project::Project,
-    terminal::Terminal,
 };
 use std::{error::Error, time::Duration};
 use throughline_aws::replays::{self, MOST_REPLAYS, ReplayOrder, ReplayStage};
@@ -68,19 +68,23 @@ pub fn heeds_named_rules(stack: &Stack, project: &Project) -> Result<bool, Cloud
 ///
 /// # Errors
 /// If it cannot be started, or ended before its end.
-pub async fn replay(stack: &Stack, order: &ReplayOrder, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
+pub async fn replay(
+    stack: &Stack,
+    order: &ReplayOrder,
+    progress: &dyn Progress,
+) -> Result<(), Box<dyn Error>> {
     let client = stack.clients.eventbridge().await;
     let mut order = order.clone();
     let name = order.name.clone();
     for attempt in 2_u32.. {
         match replays::replay_progress(client, &order.name).await? {
             None => break,
-            Some(progress) if progress.stage == ReplayStage::Running => {
-                return follow(stack, &order, terminal).await;
+            Some(earlier) if earlier.stage == ReplayStage::Running => {
+                return follow(stack, &order, progress).await;
             }
-            Some(progress) if progress.stage == ReplayStage::Completed => return Ok(()),
-            Some(progress) => {
-                order.from = begun_again_from(order.from, progress.sent_until);
+            Some(earlier) if earlier.stage == ReplayStage::Completed => return Ok(()),
+            Some(earlier) => {
+                order.from = begun_again_from(order.from, earlier.sent_until);
                 order.name = format!("{name}-{attempt}");
             }
         }
@@ -93,7 +97,7 @@ pub async fn replay(stack: &Stack, order: &ReplayOrder, terminal: &Terminal) -> 
         .into());
     }
     replays::start_replay(client, &order).await?;
-    follow(stack, &order, terminal).await
+    follow(stack, &order, progress).await
 }
 
 /// EventBridge replays minute by minute, and what is in a minute in no order ("Archiving and replaying events in Amazon
@@ -105,23 +109,23 @@ fn begun_again_from(from: Timestamp, sent_until: Option<Timestamp>) -> Timestamp
     Timestamp::from_second(minute * 60).unwrap_or(from).max(from)
 }
 
-async fn follow(stack: &Stack, order: &ReplayOrder, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
+async fn follow(stack: &Stack, order: &ReplayOrder, progress: &dyn Progress) -> Result<(), Box<dyn Error>> {
     let client = stack.clients.eventbridge().await;
-    let progress = terminal.progress("replaying the archive, in thousandths of its time", Some(PARTS));
+    let activity = progress.begin("replaying the archive, in thousandths of its time", Some(PARTS));
     loop {
         let Some(now) = replays::replay_progress(client, &order.name).await? else {
             return Err(format!("EventBridge knows nothing of the replay `{}`", order.name).into());
         };
         match now.stage {
             ReplayStage::Completed => {
-                progress.finish();
+                activity.finish();
                 return Ok(());
             }
             ReplayStage::Running => {
-                progress.set(now.sent_until.map_or(0, |until| part(order.from, order.until, until)));
+                activity.set(now.sent_until.map_or(0, |until| part(order.from, order.until, until)));
             }
             ReplayStage::Cancelled | ReplayStage::Failed => {
-                progress.finish();
+                activity.finish();
                 let reason = now.reason.unwrap_or_else(|| "EventBridge does not say why".into());
                 return Err(format!("the replay `{}` ended before its end: {reason}", order.name).into());
             }

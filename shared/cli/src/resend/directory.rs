@@ -1,12 +1,12 @@
 //! Events in files, to be replayed without an archive.
 
-use super::{journal::Kept, plan::Candidate};
-use crate::{
-    commands::{
-        publish::{Wrong, problems},
-        replay::Arguments,
-    },
-    project::{catalogue::Catalogue, sample::Sample},
+use super::{
+    request::ReplayRequest,
+    work::{Candidate, Kept},
+};
+use crate::project::{
+    catalogue::Catalogue,
+    sample::{Sample, Wrong, problems},
 };
 use serde_json::Map;
 use std::{fs, path::Path};
@@ -80,11 +80,10 @@ pub(crate) fn range(found: &[Found], now: Timestamp) -> TimeRange {
     TimeRange { from: first.map_or(now, |first| first.min(now)), until: now }
 }
 
-/// Whether it is of a type and a line that were asked for.
-pub(crate) fn is_wanted(found: &Found, arguments: &Arguments) -> bool {
-    let Arguments { types, correlation_id: lines, .. } = arguments;
+/// Returns whether it is of a type and a line that were asked for.
+pub(crate) fn is_wanted(found: &Found, request: &ReplayRequest) -> bool {
     let Attributes { message_type, correlation_id, .. } = &found.attributes;
-    (types.is_empty() || types.contains(message_type)) && (lines.is_empty() || lines.contains(correlation_id))
+    request.has(message_type, Some(correlation_id))
 }
 
 #[cfg(test)]

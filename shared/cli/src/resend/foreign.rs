@@ -1,11 +1,11 @@
 //! Events of other sources in an archive. It can neither be listed nor asked what it holds, so they are replayed to a
 //! rule and a queue of our own, which exist for as long as that takes.
 
-use super::{journal::Kept, plan::Candidate};
-use crate::{
-    commands::replay::Arguments,
-    terminal::{Terminal, interrupt::Interrupt},
+use super::{
+    request::ReplayRequest,
+    work::{Candidate, Kept},
 };
+use crate::progress::{Interruptions, Progress};
 use serde_json::{Value, json};
 use std::{
     error::Error,
@@ -41,10 +41,10 @@ pub async fn look(
     order: &ReplayOrder,
     own_sources: &[String],
     is_local: bool,
-    terminal: &Terminal,
+    progress: &dyn Progress,
 ) -> Result<Vec<Value>, Box<dyn Error>> {
     // Before anything is made: from then on somebody who presses Ctrl-C finds it removed.
-    let interrupt = Interrupt::watch()?;
+    let interruptions = progress.hold_interruptions()?;
     let name = format!("{}-look", order.name);
     let mut pattern = json!({ "replay-name": [name] });
     if !own_sources.is_empty() {
@@ -53,11 +53,16 @@ pub async fn look(
     let tap = bus.tap_keeping(&pattern, RETENTION).await?;
     let tapped = Tapped { bus, tap: &tap, order: ReplayOrder { name, ..order.clone() } };
     let rule_delay = if is_local { Duration::ZERO } else { RULE_DELAY };
-    let look =
-        Look { source: &tapped, interrupt: &interrupt, terminal, rule_delay, sign_of_life: SIGN_OF_LIFE };
+    let look = Look {
+        source: &tapped,
+        interruptions: &*interruptions,
+        progress,
+        rule_delay,
+        sign_of_life: SIGN_OF_LIFE,
+    };
     let found = look.collect().await;
     let closed = tap.close().await;
-    interrupt.release();
+    interruptions.release();
     let found = found?;
     closed?;
     Ok(found)
@@ -108,8 +113,8 @@ impl Source for Tapped<'_> {
 
 struct Look<'a, S> {
     source: &'a S,
-    interrupt: &'a Interrupt,
-    terminal: &'a Terminal,
+    interruptions: &'a dyn Interruptions,
+    progress: &'a dyn Progress,
     rule_delay: Duration,
     sign_of_life: Duration,
 }
@@ -117,7 +122,7 @@ struct Look<'a, S> {
 impl<S: Source> Look<'_, S> {
     async fn collect(&self) -> Result<Vec<Value>, Box<dyn Error>> {
         if !self.rule_delay.is_zero() {
-            self.terminal.note("waiting a minute for the temporary rule to take effect");
+            self.progress.note("waiting a minute for the temporary rule to take effect");
         }
         let made = Instant::now();
         while made.elapsed() < self.rule_delay {
@@ -135,7 +140,7 @@ impl<S: Source> Look<'_, S> {
 
     async fn replay(&self) -> Result<Vec<Value>, Box<dyn Error>> {
         self.source.start().await?;
-        let progress = self.terminal.progress("looking through the archive for other sources", None);
+        let activity = self.progress.begin("looking through the archive for other sources", None);
         let (mut found, mut empty_looks, mut last_sign) = (Vec::new(), 0, Instant::now());
         while empty_looks < EMPTY_LOOKS {
             self.go_on()?;
@@ -148,14 +153,14 @@ impl<S: Source> Look<'_, S> {
             let is_at_its_end = events.is_empty() && is_over(self.source.progress().await)?;
             empty_looks = if is_at_its_end { empty_looks + 1 } else { 0 };
             found.extend(events);
-            progress.set(u64::try_from(found.len()).unwrap_or(u64::MAX));
+            activity.set(u64::try_from(found.len()).unwrap_or(u64::MAX));
         }
-        progress.finish();
+        activity.finish();
         Ok(found)
     }
 
     fn go_on(&self) -> Result<(), &'static str> {
-        if self.interrupt.came() {
+        if self.interruptions.came() {
             return Err("interrupted: the look through the archive is called off");
         }
         Ok(())
@@ -187,21 +192,19 @@ fn is_over(progress: Result<Option<ReplayProgress>, OperateError>) -> Result<boo
 
 /// Those that were asked for. CloudEvents can be sent by themselves; others are counted alone: they would get other
 /// ids.
-pub fn candidates(events: Vec<Value>, arguments: &Arguments) -> Vec<Candidate> {
+pub fn candidates(events: Vec<Value>, request: &ReplayRequest) -> Vec<Candidate> {
     let events = events.into_iter().enumerate();
-    events.filter_map(|(number, event)| candidate(number, event, arguments)).collect()
+    events.filter_map(|(number, event)| candidate(number, event, request)).collect()
 }
 
-fn candidate(number: usize, event: Value, arguments: &Arguments) -> Option<Candidate> {
+fn candidate(number: usize, event: Value, request: &ReplayRequest) -> Option<Candidate> {
     let detail = &event["detail"];
     let is_sent_alone = detail["specversion"].is_string();
     let envelope = if is_sent_alone { detail } else { &event };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let message_type = text(&event["detail-type"]);
     let line = text(&detail["correlationid"]);
-    let is_wanted = (arguments.types.is_empty() || arguments.types.contains(&message_type))
-        && (arguments.correlation_id.is_empty() || arguments.correlation_id.contains(&line));
-    if !is_wanted {
+    if !request.has(&message_type, Some(&line)) {
         return None;
     }
     let (id, source) = (text(&envelope["id"]), text(&envelope["source"]));

@@ -1,6 +1,6 @@
 //! What a replay has to send and how far it is, in files: it can be killed at any moment and gone on with.
 
-use super::rules::Taker;
+use super::work::{Begun, Sent, Work};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
@@ -9,90 +9,6 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
-use throughline_core::Timestamp;
-
-/// A message to send.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Work {
-    /// Where it is.
-    pub message: Kept,
-    /// The queues that it goes to; to where it went the first time if there are none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub queues: Vec<String>,
-}
-
-/// Where a message is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kept {
-    /// In the log: its partition and sort key.
-    Log(String, String),
-    /// In a file, as a CloudEvent.
-    File(PathBuf),
-    /// In the journal itself, under this name: it is nowhere else but in an archive.
-    Journal(String),
-}
-
-/// How it is done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Way {
-    /// EventBridge replays its archive.
-    Archive {
-        /// The archive's ARN.
-        archive_arn: String,
-        /// The bus's ARN.
-        bus_arn: String,
-        /// The rules that get the events; all if none is named.
-        rule_arns: Vec<String>,
-    },
-    /// Message by message.
-    Messages {
-        /// How many there are.
-        total: usize,
-        /// The most a second.
-        rate: u32,
-    },
-}
-
-/// What was begun.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Begun {
-    /// Its name.
-    pub name: String,
-    /// The stack, and where it is: it is not gone on with elsewhere.
-    pub stack: String,
-    /// The first moment.
-    pub from: Timestamp,
-    /// The first moment after it.
-    pub until: Timestamp,
-    /// Whether what is sent names the replay.
-    pub is_replay: bool,
-    /// How.
-    pub way: Way,
-    /// What leads to the queues that messages go straight to.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub takers: Vec<Taker>,
-}
-
-/// How far it is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sent {
-    /// Messages that are dealt with, from the first on.
-    pub position: usize,
-    /// Of these, accepted.
-    pub accepted: u64,
-    /// Refused for good, and said so.
-    pub refused: u64,
-    /// Nobody waits for them any more, or they are gone from the log.
-    pub too_late: u64,
-    /// No rule takes them that leads to where they would go.
-    #[serde(default)]
-    pub untaken: u64,
-    /// Whether all of it is done.
-    #[serde(default)]
-    pub is_over: bool,
-}
 
 /// The files of one replay.
 #[derive(Debug, Clone)]

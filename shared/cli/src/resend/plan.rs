@@ -1,20 +1,13 @@
 //! What a replay would do, before it does it.
 
 use super::{
-    journal::{Kept, Way, Work},
     rules::{Handlers, Route},
+    work::{Candidate, Kept, ToSend, Way, Work},
 };
-use crate::{
-    project::event_pattern::Answer,
-    terminal::{Progress, Table},
-};
+use crate::{progress::Activity, project::event_pattern::Answer};
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
-use serde_json::{Map, Value};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::collections::{BTreeMap, BTreeSet};
 use throughline_aws::{
     DynamoLedger,
     ledger::{LogError, Remembered},
@@ -24,32 +17,6 @@ use throughline_core::{Timestamp, identity::ClaimKey, replay::ReplayPolicy};
 /// How many claims are looked up in a request, and how many requests are made at the same time.
 const CLAIMS_AT_A_TIME: usize = 100;
 const REQUESTS_AT_A_TIME: usize = 4;
-
-/// An event that may be sent again.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Candidate {
-    /// Where it is.
-    pub message: Kept,
-    /// Its id.
-    pub id: String,
-    /// Its source.
-    pub source: String,
-    /// Its type.
-    pub message_type: String,
-    /// Whether it can be sent but by its archive: what is no CloudEvent would get another id.
-    pub is_sent_alone: bool,
-    /// What is known of it as EventBridge gives it to its rules.
-    pub event: Option<Map<String, Value>>,
-}
-
-/// What has to be sent.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ToSend {
-    /// Each message, and where to.
-    pub work: Vec<Work>,
-    /// The messages that the journal has to keep, by their names in it.
-    pub kept: Vec<(String, Value)>,
-}
 
 /// What a replay would do.
 #[derive(Debug, Clone, Serialize)]
@@ -107,45 +74,6 @@ impl Plan {
     }
 }
 
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "The plan of {}, {} until {}:", self.name, self.from, self.until)?;
-        writeln!(f, "figures from {}; to be sent {}", self.figures_from, self.way)?;
-        let mut events = Table::new(["event", "count"]);
-        for (message_type, count) in &self.events {
-            events.row([message_type.clone(), count.to_string()]);
-        }
-        if events.is_empty() {
-            writeln!(f, "\nno events")?;
-        } else {
-            writeln!(f, "\n{events}")?;
-        }
-        let mut handlers = Table::new([
-            "handler",
-            "policy",
-            "events",
-            "duplicate",
-            "under way",
-            "re-run",
-            "projection only",
-        ]);
-        for plan in &self.handlers {
-            let at_most = if plan.is_at_most { "≤ " } else { "" };
-            let counts =
-                [plan.duplicate, plan.under_way, plan.rerun, plan.projection_only].map(|n| n.to_string());
-            let first = [plan.handler.clone(), plan.policy.clone(), format!("{at_most}{}", plan.events)];
-            handlers.row(first.into_iter().chain(counts));
-        }
-        if !handlers.is_empty() {
-            writeln!(f, "\n{handlers}")?;
-        }
-        for note in &self.notes {
-            writeln!(f, "\n{note}")?;
-        }
-        Ok(())
-    }
-}
-
 /// How many events there are, by their types.
 pub fn by_type(candidates: &[Candidate]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
@@ -165,7 +93,7 @@ pub async fn handler_plans(
     handlers: &Handlers,
     ledger: &DynamoLedger,
     now: Timestamp,
-    progress: &Progress,
+    activity: &dyn Activity,
 ) -> Result<Vec<HandlerPlan>, LogError> {
     let mut plans = Vec::new();
     let mut looked_up = 0;
@@ -207,7 +135,7 @@ pub async fn handler_plans(
                             Remembered::Nothing => plan.rerun += 1,
                         }
                     }
-                    progress.set(looked_up);
+                    activity.set(looked_up);
                 }
             }
             plans.push(plan);

@@ -1,16 +1,16 @@
 //! A plan, made from the ledger's log, from files, or from the archive itself.
 
 use super::{
-    archive, directory, foreign,
-    journal::{Kept, Way},
-    plan::{self, Candidate, Plan, ToSend},
-    rules::{Handlers, Route, Taker},
+    archive, directory, foreign, must_be_remembered, new_name,
+    plan::{self, Plan},
+    request::ReplayRequest,
+    rules::{Handlers, Route},
+    work::{Candidate, Kept, Taker, ToSend, Way},
 };
 use crate::{
     cloud::{relay_settings::Clock, stack::Stack},
-    commands::replay::{Arguments, must_be_remembered, new_name},
+    progress::Progress,
     project::{Project, catalogue::Catalogue},
-    terminal::Terminal,
 };
 use futures_util::StreamExt as _;
 use std::{
@@ -38,42 +38,42 @@ impl Planned {
     /// # Errors
     /// If there is nothing to read it from, or what was asked for cannot be had.
     pub(crate) async fn make(
-        arguments: &Arguments,
+        request: &ReplayRequest,
         stack: &Stack,
         project: &Project,
-        terminal: &Terminal,
+        progress: &dyn Progress,
     ) -> Result<Self, Box<dyn Error>> {
         let eventbridge = stack.clients.eventbridge().await;
         let bus = stack.output("EventBus")?;
         let handlers = Handlers::of(project)?;
         let rules = replays::bus_rules(eventbridge, bus).await?;
-        let rules = rules.into_iter().map(|rule| handlers.route(rule, &arguments.target.stack)).collect();
-        let routes = in_scope(rules, arguments)?;
+        let rules = rules.into_iter().map(|rule| handlers.route(rule, &request.stack)).collect();
+        let routes = in_scope(rules, request)?;
         let ledger = DynamoLedger::new(
             stack.clients.dynamodb().await.clone(),
             stack.output("LedgerTable")?,
             BTreeMap::new(),
         );
         let (now, name) = (Clock.now(), new_name());
-        let (candidates, figures_from, range) = match &arguments.directory {
+        let (candidates, figures_from, range) = match &request.directory {
             Some(folder) => {
                 let mut found = directory::read(folder, &Catalogue::of(project)?)?;
-                found.retain(|found| directory::is_wanted(found, arguments));
+                found.retain(|found| directory::is_wanted(found, request));
                 let range = directory::range(&found, now);
                 let figures_from = format!("the files in {}", folder.display());
                 (found.into_iter().map(|found| found.candidate).collect(), figures_from, range)
             }
             None => {
                 let from =
-                    arguments.from.ok_or("say from when on: --from 24h, or --from 2026-11-21T00:00:00Z")?;
-                let range = TimeRange { from, until: arguments.to.unwrap_or(now) };
+                    request.from.ok_or("say from when on: --from 24h, or --from 2026-11-21T00:00:00Z")?;
+                let range = TimeRange { from, until: request.until.unwrap_or(now) };
                 if range.from >= range.until {
                     return Err(format!("{} is not before {}", range.from, range.until).into());
                 }
-                let (mut candidates, own_sources) = logged(&ledger, range, arguments, terminal).await?;
+                let (mut candidates, own_sources) = logged(&ledger, range, request, progress).await?;
                 let mut figures_from = "the ledger's log, by its index over time".to_owned();
-                if arguments.foreign {
-                    let foreign = foreign(stack, project, range, &name, &own_sources, arguments, terminal);
+                if request.foreign {
+                    let foreign = foreign(stack, project, range, &name, &own_sources, request, progress);
                     candidates.extend(foreign.await?);
                     figures_from.push_str("; and the archive, replayed to a temporary rule and queue");
                 }
@@ -82,14 +82,14 @@ impl Planned {
         };
         let mut notes = Vec::new();
         let (way, straight_to) =
-            choose(arguments, stack, project, &routes, candidates.len(), &mut notes).await?;
+            choose(request, stack, project, &routes, candidates.len(), &mut notes).await?;
         let straight_to = straight_to.then_some(routes.as_slice());
         must_be_decidable(straight_to.unwrap_or_default())?;
-        let progress = terminal.progress("looking up what is done", None);
-        let handlers = plan::handler_plans(&candidates, &routes, &handlers, &ledger, now, &progress).await?;
-        progress.finish();
+        let activity = progress.begin("looking up what is done", None);
+        let handlers = plan::handler_plans(&candidates, &routes, &handlers, &ledger, now, &*activity).await?;
+        activity.finish();
         if matches!(way, Way::Archive { .. }) {
-            notes.extend(on_an_archive(arguments, stack, range, now));
+            notes.extend(on_an_archive(request, stack, range, now));
         }
         let not_alone = candidates.iter().filter(|candidate| !candidate.is_sent_alone).count();
         if not_alone > 0 && matches!(way, Way::Messages { .. }) {
@@ -118,11 +118,11 @@ impl Planned {
 }
 
 /// What is to be known of the replay of an archive.
-fn on_an_archive(arguments: &Arguments, stack: &Stack, range: TimeRange, now: Timestamp) -> Vec<String> {
+fn on_an_archive(request: &ReplayRequest, stack: &Stack, range: TimeRange, now: Timestamp) -> Vec<String> {
     let mut notes = vec![
         "An archive is replayed in no order, and its events may be delivered more than once.".to_owned(),
     ];
-    if !arguments.foreign {
+    if !request.foreign {
         notes.push(
             "Events of other sources than the log's are replayed, too, and are not in these figures: --foreign counts \
              them."
@@ -143,11 +143,11 @@ fn on_an_archive(arguments: &Arguments, stack: &Stack, range: TimeRange, now: Ti
 ///
 /// # Errors
 /// If they are older than what handlers remember, or nobody knows how long that is, and it was not accepted.
-pub(crate) fn check(from: Timestamp, arguments: &Arguments, stack: &Stack) -> Result<(), String> {
-    if arguments.accept_rerun {
+pub(crate) fn check(from: Timestamp, request: &ReplayRequest, stack: &Stack) -> Result<(), String> {
+    if request.accept_rerun {
         return Ok(());
     }
-    must_be_remembered(from, stack.claim_lifetime(), Clock.now(), |from| match arguments.directory {
+    must_be_remembered(from, stack.claim_lifetime(), Clock.now(), |from| match request.directory {
         Some(_) => format!("Leave out the files whose `time` is before {from}"),
         None => format!("Replay from {from} on"),
     })
@@ -163,9 +163,9 @@ fn must_be_decidable(straight_to: &[Route]) -> Result<(), String> {
     ))
 }
 
-fn in_scope(routes: Vec<Route>, arguments: &Arguments) -> Result<Vec<Route>, String> {
-    let Arguments { rule, handler, .. } = arguments;
-    if rule.is_empty() && handler.is_empty() {
+fn in_scope(routes: Vec<Route>, request: &ReplayRequest) -> Result<Vec<Route>, String> {
+    let ReplayRequest { rules: rule, handlers: handler, .. } = request;
+    if !request.is_scoped() {
         return Ok(routes);
     }
     let rules: Vec<_> = routes.iter().map(|route| route.rule.name.clone()).collect();
@@ -186,11 +186,10 @@ fn in_scope(routes: Vec<Route>, arguments: &Arguments) -> Result<Vec<Route>, Str
 async fn logged(
     ledger: &DynamoLedger,
     range: TimeRange,
-    arguments: &Arguments,
-    terminal: &Terminal,
+    request: &ReplayRequest,
+    progress: &dyn Progress,
 ) -> Result<(Vec<Candidate>, BTreeSet<String>), Box<dyn Error>> {
-    let Arguments { types, correlation_id: lines, .. } = arguments;
-    let progress = terminal.progress("reading the log, hour by hour", u64::try_from(range.hours()).ok());
+    let activity = progress.begin("reading the log, hour by hour", u64::try_from(range.hours()).ok());
     let mut hours = std::pin::pin!(ledger.read_log(range));
     let (mut candidates, mut own_sources, mut read) = (Vec::new(), BTreeSet::new(), 0);
     while let Some(hour) = hours.next().await {
@@ -198,10 +197,8 @@ async fn logged(
             if !own_sources.contains(&header.source) {
                 own_sources.insert(header.source.clone());
             }
-            let is_of_line =
-                lines.is_empty() || header.correlation_id.as_ref().is_some_and(|line| lines.contains(line));
-            let is_of_type = types.is_empty() || types.contains(&header.message_type);
-            if header.destination == Destination::Bus && is_of_line && is_of_type {
+            let is_wanted = request.has(&header.message_type, header.correlation_id.as_deref());
+            if header.destination == Destination::Bus && is_wanted {
                 candidates.push(Candidate {
                     message: Kept::Log(header.key.0, header.key.1),
                     id: header.id,
@@ -213,9 +210,9 @@ async fn logged(
             }
         }
         read += 1;
-        progress.set(read);
+        activity.set(read);
     }
-    progress.finish();
+    activity.finish();
     Ok((candidates, own_sources))
 }
 
@@ -226,8 +223,8 @@ async fn foreign(
     range: TimeRange,
     name: &str,
     own_sources: &BTreeSet<String>,
-    arguments: &Arguments,
-    terminal: &Terminal,
+    request: &ReplayRequest,
+    progress: &dyn Progress,
 ) -> Result<Vec<Candidate>, Box<dyn Error>> {
     if !archive::heeds_named_rules(stack, project)? {
         return Err(
@@ -236,7 +233,7 @@ async fn foreign(
                 .into(),
         );
     }
-    let found = archive::find(stack, arguments.archive.as_deref()).await?;
+    let found = archive::find(stack, request.archive.as_deref()).await?;
     let (archive_arn, bus_arn) = found.ok_or("the bus has no archive to look for other sources in")?;
     let bus = Bus {
         eventbridge: stack.clients.eventbridge().await.clone(),
@@ -253,25 +250,24 @@ async fn foreign(
         rule_arns: Vec::new(),
     };
     let own_sources: Vec<String> = own_sources.iter().cloned().collect();
-    let events = foreign::look(&bus, &order, &own_sources, stack.place().is_local(), terminal).await?;
-    Ok(foreign::candidates(events, arguments))
+    let events = foreign::look(&bus, &order, &own_sources, stack.place().is_local(), progress).await?;
+    Ok(foreign::candidates(events, request))
 }
 
 /// How it is done, and whether messages go straight to the queues of the rules.
 async fn choose(
-    arguments: &Arguments,
+    request: &ReplayRequest,
     stack: &Stack,
     project: &Project,
     routes: &[Route],
     total: usize,
     notes: &mut Vec<String>,
 ) -> Result<(Way, bool), Box<dyn Error>> {
-    let messages = Way::Messages { total, rate: arguments.rate };
-    let is_filtered = !arguments.types.is_empty() || !arguments.correlation_id.is_empty();
-    let is_scoped = !arguments.rule.is_empty() || !arguments.handler.is_empty();
+    let messages = Way::Messages { total, rate: request.rate };
+    let is_scoped = request.is_scoped();
     let has_queues_alone = routes.iter().all(|route| route.is_queues_alone);
     let is_straight = is_scoped && has_queues_alone;
-    if arguments.directory.is_some() || is_filtered {
+    if request.directory.is_some() || request.is_filtered() {
         if is_scoped && !has_queues_alone {
             return Err(
                 "chosen events can be sent straight to queues only, and a target of the rule is none: leave \
@@ -282,10 +278,10 @@ async fn choose(
         return Ok((messages, is_straight));
     }
     // Most local clouds' archives take no notice of the rules that are named.
-    if is_straight && stack.place().is_local() && arguments.archive.is_none() {
+    if is_straight && stack.place().is_local() && request.archive.is_none() {
         return Ok((messages, true));
     }
-    let Some((archive_arn, bus_arn)) = archive::find(stack, arguments.archive.as_deref()).await? else {
+    let Some((archive_arn, bus_arn)) = archive::find(stack, request.archive.as_deref()).await? else {
         notes.push(
             "The bus has no archive: events of other sources than the log's cannot be replayed.".into(),
         );

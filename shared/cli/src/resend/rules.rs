@@ -1,12 +1,11 @@
 //! Which handlers the rules of a bus lead to.
 
-use super::plan::Candidate;
+use super::work::{Candidate, Taker};
 use crate::project::{
     Project,
     event_pattern::{Answer, Event, EventPattern, NotAPattern, Reason, Unknown, Why},
 };
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{collections::BTreeMap, fs};
 use throughline_aws::replays::BusRule;
 use throughline_core::{envelope::EncodedEnvelope, replay::ReplayPolicy};
@@ -23,27 +22,6 @@ pub struct Route {
     /// Whether all of its targets are queues.
     pub is_queues_alone: bool,
     pattern: Result<EventPattern, NotAPattern>,
-}
-
-/// A rule that leads to a queue, as it was when a replay was planned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Taker {
-    /// The queue.
-    pub queue: String,
-    /// The rule's ARN.
-    pub rule_arn: String,
-    /// Which events it takes: its pattern, as it is written.
-    #[serde(deserialize_with = "pattern_text")]
-    pub pattern: String,
-}
-
-/// A pattern's text. Journals of earlier versions hold the pattern itself.
-fn pattern_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let pattern = Value::deserialize(deserializer)?;
-    Ok(match pattern {
-        Value::String(text) => text,
-        pattern => pattern.to_string(),
-    })
 }
 
 /// What EventBridge gives each event anew.
@@ -172,7 +150,7 @@ impl Handlers {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::journal::Kept, *};
+    use super::{super::work::Kept, *};
 
     fn rule(targets: &[&str]) -> BusRule {
         BusRule {

@@ -1,12 +1,12 @@
 //! Sending messages again, one after another, so that it can be interrupted anywhere.
 
 use super::{
-    journal::{Journal, JournalError, Kept, Sent, Work},
-    rules::Taker,
+    journal::{Journal, JournalError},
+    work::{Kept, Sent, Taker, Work},
 };
 use crate::{
+    progress::{Activity, Progress},
     project::event_pattern::Answer,
-    terminal::{Progress, Terminal},
 };
 use std::{fs, time::Duration};
 use throughline_aws::{DynamoLedger, ledger::LogError, replays::RESENT};
@@ -35,7 +35,7 @@ pub struct Sending<'a> {
     /// The most a second.
     pub rate: u32,
     /// Who is told.
-    pub terminal: &'a Terminal,
+    pub progress: &'a dyn Progress,
 }
 
 impl std::fmt::Debug for Sending<'_> {
@@ -81,13 +81,13 @@ impl Sending<'_> {
         let work = journal.work()?;
         let mut sent = journal.sent()?;
         let total = u64::try_from(work.len()).ok();
-        let progress = self.terminal.progress("sending again", total);
+        let progress = self.progress.begin("sending again", total);
         let started = Instant::now();
         let mut sent_now = 0_u32;
         for some in work[sent.position.min(work.len())..].chunks(MOST_ENTRIES) {
-            let messages = self.open(journal, some, &mut sent, &progress).await?;
+            let messages = self.open(journal, some, &mut sent, &*progress).await?;
             for messages in messages.chunks(MOST_ENTRIES) {
-                self.send(messages, &mut sent, &progress).await?;
+                self.send(messages, &mut sent, &*progress).await?;
                 sent_now = sent_now.saturating_add(u32::try_from(messages.len()).unwrap_or(u32::MAX));
                 sleep_until(
                     started + Duration::from_secs_f64(f64::from(sent_now) / f64::from(self.rate.max(1))),
@@ -109,7 +109,7 @@ impl Sending<'_> {
         journal: &Journal,
         work: &[Work],
         sent: &mut Sent,
-        progress: &Progress,
+        progress: &dyn Activity,
     ) -> Result<Vec<Outgoing>, SendingError> {
         let logged = |work: &Work| match &work.message {
             Kept::Log(partition, sort) => Some((partition.clone(), sort.clone())),
@@ -146,7 +146,7 @@ impl Sending<'_> {
         &self,
         messages: &[Outgoing],
         sent: &mut Sent,
-        progress: &Progress,
+        progress: &dyn Activity,
     ) -> Result<(), SendingError> {
         let mut left: Vec<&Outgoing> = messages.iter().collect();
         for attempt in 1.. {

@@ -1,5 +1,6 @@
 //! Ctrl-C, for commands that have to leave things in order.
 
+use crate::progress::Interruptions;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -49,5 +50,15 @@ impl Interrupt {
 
     pub(crate) fn come(&self) {
         self.0.came.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Interruptions for Interrupt {
+    fn came(&self) -> bool {
+        Self::came(self)
+    }
+
+    fn release(&self) {
+        Self::release(self);
     }
 }

@@ -1,6 +1,6 @@
 //! Moments as people write them.
 
-use crate::cloud::logs::duration;
+use super::duration::duration;
 use throughline_core::Timestamp;
 
 /// Reads a moment: a time such as `2026-11-21T13:00:00Z`, a length of time ago such as `2h`, or `now`.

@@ -1,7 +1,10 @@
 //! From source to what a cloud takes a function's code in: a zip file.
 
 use super::error::{DeployError, file};
-use crate::project::Project;
+use crate::project::{
+    Project,
+    build::{built, cargo_build},
+};
 use clap::ValueEnum;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -42,9 +45,6 @@ pub struct Code {
     pub digest: String,
 }
 
-/// The packages that no function needs; some give the AWS SDK features that would have it built twice.
-const NO_FUNCTIONS: [&str; 3] = ["throughline-testing", "throughline-laboratory", "throughline-gateway"];
-
 impl Build {
     /// Builds functions, and says where the code of each is. What builds them tells its progress itself.
     ///
@@ -71,19 +71,15 @@ impl Build {
         code.collect()
     }
 
-    /// The selection decides which features the dependencies get. This is the one that `scripts/setup` builds the
-    /// command with, even for one function: another would build the AWS SDK a second time.
     fn with_cargo(&self, project: &Project, functions: &[String]) -> Result<(), DeployError> {
-        let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--locked", "--profile", &self.profile, "--workspace"]);
-        cargo.args(NO_FUNCTIONS.iter().flat_map(|package| ["--exclude", package]));
+        let mut cargo = cargo_build(project, &self.profile);
         if let [one] = functions {
             cargo.args(["--bin", one]);
         } else {
             cargo.arg("--bins");
         }
         run(project, cargo, "cargo")?;
-        let built = target_folder(project).join(if self.profile == "dev" { "debug" } else { &self.profile });
+        let built = built(project, &self.profile);
         for name in functions {
             let (program, bootstrap) = (built.join(name), folder(project, name).join("bootstrap"));
             let folder = folder(project, name);
@@ -146,10 +142,6 @@ fn folder(project: &Project, function: &str) -> PathBuf {
 /// A function's program as cargo built it, under the name that Lambda starts.
 pub(super) fn bootstrap(project: &Project, function: &str) -> PathBuf {
     folder(project, function).join("bootstrap")
-}
-
-fn target_folder(project: &Project) -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| project.root().join("target"), PathBuf::from)
 }
 
 /// Same length and not older: cargo writes a new file whenever it builds.

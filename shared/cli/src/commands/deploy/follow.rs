@@ -3,7 +3,7 @@
 use super::{change_set::StackState, error::DeployError};
 use crate::{
     cloud::aws_command_line::AwsCommandLine,
-    terminal::{Progress, Terminal},
+    terminal::{Bar, Terminal},
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, thread, time::Duration};
@@ -88,13 +88,13 @@ fn of_this_change(events: Vec<Event>, stack: &str) -> Vec<Event> {
     events.into_iter().take(length).collect()
 }
 
-fn tell(events: &[Event], progress: &Progress, told: &mut BTreeSet<String>) {
+fn tell(events: &[Event], bar: &Bar, told: &mut BTreeSet<String>) {
     let finished = events.iter().filter(|event| event.status.ends_with("_COMPLETE"));
     let finished: BTreeSet<&str> = finished.map(|event| event.resource.as_str()).collect();
-    progress.set(u64::try_from(finished.len()).unwrap_or(u64::MAX));
+    bar.set(u64::try_from(finished.len()).unwrap_or(u64::MAX));
     for event in events.iter().rev().filter(|event| event.has_failed()) {
         if told.insert(event.id.clone()) {
-            progress.note(&sentence(event));
+            bar.note(&sentence(event));
         }
     }
 }

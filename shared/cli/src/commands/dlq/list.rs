@@ -1,13 +1,15 @@
 //! `throughline dlq list`.
 
+use super::selection::SelectionArguments;
 use crate::{
     cloud::{stack::Stack, target::Target},
     letters::{
-        age, groups,
+        groups,
         queues::{NamedQueue, selected},
         selection::{Selection, error_of, handler_of, type_of},
     },
     terminal::{Table, Terminal},
+    time::duration::{age_at, ago},
 };
 use clap::Args;
 use serde::Serialize;
@@ -28,7 +30,7 @@ pub struct ListArguments {
     pub target: Target,
     /// Which letters.
     #[command(flatten)]
-    pub selection: Selection,
+    pub selection: SelectionArguments,
     /// Look at every letter that can be seen, however many there are; otherwise at 500 of each queue. Of a FIFO queue's
     /// message group ten can be seen
     #[arg(long)]
@@ -80,11 +82,12 @@ struct Group {
 pub(super) async fn run(arguments: &ListArguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
     let stack = arguments.target.open(terminal).await?;
     let most = if arguments.all { usize::MAX } else { SAMPLE };
+    let selection = arguments.selection.selection();
     let mut listing = Listing { queues: Vec::new(), groups: Vec::new() };
-    for queue in selected(&stack, &arguments.selection).await? {
+    for queue in selected(&stack, &selection).await? {
         let depth = queue.depth(&stack).await?;
         if !depth.is_empty() {
-            listing.add(&queue, depth, most, &arguments.selection, terminal).await?;
+            listing.add(&queue, depth, most, &selection, terminal).await?;
         }
     }
     terminal.show(&listing)?;
@@ -204,7 +207,7 @@ impl fmt::Display for Listing {
             let headings =
                 ["letters", "handler", "error", "type", "oldest", "newest", "a sample", "its message"];
             let mut table = Table::new(headings);
-            let age = |time: Option<Timestamp>| time.map(|time| age::text(age::age_at(now, time)));
+            let age = |time: Option<Timestamp>| time.map(|time| ago(age_at(now, time)));
             for group in &self.groups {
                 let message: String = group.message.chars().take(SHORT).collect();
                 let [oldest, newest] = [group.oldest, group.newest].map(|time| age(time).unwrap_or_default());

@@ -1,17 +1,18 @@
 //! `throughline dlq purge`: letters are thrown away, once they are written to a file.
 
+use super::selection::SelectionArguments;
 use crate::{
-    cloud::{logs::duration, stack::Stack, target::Target},
+    cloud::{stack::Stack, target::Target},
     letters::{
         groups,
         identity::message_name,
         pass::{LettersOf, Pass},
-        payload::Shown,
         queues::{NamedQueue, selected},
         selection::{Selection, error_of, handler_of},
     },
-    project::Project,
+    project::{Project, catalogue::Shown},
     terminal::Terminal,
+    time::duration::duration,
 };
 use clap::Args;
 use serde::Serialize;
@@ -36,7 +37,7 @@ pub struct PurgeArguments {
     pub target: Target,
     /// Which letters.
     #[command(flatten)]
-    pub selection: Selection,
+    pub selection: SelectionArguments,
     /// Every letter of the queues that are meant
     #[arg(long)]
     pub all: bool,
@@ -65,6 +66,7 @@ struct Purged {
 /// Throws letters away.
 pub(super) async fn run(arguments: &PurgeArguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
     let PurgeArguments { target, selection, all, reveal, hold } = arguments;
+    let selection = &selection.selection();
     if selection.is_everything() && !all {
         return Err("say which letters: --id, --queue, --handler, --error, --type or --all; `throughline dlq list` shows what there is".into());
     }
@@ -77,7 +79,7 @@ pub(super) async fn run(arguments: &PurgeArguments, terminal: &Terminal) -> Resu
     let mut purge = Purge {
         stack: &stack,
         selection,
-        shown: Shown::new(&project, *reveal, *terminal)?,
+        shown: Shown::new(&project, *reveal, terminal)?,
         file: Written { path: file.clone(), file: None },
         purged: Purged { file, ..Purged::default() },
     };
@@ -154,7 +156,7 @@ impl Purge<'_> {
         if letters.is_empty() {
             return Ok(());
         }
-        self.file.write(letters.iter().map(|it| self.shown.record(&queue.name, it)))?;
+        self.file.write(letters.iter().map(|it| record(&self.shown, &queue.name, it)))?;
         let handles: Vec<&str> = letters.iter().map(|it| it.receipt_handle.as_str()).collect();
         let answers = queue.queue.delete(&handles).await?;
         for (letter, answer) in letters.into_iter().zip(answers) {
@@ -169,21 +171,19 @@ impl Purge<'_> {
     }
 }
 
-impl Shown {
-    /// What is written down of a letter.
-    fn record(&self, queue: &str, received: &ReceivedLetter) -> Value {
-        let letter = &received.letter;
-        json!({
-            "queue": queue,
-            "id": letter.message_id,
-            "message": message_name(letter),
-            "handler": handler_of(queue, letter),
-            "error": error_of(letter),
-            "attributes": letter.attributes,
-            "sent_at": letter.sent_at,
-            "body": self.body(&letter.body),
-        })
-    }
+/// Returns what is written down of a letter.
+fn record(shown: &Shown, queue: &str, received: &ReceivedLetter) -> Value {
+    let letter = &received.letter;
+    json!({
+        "queue": queue,
+        "id": letter.message_id,
+        "message": message_name(letter),
+        "handler": handler_of(queue, letter),
+        "error": error_of(letter),
+        "attributes": letter.attributes,
+        "sent_at": letter.sent_at,
+        "body": shown.body(&letter.body),
+    })
 }
 
 /// The file of what is thrown away. It is there once there is something.

@@ -1,26 +1,18 @@
 //! `throughline dlq redrive`: letters go back to where they came from.
 
+use super::selection::SelectionArguments;
 use crate::{
-    cloud::{logs::duration, target::Target},
+    cloud::target::Target,
     letters::{
         queues::selected,
-        redrive::{
-            Asked,
-            begin::{begin, finish_untouched, open},
-            edit::Edits,
-            journal_path,
-            pace::Rate,
-            report::{Redriven, Report},
-            run::Run,
-        },
-        selection::Selection,
+        redrive::{Asked, Manner, Redrive, edit::Edits, pace::Rate},
     },
     project::{Project, catalogue::Catalogue},
     terminal::Terminal,
+    time::duration::duration,
 };
 use clap::Args;
 use std::{error::Error, path::PathBuf, time::Duration};
-use throughline_core::Timestamp;
 
 /// What is redriven, and how.
 #[derive(Debug, Args)]
@@ -31,7 +23,7 @@ pub struct RedriveArguments {
     pub target: Target,
     /// Which letters.
     #[command(flatten)]
-    pub selection: Selection,
+    pub selection: SelectionArguments,
     /// Every letter of the queues that are meant
     #[arg(long)]
     pub all: bool,
@@ -64,6 +56,7 @@ pub struct RedriveArguments {
 /// Redrives letters.
 pub(super) async fn run(arguments: &RedriveArguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
     let RedriveArguments { selection, all, resume, .. } = arguments;
+    let selection = &selection.selection();
     if selection.is_everything() && !all && !resume {
         return Err("say which letters: --id, --queue, --handler, --error, --type or --all; `throughline dlq list` shows what there is".into());
     }
@@ -76,24 +69,21 @@ pub(super) async fn run(arguments: &RedriveArguments, terminal: &Terminal) -> Re
     if !resume {
         terminal.confirm(&format!("{asked} at {}", arguments.rate))?;
     }
-    let mut opened = open(&queues, |queue| journal_path(project.root(), queue.queue.url()))?;
-    let each = begin(&mut opened, &asked, *resume, Timestamp::now())?;
-    let mut report = Report::default();
-    let mut rest = opened.into_iter().zip(each);
-    while let Some((opened, asked)) = rest.next() {
-        let Some(asked) = asked else { continue };
-        let mut run = Run::new(&stack, terminal, arguments, &asked, opened);
-        if !asked.edits.is_none() {
-            run = run.checking(&catalogue);
-        }
-        let redriven = run.all().await?;
-        let is_stopped = redriven.is_stopped();
-        report.queues.extend(Some(redriven).filter(Redriven::is_anything));
-        if is_stopped {
-            finish_untouched(rest.map(|(opened, _)| opened))?;
-            break;
-        }
-    }
+    let manner = Manner {
+        rate: arguments.rate,
+        hold: arguments.hold,
+        canary_wait: (!arguments.no_canary).then_some(arguments.canary_wait),
+    };
+    let redrive = Redrive {
+        stack: &stack,
+        root: project.root(),
+        catalogue: &catalogue,
+        asked: &asked,
+        manner,
+        is_resume: *resume,
+        progress: terminal,
+    };
+    let report = redrive.carry_out(&queues).await?;
     terminal.show(&report)?;
     report.problem().map_or(Ok(()), |problem| Err(problem.into()))
 }

@@ -8,11 +8,10 @@ use crate::{
     },
     letters::{
         destination::{Destination, destination},
-        payload,
         rerun::{OnRedrive, on_redrive},
         selection::{Selection, error_of, handler_of, type_of},
     },
-    project::Project,
+    project::{Project, catalogue},
     terminal::Terminal,
 };
 use clap::Args;
@@ -70,7 +69,7 @@ struct Opened {
 /// Opens letters.
 pub(super) async fn run(arguments: &ShowArguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
     let stack = arguments.target.open(terminal).await?;
-    let may_show = payload::Shown::new(&Project::find()?, arguments.reveal, *terminal)?;
+    let may_show = catalogue::Shown::new(&Project::find()?, arguments.reveal, terminal)?;
     let selection =
         Selection { id: arguments.ids.clone(), queue: arguments.queue.clone(), ..Selection::default() };
     let found = letters(&stack, &selection, terminal).await?;
@@ -107,7 +106,7 @@ impl Opened {
         stack: &Stack,
         queue: &str,
         letter: FoundLetter,
-        may_show: &payload::Shown,
+        may_show: &catalogue::Shown,
     ) -> Result<Self, StackError> {
         let goes_to = destination(stack, queue, &letter).await?;
         let on_redrive = match &goes_to {

@@ -1,8 +1,9 @@
 //! An event as it is shown.
 
+use crate::time::duration::took;
 use serde::Serialize;
 use serde_json::Value;
-use std::fmt;
+use std::{fmt, time::Duration};
 use throughline_core::Timestamp;
 
 /// An event that passed.
@@ -75,7 +76,10 @@ impl fmt::Display for ShownEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let subject = self.subject.as_deref().unwrap_or("-");
         let correlation_id = self.correlation_id.as_deref().unwrap_or("-");
-        let age = self.age_milliseconds.map_or_else(|| "-".to_owned(), age);
+        let age = self.age_milliseconds.map_or_else(
+            || "-".to_owned(),
+            |age| took(Duration::from_millis(u64::try_from(age).unwrap_or_default())),
+        );
         // To the millisecond.
         let time = match self.time.split_once('.') {
             Some((seconds, fraction)) => format!("{seconds}.{:.3}Z", fraction.trim_end_matches('Z')),
@@ -89,15 +93,6 @@ impl fmt::Display for ShownEvent {
             Some(data) => write!(f, "\n{data:#}"),
             None => Ok(()),
         }
-    }
-}
-
-fn age(milliseconds: i64) -> String {
-    match milliseconds {
-        ..10_000 => format!("{milliseconds} ms"),
-        10_000..120_000 => format!("{} s", milliseconds / 1000),
-        120_000..7_200_000 => format!("{} min", milliseconds / 60_000),
-        _ => format!("{} h", milliseconds / 3_600_000),
     }
 }
 
@@ -135,6 +130,6 @@ mod tests {
             "replay-name": "yesterday", "detail": {},
         });
         let line = ShownEvent::of(&event, now()).to_string();
-        assert!(line.contains("Object Created") && line.contains("2 h  replay yesterday"), "{line}");
+        assert!(line.contains("Object Created") && line.contains("120 min  replay yesterday"), "{line}");
     }
 }

@@ -3,6 +3,7 @@
 mod moved;
 
 use super::{
+    Asked, Manner,
     begin::Opened,
     canary::{Canary, Verdict},
     hands::{InHand, RedriveError, StackHands},
@@ -11,18 +12,16 @@ use super::{
 };
 use crate::{
     cloud::stack::Stack,
-    commands::dlq::RedriveArguments,
     letters::{
         destination::{Destination, destination},
         identity::{Identity, message_name},
         pass::{LettersOf, Pass},
         queues::NamedQueue,
-        redrive::Asked,
         rerun::{claim_state, may_run_again},
         selection::handler_of,
     },
+    progress::{Activity, Progress},
     project::catalogue::Catalogue,
-    terminal::{Progress, Terminal},
 };
 use std::{collections::BTreeMap, env, mem, time::Duration};
 use throughline_aws::{ledger::ClaimState, operate::ReceivedLetter};
@@ -36,8 +35,8 @@ const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
 pub(crate) struct Run<'a> {
     stack: &'a Stack,
     queue: &'a NamedQueue,
-    terminal: &'a Terminal,
-    arguments: &'a RedriveArguments,
+    progress: &'a dyn Progress,
+    manner: Manner,
     asked: &'a Asked,
     hands: StackHands<'a>,
     book: Book,
@@ -56,8 +55,8 @@ enum Choice {
 impl<'a> Run<'a> {
     pub(crate) fn new(
         stack: &'a Stack,
-        terminal: &'a Terminal,
-        arguments: &'a RedriveArguments,
+        progress: &'a dyn Progress,
+        manner: Manner,
         asked: &'a Asked,
         opened: Opened<'a>,
     ) -> Self {
@@ -66,7 +65,7 @@ impl<'a> Run<'a> {
         let redriven = Redriven { queue: queue.name.clone(), is_resumed, ..Redriven::default() };
         let (in_hand, new_ids) = (BTreeMap::new(), BTreeMap::new());
         let hands = StackHands { stack, queue: &queue.queue, journal, in_hand, new_ids };
-        Self { stack, queue, terminal, arguments, asked, hands, book, redriven, catalogue: None }
+        Self { stack, queue, progress, manner, asked, hands, book, redriven, catalogue: None }
     }
 
     /// Holds edited letters against the catalogue.
@@ -81,23 +80,23 @@ impl<'a> Run<'a> {
     pub(crate) async fn all(mut self) -> Result<Redriven, RedriveError> {
         if self.redriven.is_resumed {
             let (sent, in_doubt) = (self.book.sent(), self.book.count_at(Standing::InDoubt));
-            self.terminal.note(format_args!(
+            self.progress.note(&format!(
                 "{}: going on with an interrupted redrive: {sent} were sent, of {in_doubt} it is not known",
                 self.queue.name
             ));
         }
         let sets_aside = !self.asked.selection.is_whole_queues();
-        let pass = Pass::begin(self.stack, self.queue, self.arguments.hold, sets_aside).await?;
+        let pass = Pass::begin(self.stack, self.queue, self.manner.hold, sets_aside).await?;
         let mut pass = pass.going_on(self.redriven.is_resumed);
-        let progress = self.terminal.progress(&format!("redriving {}", self.queue.name), Some(pass.total()));
-        let ended = self.pass_by(&mut pass, &progress).await;
-        progress.finish();
+        let activity = self.progress.begin(&format!("redriving {}", self.queue.name), Some(pass.total()));
+        let ended = self.pass_by(&mut pass, &*activity).await;
+        activity.finish();
         self.redriven.in_others_hands = pass.in_others_hands();
         self.redriven.not_reached = pass.not_reached();
         self.redriven.blocked_groups = pass.blocked_groups();
         // What is in hand comes back by itself if this fails: it is worth a word, and no reason to stop.
         if let Err(error) = pass.end().await {
-            self.terminal.note(error);
+            self.progress.note(&error.to_string());
         }
         ended?;
         self.finish()
@@ -106,7 +105,7 @@ impl<'a> Run<'a> {
     async fn pass_by(
         &mut self,
         pass: &mut Pass<LettersOf<'_>>,
-        progress: &Progress,
+        activity: &dyn Activity,
     ) -> Result<(), RedriveError> {
         let mut next_at = Instant::now();
         let mut passed_by: u64 = 0;
@@ -114,7 +113,7 @@ impl<'a> Run<'a> {
         loop {
             if !is_moving_tried && self.is_for_sqs_to_move() {
                 is_moving_tried = true;
-                if self.moved_by_sqs(progress).await? {
+                if self.moved_by_sqs(activity).await? {
                     return Ok(());
                 }
             }
@@ -129,27 +128,29 @@ impl<'a> Run<'a> {
                     Choice::Leave(received) => pass.set_aside(*received),
                 }
             }
-            if !self.arguments.no_canary && !self.book.is_canary_handled() {
-                taken = self.canary_first(pass, taken).await?;
+            if let Some(patience) = self.manner.canary_wait
+                && !self.book.is_canary_handled()
+            {
+                taken = self.canary_first(pass, taken, patience).await?;
                 if self.redriven.is_stopped() {
                     return Ok(());
                 }
             }
-            let rest = taken.split_off(taken.len().min(self.arguments.rate.fits(self.arguments.hold)));
+            let rest = taken.split_off(taken.len().min(self.manner.rate.fits(self.manner.hold)));
             if !rest.is_empty() {
                 passed_by -= count(rest.len());
                 pass.put_back(rest.into_iter().map(|it| it.received).collect()).await?;
             }
-            for batch in batches(taken, self.arguments.rate.batch()) {
+            for batch in batches(taken, self.manner.rate.batch()) {
                 tokio::time::sleep_until(next_at).await;
                 let count = batch.len();
                 self.take(batch, pass).await?;
-                next_at = next_at.max(Instant::now()) + self.arguments.rate.time_for(count);
+                next_at = next_at.max(Instant::now()) + self.manner.rate.time_for(count);
                 if self.redriven.is_stopped() {
                     return Ok(());
                 }
             }
-            progress.set(passed_by);
+            activity.set(passed_by);
         }
     }
 
@@ -244,6 +245,7 @@ impl<'a> Run<'a> {
         &mut self,
         pass: &mut Pass<LettersOf<'_>>,
         mut taken: Vec<InHand>,
+        patience: Duration,
     ) -> Result<Vec<InHand>, RedriveError> {
         let is_new = |it: &InHand| self.book.standing(&it.received.letter.message_id).is_none();
         let mut canary = None;
@@ -274,9 +276,9 @@ impl<'a> Run<'a> {
             let since = sent_at.checked_sub(CLOCKS_DIFFER).unwrap_or(sent_at);
             let canary =
                 Canary { stack: self.stack, queue: self.queue, letter_id, message, since, handler, identity };
-            self.terminal
-                .note(format_args!("{}: one letter is sent, and its handler waited for", self.queue.name));
-            canary.verdict(self.arguments.canary_wait).await?
+            self.progress
+                .note(&format!("{}: one letter is sent, and its handler waited for", self.queue.name));
+            canary.verdict(patience).await?
         };
         if verdict.is_good() {
             self.hands.journal.write(&Entry::CanaryHandled)?;

@@ -1,22 +1,23 @@
 use super::{super::plan, *};
-use clap::Parser;
+use crate::progress::Silent;
 use std::{cell::RefCell, collections::VecDeque};
 
-#[derive(Debug, Parser)]
-struct Command {
-    #[command(flatten)]
-    arguments: Arguments,
+fn candidates_of(events: &[Value], request: &ReplayRequest) -> Vec<Candidate> {
+    candidates(events.to_vec(), request)
 }
 
-fn candidates_of(events: &[Value], options: &[&str]) -> Vec<Candidate> {
-    let arguments = ["replay", "--foreign", "--from", "1h"].into_iter().chain(options.iter().copied());
-    let Command { arguments } = Command::parse_from(arguments);
-    candidates(events.to_vec(), &arguments)
-}
-
-fn chosen(events: &[Value], options: &[&str]) -> Vec<(String, bool)> {
-    let candidates = candidates_of(events, options).into_iter();
+fn chosen(events: &[Value], request: &ReplayRequest) -> Vec<(String, bool)> {
+    let candidates = candidates_of(events, request).into_iter();
     candidates.map(|candidate| (candidate.id, candidate.is_sent_alone)).collect()
+}
+
+fn of_types(types: &[&str]) -> ReplayRequest {
+    let types = types.iter().map(|name| (*name).to_owned()).collect();
+    ReplayRequest { types, ..ReplayRequest::default() }
+}
+
+fn of_line(line: &str) -> ReplayRequest {
+    ReplayRequest { correlation_ids: vec![line.to_owned()], ..ReplayRequest::default() }
 }
 
 fn events() -> [Value; 2] {
@@ -30,23 +31,37 @@ fn events() -> [Value; 2] {
 
 #[test]
 fn cloud_events_are_sent_alone_under_their_ids_and_others_are_counted_only() {
-    assert_eq!(chosen(&events(), &[]), [("ours-like".into(), true), ("two".into(), false)]);
+    assert_eq!(
+        chosen(&events(), &ReplayRequest::default()),
+        [("ours-like".into(), true), ("two".into(), false)]
+    );
 }
 
 #[test]
 fn they_are_chosen_by_type_and_by_line() {
-    assert_eq!(chosen(&events(), &["--type", "Object Created"]), [("two".into(), false)]);
-    assert_eq!(chosen(&events(), &["--correlation-id", "line-1"]), [("ours-like".into(), true)]);
-    assert_eq!(chosen(&events(), &["--correlation-id", "line-2"]), []);
+    assert_eq!(chosen(&events(), &of_types(&["Object Created"])), [("two".into(), false)]);
+    assert_eq!(chosen(&events(), &of_line("line-1")), [("ours-like".into(), true)]);
+    assert_eq!(chosen(&events(), &of_line("line-2")), []);
 }
 
 #[test]
 fn a_journal_keeps_what_is_sent_alone_and_nothing_else() {
-    let to_send = plan::to_send(candidates_of(&events(), &[]), None);
+    let to_send = plan::to_send(candidates_of(&events(), &ReplayRequest::default()), None);
     let [(name, message)] = to_send.kept.as_slice() else { panic!("{:?}", to_send.kept) };
     assert_eq!(message, &events()[0]["detail"]);
     let messages: Vec<&Kept> = to_send.work.iter().map(|work| &work.message).collect();
     assert_eq!(messages, [&Kept::Journal(name.clone())]);
+}
+
+/// Somebody has pressed Ctrl-C.
+struct Interrupted;
+
+impl Interruptions for Interrupted {
+    fn came(&self) -> bool {
+        true
+    }
+
+    fn release(&self) {}
 }
 
 /// What a look receives, batch by batch, and what it asked for.
@@ -66,11 +81,15 @@ impl Script {
         self.asked.borrow_mut().push(what);
     }
 
-    async fn looked(&self, interrupt: &Interrupt, delay: Duration) -> (Result<usize, String>, Vec<&str>) {
+    async fn looked(
+        &self,
+        interruptions: &dyn Interruptions,
+        delay: Duration,
+    ) -> (Result<usize, String>, Vec<&str>) {
         let look = Look {
             source: self,
-            interrupt,
-            terminal: &Terminal::default(),
+            interruptions,
+            progress: &Silent,
             rule_delay: delay,
             sign_of_life: Duration::ZERO,
         };
@@ -112,7 +131,7 @@ impl Source for Script {
 #[tokio::test]
 async fn a_look_says_that_it_goes_on_and_asks_how_far_it_is_only_once_nothing_comes() {
     let script = Script::of([Ok(events().to_vec()), Ok(events().to_vec())]);
-    let (found, asked) = script.looked(&Interrupt::default(), Duration::ZERO).await;
+    let (found, asked) = script.looked(&Silent, Duration::ZERO).await;
     assert_eq!(found, Ok(4));
     let batch = ["keep", "receive"];
     let end = ["keep", "receive", "progress"];
@@ -123,21 +142,20 @@ async fn a_look_says_that_it_goes_on_and_asks_how_far_it_is_only_once_nothing_co
 async fn a_replay_that_nobody_looks_at_any_more_is_called_off() {
     let failed = OperateError { what: "the queue cannot be read".into(), reason: "no".into() };
     let script = Script { stage: Some(ReplayStage::Running), ..Script::of([Err(failed)]) };
-    let (found, asked) = script.looked(&Interrupt::default(), Duration::ZERO).await;
+    let (found, asked) = script.looked(&Silent, Duration::ZERO).await;
     assert!(found.unwrap_err().contains("cannot be read"));
     assert_eq!(asked, ["start", "keep", "receive", "progress", "cancel"]);
 
     let script = Script { stage: Some(ReplayStage::Failed), ..Script::of([]) };
-    let (found, asked) = script.looked(&Interrupt::default(), Duration::ZERO).await;
+    let (found, asked) = script.looked(&Silent, Duration::ZERO).await;
     assert!(found.unwrap_err().contains("ended before its end"));
     assert!(!asked.contains(&"cancel"), "it runs no more: {asked:?}");
 }
 
 #[tokio::test]
 async fn ctrl_c_ends_a_look_while_it_waits_for_its_rule() {
-    let (script, interrupt) = (Script::default(), Interrupt::default());
-    interrupt.come();
-    let (found, asked) = script.looked(&interrupt, Duration::from_hours(1)).await;
+    let script = Script::default();
+    let (found, asked) = script.looked(&Interrupted, Duration::from_hours(1)).await;
     assert!(found.unwrap_err().contains("interrupted"));
     assert_eq!(asked, [""; 0], "nothing was begun");
 }

@@ -1,5 +1,7 @@
 use super::*;
+use crate::resend::work::{Kept, Taker, Way};
 use std::os::unix::fs::PermissionsExt as _;
+use throughline_core::Timestamp;
 
 fn folder(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("throughline-journal-{name}-{}", std::process::id()))

@@ -1,5 +1,6 @@
 //! How far long work is, on standard error.
 
+use crate::progress::Activity;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     io::{self, IsTerminal as _},
@@ -12,15 +13,15 @@ const SAY_AGAIN: Duration = Duration::from_secs(5);
 
 /// How far work is: a bar on a terminal, otherwise a line every few seconds.
 #[derive(Debug)]
-pub struct Progress(Shown);
+pub struct Bar(Shown);
 
 #[derive(Debug)]
 enum Shown {
-    Bar(ProgressBar),
+    OnTerminal(ProgressBar),
     Lines { what: String, total: Option<u64>, last: Mutex<Instant> },
 }
 
-impl Progress {
+impl Bar {
     pub(super) fn start(what: &str, total: Option<u64>) -> Self {
         if !io::stderr().is_terminal() {
             return Self(Shown::Lines { what: what.to_owned(), total, last: Mutex::new(Instant::now()) });
@@ -34,13 +35,13 @@ impl Progress {
         };
         bar.set_message(what.to_owned());
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self(Shown::Bar(bar))
+        Self(Shown::OnTerminal(bar))
     }
 
     /// So much is done.
     pub fn set(&self, done: u64) {
         match &self.0 {
-            Shown::Bar(bar) => bar.set_position(done),
+            Shown::OnTerminal(bar) => bar.set_position(done),
             Shown::Lines { what, total, last } => {
                 let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
                 if last.elapsed() >= SAY_AGAIN {
@@ -54,16 +55,30 @@ impl Progress {
     /// Says something without breaking the bar.
     pub fn note(&self, text: &str) {
         match &self.0 {
-            Shown::Bar(bar) => bar.suspend(|| eprintln!("{text}")),
+            Shown::OnTerminal(bar) => bar.suspend(|| eprintln!("{text}")),
             Shown::Lines { .. } => eprintln!("{text}"),
         }
     }
 
     /// The work is over; the bar goes.
     pub fn finish(self) {
-        if let Shown::Bar(bar) = self.0 {
+        if let Shown::OnTerminal(bar) = self.0 {
             bar.finish_and_clear();
         }
+    }
+}
+
+impl Activity for Bar {
+    fn set(&self, done: u64) {
+        Self::set(self, done);
+    }
+
+    fn note(&self, text: &str) {
+        Self::note(self, text);
+    }
+
+    fn finish(self: Box<Self>) {
+        Self::finish(*self);
     }
 }
 
