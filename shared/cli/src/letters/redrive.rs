@@ -3,7 +3,7 @@
 mod begin;
 mod canary;
 pub(crate) mod edit;
-mod hands;
+mod io;
 mod journal;
 pub mod pace;
 mod protocol;

@@ -6,7 +6,7 @@ mod tests;
 
 use super::{
     journal::{Journal, JournalError},
-    protocol::Book,
+    protocol::JournalState,
 };
 use crate::{letters::queues::NamedQueue, letters::redrive::Asked};
 use std::{error::Error, path::PathBuf};
@@ -17,7 +17,7 @@ use throughline_core::Timestamp;
 pub(crate) struct Opened<'a> {
     pub(crate) queue: &'a NamedQueue,
     pub(crate) journal: Journal,
-    pub(crate) book: Book,
+    pub(crate) state: JournalState,
 }
 
 /// Opens the journals of all queues that are meant: nobody else redrives one of them meanwhile.
@@ -29,8 +29,8 @@ pub(crate) fn open(
     journal_path: impl Fn(&NamedQueue) -> PathBuf,
 ) -> Result<Vec<Opened<'_>>, JournalError> {
     let open = |queue| {
-        let (journal, book) = Journal::open(&journal_path(queue))?;
-        Ok(Opened { queue, journal, book })
+        let (journal, state) = Journal::open(&journal_path(queue))?;
+        Ok(Opened { queue, journal, state })
     };
     queues.iter().map(open).collect()
 }
@@ -45,8 +45,9 @@ pub(crate) fn begin(
     resume: bool,
     now: Timestamp,
 ) -> Result<Vec<Option<Asked>>, Box<dyn Error>> {
-    let books: Vec<(&str, &Book)> = opened.iter().map(|it| (it.queue.name.as_str(), &it.book)).collect();
-    let starts = if resume { Ok(resumed(&books)?) } else { begun(&books, asked, now)? };
+    let states: Vec<(&str, &JournalState)> =
+        opened.iter().map(|it| (it.queue.name.as_str(), &it.state)).collect();
+    let starts = if resume { Ok(resumed(&states)?) } else { begun(&states, asked, now)? };
     let starts = match starts {
         Ok(starts) => starts,
         Err(Other { at, begun_at, asked }) => {
@@ -55,10 +56,10 @@ pub(crate) fn begin(
         }
     };
     let mut each = Vec::new();
-    for (Opened { journal, book, .. }, start) in opened.iter_mut().zip(starts) {
+    for (Opened { journal, state, .. }, start) in opened.iter_mut().zip(starts) {
         each.push(match start {
             Start::Begin { at, asked } => {
-                journal.begin(book, serde_json::to_value(&asked)?, at)?;
+                journal.begin(state, serde_json::to_value(&asked)?, at)?;
                 Some(asked)
             }
             Start::GoOn { asked } => Some(asked),
@@ -73,9 +74,9 @@ pub(crate) fn begin(
 /// # Errors
 /// [`JournalError::File`].
 pub(crate) fn finish_untouched<'a>(rest: impl Iterator<Item = Opened<'a>>) -> Result<(), JournalError> {
-    for Opened { mut journal, mut book, .. } in rest {
-        if book.unfinished().is_some() && book.is_untouched() {
-            journal.finish(&mut book)?;
+    for Opened { mut journal, mut state, .. } in rest {
+        if state.unfinished().is_some() && state.is_untouched() {
+            journal.finish(&mut state)?;
         }
     }
     Ok(())
@@ -104,17 +105,17 @@ struct Other {
 
 type Unfinished = Option<(Timestamp, Asked)>;
 
-fn unfinished(books: &[(&str, &Book)]) -> serde_json::Result<Vec<Unfinished>> {
-    let read = |(_, book): &(&str, &Book)| match book.unfinished() {
+fn unfinished(states: &[(&str, &JournalState)]) -> serde_json::Result<Vec<Unfinished>> {
+    let read = |(_, state): &(&str, &JournalState)| match state.unfinished() {
         Some((at, asked)) => Ok(Some((*at, serde_json::from_value(asked.clone())?))),
         None => Ok(None),
     };
-    books.iter().map(read).collect()
+    states.iter().map(read).collect()
 }
 
 /// Where a redrive begins, or goes on because the same was interrupted.
 fn begun(
-    books: &[(&str, &Book)],
+    states: &[(&str, &JournalState)],
     asked: &Asked,
     now: Timestamp,
 ) -> serde_json::Result<Result<Vec<Start>, Other>> {
@@ -123,23 +124,23 @@ fn begun(
         Some((_, before)) if before == *asked => Ok(Start::GoOn { asked: before }),
         Some((begun_at, before)) => Err(Other { at, begun_at, asked: before.to_string() }),
     };
-    Ok(unfinished(books)?.into_iter().enumerate().map(start).collect())
+    Ok(unfinished(states)?.into_iter().enumerate().map(start).collect())
 }
 
 /// Where interrupted redrives go on; and where they begin, since they were interrupted before they came to that.
-fn resumed(books: &[(&str, &Book)]) -> serde_json::Result<Vec<Start>> {
-    let unfinished = unfinished(books)?;
-    let start = |((name, book), own): (&(&str, &Book), &Unfinished)| {
+fn resumed(states: &[(&str, &JournalState)]) -> serde_json::Result<Vec<Start>> {
+    let unfinished = unfinished(states)?;
+    let start = |((name, state), own): (&(&str, &JournalState), &Unfinished)| {
         if let Some((_, asked)) = own {
             return Start::GoOn { asked: asked.clone() };
         }
         let is_missing = |(at, asked): &&(Timestamp, Asked)| {
-            asked.selection.has_queue(name) && book.last_begun_at().is_none_or(|last| last < *at)
+            asked.selection.has_queue(name) && state.last_begun_at().is_none_or(|last| last < *at)
         };
         match unfinished.iter().flatten().filter(is_missing).max_by_key(|(at, _)| *at) {
             Some((at, asked)) => Start::Begin { at: *at, asked: asked.clone() },
             None => Start::Nothing,
         }
     };
-    Ok(books.iter().zip(&unfinished).map(start).collect())
+    Ok(states.iter().zip(&unfinished).map(start).collect())
 }

@@ -4,7 +4,7 @@
 //! step is taken. A last line that a crash cut off is dropped: its step was not taken yet. Once nothing is left to do, one
 //! line is kept: what an edit puts into letters may be nobody's business, and others cannot read it meanwhile.
 
-use super::protocol::{Book, Entry};
+use super::protocol::{Entry, JournalState};
 use serde_json::Value;
 use std::{
     fs::{self, File, OpenOptions, Permissions, TryLockError},
@@ -74,7 +74,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`]: it is in use, or it cannot be read.
-    pub(crate) fn open(path: &Path) -> Result<(Self, Book), JournalError> {
+    pub(crate) fn open(path: &Path) -> Result<(Self, JournalState), JournalError> {
         let wrong = |source| JournalError::File { path: path.display().to_string(), source };
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(wrong)?;
@@ -95,7 +95,7 @@ impl Journal {
         if whole < text.len() {
             file.set_len(whole as u64).map_err(wrong)?;
         }
-        let mut book = Book::default();
+        let mut state = JournalState::default();
         let mut is_tidy = true;
         for (at, line) in text[..whole].split(|byte| *byte == b'\n').enumerate() {
             if line.is_empty() {
@@ -106,14 +106,14 @@ impl Journal {
                 line: at + 1,
                 reason: error.to_string(),
             })?;
-            book.apply(&entry);
-            is_tidy = matches!(entry, Entry::Kept { .. });
+            state.apply(&entry);
+            is_tidy = matches!(entry, Entry::Summary { .. });
         }
         let mut journal = Self { file, path: path.to_owned() };
-        if !is_tidy && book.unfinished().is_none() {
-            journal.tidy(&book)?; // whoever finished it was killed before that
+        if !is_tidy && state.unfinished().is_none() {
+            journal.tidy(&state)?; // whoever finished it was killed before that
         }
-        Ok((journal, book))
+        Ok((journal, state))
     }
 
     /// Where it is.
@@ -136,10 +136,15 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::File`].
-    pub(crate) fn begin(&mut self, book: &mut Book, asked: Value, at: Timestamp) -> Result<(), JournalError> {
+    pub(crate) fn begin(
+        &mut self,
+        state: &mut JournalState,
+        asked: Value,
+        at: Timestamp,
+    ) -> Result<(), JournalError> {
         let begun = Entry::Begun { at, asked };
         self.write(&begun)?;
-        book.apply(&begun);
+        state.apply(&begun);
         Ok(())
     }
 
@@ -147,25 +152,25 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::File`].
-    pub(crate) fn finish(&mut self, book: &mut Book) -> Result<(), JournalError> {
+    pub(crate) fn finish(&mut self, state: &mut JournalState) -> Result<(), JournalError> {
         self.write(&Entry::Finished)?;
-        book.apply(&Entry::Finished);
-        self.tidy(book)
+        state.apply(&Entry::Finished);
+        self.tidy(state)
     }
 
     /// Leaves one line. Killed in the midst of it, a redrive that was over is at worst forgotten, and letters that are
     /// redriven again are counted from one.
-    fn tidy(&mut self, book: &Book) -> Result<(), JournalError> {
+    fn tidy(&mut self, state: &JournalState) -> Result<(), JournalError> {
         let cut = self.file.set_len(0);
         cut.map_err(|source| JournalError::File { path: self.path(), source })?;
-        self.write(&book.kept())
+        self.write(&state.summary())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::letters::redrive::protocol::{Named, Standing};
+    use crate::letters::redrive::protocol::{LetterRef, LetterState};
     use serde_json::json;
 
     /// A file that nobody else has, and that goes with the test.
@@ -191,27 +196,27 @@ mod tests {
     }
 
     fn sending(id: &str) -> Entry {
-        Entry::Sending { letters: vec![Named { id: id.into(), message: id.into() }] }
+        Entry::Sending { letters: vec![LetterRef { id: id.into(), message: id.into() }] }
     }
 
     #[test]
     fn what_was_written_is_there_after_the_process_and_a_cut_off_line_is_dropped() {
         let place = Place::new("cut-off");
-        let (mut journal, mut book) = Journal::open(&place.file()).unwrap();
-        journal.begin(&mut book, json!("all"), Timestamp::UNIX_EPOCH).unwrap();
+        let (mut journal, mut state) = Journal::open(&place.file()).unwrap();
+        journal.begin(&mut state, json!("all"), Timestamp::UNIX_EPOCH).unwrap();
         journal.write(&sending("m-1")).unwrap();
         drop(journal);
         let mut cut_off = fs::read(place.file()).unwrap();
         cut_off.extend(br#"{"step":"sent","ids":["m-"#);
         fs::write(place.file(), cut_off).unwrap();
 
-        let (mut journal, book) = Journal::open(&place.file()).unwrap();
-        assert_eq!(book.standing("m-1"), Some(Standing::InDoubt));
-        assert!(book.unfinished().is_some(), "it goes on");
+        let (mut journal, state) = Journal::open(&place.file()).unwrap();
+        assert_eq!(state.letter_state("m-1"), Some(LetterState::InDoubt));
+        assert!(state.unfinished().is_some(), "it goes on");
         journal.write(&Entry::Sent { ids: vec!["m-1".into()] }).unwrap();
         drop(journal);
-        let (_, book) = Journal::open(&place.file()).unwrap();
-        assert_eq!(book.standing("m-1"), Some(Standing::Sent));
+        let (_, state) = Journal::open(&place.file()).unwrap();
+        assert_eq!(state.letter_state("m-1"), Some(LetterState::Sent));
     }
 
     #[test]
@@ -219,17 +224,17 @@ mod tests {
         let place = Place::new("private");
         let asked = json!({ "set": [["data.customer", "Ada"]] });
         let has_name = || fs::read_to_string(place.file()).unwrap().contains("Ada");
-        let (mut journal, mut book) = Journal::open(&place.file()).unwrap();
-        journal.begin(&mut book, asked.clone(), Timestamp::UNIX_EPOCH).unwrap();
+        let (mut journal, mut state) = Journal::open(&place.file()).unwrap();
+        journal.begin(&mut state, asked.clone(), Timestamp::UNIX_EPOCH).unwrap();
         journal.write(&sending("m-1")).unwrap();
-        book.apply(&sending("m-1"));
+        state.apply(&sending("m-1"));
         assert!(has_name(), "whoever goes on puts it into the others");
         assert_eq!(fs::metadata(place.file()).unwrap().permissions().mode() & 0o777, 0o600);
-        journal.finish(&mut book).unwrap();
+        journal.finish(&mut state).unwrap();
         assert!(!has_name());
         drop(journal);
         let (mut journal, mut again) = Journal::open(&place.file()).unwrap();
-        assert_eq!(again, book);
+        assert_eq!(again, state);
         assert_eq!((again.times_sent("m-1"), again.last_begun_at()), (1, Some(Timestamp::UNIX_EPOCH)));
 
         // Killed between the last entry and the tidying, and readable by all as it once was.
@@ -239,7 +244,7 @@ mod tests {
         fs::set_permissions(place.file(), Permissions::from_mode(0o644)).unwrap();
         assert!(has_name());
         let (_, again) = Journal::open(&place.file()).unwrap();
-        assert_eq!((again, has_name()), (book, false));
+        assert_eq!((again, has_name()), (state, false));
         assert_eq!(fs::metadata(place.file()).unwrap().permissions().mode() & 0o777, 0o600);
     }
 

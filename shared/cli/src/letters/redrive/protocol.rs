@@ -13,7 +13,7 @@ use throughline_core::Timestamp;
 
 /// A letter, as the journal names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Named {
+pub(crate) struct LetterRef {
     /// The id that SQS gave it in the dead-letter queue.
     pub(crate) id: String,
     /// What makes its message the same message when it comes back under another id.
@@ -34,7 +34,7 @@ pub(crate) enum Entry {
     /// These are about to be sent: from now on it is not known whether they were.
     Sending {
         /// The letters.
-        letters: Vec<Named>,
+        letters: Vec<LetterRef>,
     },
     /// These were sent.
     Sent {
@@ -55,8 +55,9 @@ pub(crate) enum Entry {
     CanaryHandled,
     /// Nothing is left to do.
     Finished,
-    /// What is kept of redrives that are finished.
-    Kept {
+    /// What is kept of redrives that are finished. Journals call it `kept`.
+    #[serde(rename = "kept")]
+    Summary {
         /// When the last of them began.
         begun_at: Option<Timestamp>,
         /// How often each message was sent.
@@ -66,7 +67,7 @@ pub(crate) enum Entry {
 
 /// How far one letter is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum LetterState {
     /// It was about to be sent, and nobody wrote down what became of it.
     InDoubt,
     /// It was sent and is to be deleted.
@@ -78,7 +79,7 @@ pub(crate) enum Standing {
 /// A letter that this redrive has touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Touched {
-    standing: Standing,
+    letter_state: LetterState,
     message: String,
     /// Whether it was in doubt when it was last about to be sent: then it may have been sent the time before.
     was_in_doubt: bool,
@@ -86,7 +87,7 @@ struct Touched {
 
 /// What a journal says of the last redrive in it; of those before only how often they sent a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Book {
+pub(crate) struct JournalState {
     letters: BTreeMap<String, Touched>,
     /// The letters by which each message was sent, or may have been.
     messages: BTreeMap<String, BTreeSet<String>>,
@@ -98,7 +99,7 @@ pub(crate) struct Book {
     is_canary_handled: bool,
 }
 
-impl Book {
+impl JournalState {
     /// Takes over what an entry says.
     pub(crate) fn apply(&mut self, entry: &Entry) {
         match entry {
@@ -114,31 +115,31 @@ impl Book {
             }
             Entry::Sent { ids } => {
                 self.sent += count(ids.len());
-                self.stand(ids, Standing::Sent);
+                self.stand(ids, LetterState::Sent);
             }
             Entry::Refused { ids } => {
                 for id in ids {
                     self.is_refused(id);
                 }
             }
-            Entry::Deleted { ids } => self.stand(ids, Standing::Deleted),
+            Entry::Deleted { ids } => self.stand(ids, LetterState::Deleted),
             Entry::CanaryHandled => self.is_canary_handled = true,
             Entry::Finished => {
                 let (times_sent, last_begun_at) = (std::mem::take(&mut self.times_sent), self.last_begun_at);
                 *self = Self { last_begun_at, times_sent, ..Self::default() };
             }
-            Entry::Kept { begun_at, times_sent } => {
+            Entry::Summary { begun_at, times_sent } => {
                 let (times_sent, last_begun_at) = (times_sent.clone(), *begun_at);
                 *self = Self { last_begun_at, times_sent, ..Self::default() };
             }
         }
     }
 
-    fn is_sending(&mut self, letter: &Named) {
-        let Named { id, message } = letter;
-        let was_in_doubt = self.standing(id) == Some(Standing::InDoubt);
+    fn is_sending(&mut self, letter: &LetterRef) {
+        let LetterRef { id, message } = letter;
+        let was_in_doubt = self.letter_state(id) == Some(LetterState::InDoubt);
         self.surplus += u64::from(was_in_doubt);
-        let touched = Touched { standing: Standing::InDoubt, message: message.clone(), was_in_doubt };
+        let touched = Touched { letter_state: LetterState::InDoubt, message: message.clone(), was_in_doubt };
         self.letters.insert(id.clone(), touched);
         self.messages.entry(message.clone()).or_default().insert(id.clone());
         *self.times_sent.entry(message.clone()).or_default() += 1;
@@ -155,12 +156,12 @@ impl Book {
         }
     }
 
-    fn stand(&mut self, ids: &[String], standing: Standing) {
+    fn stand(&mut self, ids: &[String], letter_state: LetterState) {
         for id in ids {
             match self.letters.get_mut(id) {
-                Some(touched) => touched.standing = standing,
+                Some(touched) => touched.letter_state = letter_state,
                 None => {
-                    let touched = Touched { standing, message: String::new(), was_in_doubt: false };
+                    let touched = Touched { letter_state, message: String::new(), was_in_doubt: false };
                     self.letters.insert(id.clone(), touched);
                 }
             }
@@ -168,8 +169,8 @@ impl Book {
     }
 
     /// How far a letter is; nothing if this redrive has not touched it.
-    pub(crate) fn standing(&self, id: &str) -> Option<Standing> {
-        self.letters.get(id).map(|touched| touched.standing)
+    pub(crate) fn letter_state(&self, id: &str) -> Option<LetterState> {
+        self.letters.get(id).map(|touched| touched.letter_state)
     }
 
     /// When the redrive began that is not finished, and what it was asked for.
@@ -188,8 +189,8 @@ impl Book {
     }
 
     /// What is worth keeping once nothing is left to do.
-    pub(crate) fn kept(&self) -> Entry {
-        Entry::Kept { begun_at: self.last_begun_at, times_sent: self.times_sent.clone() }
+    pub(crate) fn summary(&self) -> Entry {
+        Entry::Summary { begun_at: self.last_begun_at, times_sent: self.times_sent.clone() }
     }
 
     /// How many copies there may be too many: letters in doubt that were sent again.
@@ -202,9 +203,9 @@ impl Book {
         self.sent
     }
 
-    /// How many letters are at a standing.
-    pub(crate) fn count_at(&self, standing: Standing) -> u64 {
-        count(self.letters.values().filter(|touched| touched.standing == standing).count())
+    /// How many letters are in a state.
+    pub(crate) fn count_at(&self, letter_state: LetterState) -> u64 {
+        count(self.letters.values().filter(|touched| touched.letter_state == letter_state).count())
     }
 
     /// Whether the first letter was handled.
@@ -213,7 +214,7 @@ impl Book {
     }
 
     /// Whether this redrive has sent a letter's message before, as another letter: then it has come back.
-    pub(crate) fn has_sent_as_another(&self, letter: &Named) -> bool {
+    pub(crate) fn has_sent_as_another(&self, letter: &LetterRef) -> bool {
         self.messages.get(&letter.message).is_some_and(|ids| ids.iter().any(|id| *id != letter.id))
     }
 
@@ -229,20 +230,20 @@ pub(crate) fn count(length: usize) -> u64 {
 }
 
 /// What the protocol acts with: the journal and the queues.
-pub(crate) trait Hands {
+pub(crate) trait RedriveIo {
     /// Why something could not be done.
     type Error;
     /// Writes an entry; it is there after a crash once this has returned.
     async fn record(&mut self, entry: &Entry) -> Result<(), Self::Error>;
     /// Sends letters. One answer for each: that it was sent, or why it certainly was not.
-    async fn send(&mut self, letters: &[Named]) -> Result<Vec<Result<(), String>>, Self::Error>;
+    async fn send(&mut self, letters: &[LetterRef]) -> Result<Vec<Result<(), String>>, Self::Error>;
     /// Deletes letters from the dead-letter queue. One answer for each.
     async fn delete(&mut self, ids: &[String]) -> Result<Vec<Result<(), String>>, Self::Error>;
 }
 
 /// What became of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Passed {
+pub(crate) struct BatchResult {
     /// How many were sent.
     pub(crate) sent: usize,
     /// How many an earlier run had sent already: these were deleted only.
@@ -258,20 +259,21 @@ pub(crate) struct Passed {
 /// # Errors
 /// If the journal could not be written, or it is not known what a request did. Nothing is lost: go on with the same
 /// journal.
-pub(crate) async fn redrive_batch<H: Hands>(
-    book: &mut Book,
-    hands: &mut H,
-    letters: &[Named],
-) -> Result<Passed, H::Error> {
-    let is_sent =
-        |letter: &&Named| matches!(book.standing(&letter.id), Some(Standing::Sent | Standing::Deleted));
-    let (before, open): (Vec<&Named>, Vec<&Named>) = letters.iter().partition(is_sent);
-    let mut passed = Passed { sent_before: before.len(), ..Passed::default() };
+pub(crate) async fn redrive_batch<H: RedriveIo>(
+    state: &mut JournalState,
+    io: &mut H,
+    letters: &[LetterRef],
+) -> Result<BatchResult, H::Error> {
+    let is_sent = |letter: &&LetterRef| {
+        matches!(state.letter_state(&letter.id), Some(LetterState::Sent | LetterState::Deleted))
+    };
+    let (before, open): (Vec<&LetterRef>, Vec<&LetterRef>) = letters.iter().partition(is_sent);
+    let mut passed = BatchResult { sent_before: before.len(), ..BatchResult::default() };
     let mut to_delete: Vec<String> = before.into_iter().map(|letter| letter.id.clone()).collect();
     if !open.is_empty() {
-        let open: Vec<Named> = open.into_iter().cloned().collect();
-        write(book, hands, Entry::Sending { letters: open.clone() }).await?;
-        let answers = hands.send(&open).await?;
+        let open: Vec<LetterRef> = open.into_iter().cloned().collect();
+        write(state, io, Entry::Sending { letters: open.clone() }).await?;
+        let answers = io.send(&open).await?;
         let mut sent = Vec::new();
         for (letter, answer) in open.into_iter().zip(answers) {
             match answer {
@@ -281,28 +283,28 @@ pub(crate) async fn redrive_batch<H: Hands>(
         }
         if !passed.refused.is_empty() {
             let ids = passed.refused.iter().map(|(id, _)| id.clone()).collect();
-            write(book, hands, Entry::Refused { ids }).await?;
+            write(state, io, Entry::Refused { ids }).await?;
         }
         if !sent.is_empty() {
             passed.sent = sent.len();
-            write(book, hands, Entry::Sent { ids: sent.clone() }).await?;
+            write(state, io, Entry::Sent { ids: sent.clone() }).await?;
         }
         to_delete.extend(sent);
     }
-    delete(book, hands, to_delete, &mut passed).await?;
+    delete(state, io, to_delete, &mut passed).await?;
     Ok(passed)
 }
 
-async fn delete<H: Hands>(
-    book: &mut Book,
-    hands: &mut H,
+async fn delete<H: RedriveIo>(
+    state: &mut JournalState,
+    io: &mut H,
     ids: Vec<String>,
-    passed: &mut Passed,
+    passed: &mut BatchResult,
 ) -> Result<(), H::Error> {
     if ids.is_empty() {
         return Ok(());
     }
-    let answers = hands.delete(&ids).await?;
+    let answers = io.delete(&ids).await?;
     let mut deleted = Vec::new();
     for (id, answer) in ids.into_iter().zip(answers) {
         match answer {
@@ -310,12 +312,12 @@ async fn delete<H: Hands>(
             Err(reason) => passed.not_deleted.push((id, reason)),
         }
     }
-    if deleted.is_empty() { Ok(()) } else { write(book, hands, Entry::Deleted { ids: deleted }).await }
+    if deleted.is_empty() { Ok(()) } else { write(state, io, Entry::Deleted { ids: deleted }).await }
 }
 
 /// Writes an entry, and only then believes it.
-async fn write<H: Hands>(book: &mut Book, hands: &mut H, entry: Entry) -> Result<(), H::Error> {
-    hands.record(&entry).await?;
-    book.apply(&entry);
+async fn write<H: RedriveIo>(state: &mut JournalState, io: &mut H, entry: Entry) -> Result<(), H::Error> {
+    io.record(&entry).await?;
+    state.apply(&entry);
     Ok(())
 }

@@ -6,8 +6,8 @@ use super::{
     Asked, Manner,
     begin::Opened,
     canary::{Canary, Verdict},
-    hands::{InHand, RedriveError, StackHands},
-    protocol::{Book, Entry, Named, Passed, Standing, count, redrive_batch},
+    io::{InHand, RedriveError, StackIo},
+    protocol::{BatchResult, Entry, JournalState, LetterRef, LetterState, count, redrive_batch},
     report::Redriven,
 };
 use crate::{
@@ -38,8 +38,8 @@ pub(crate) struct Run<'a> {
     progress: &'a dyn Progress,
     manner: Manner,
     asked: &'a Asked,
-    hands: StackHands<'a>,
-    book: Book,
+    io: StackIo<'a>,
+    state: JournalState,
     redriven: Redriven,
     catalogue: Option<&'a Catalogue>,
 }
@@ -60,12 +60,12 @@ impl<'a> Run<'a> {
         asked: &'a Asked,
         opened: Opened<'a>,
     ) -> Self {
-        let Opened { queue, journal, book } = opened;
-        let is_resumed = book.sent() + book.count_at(Standing::InDoubt) > 0;
+        let Opened { queue, journal, state } = opened;
+        let is_resumed = state.sent() + state.count_at(LetterState::InDoubt) > 0;
         let redriven = Redriven { queue: queue.name.clone(), is_resumed, ..Redriven::default() };
         let (in_hand, new_ids) = (BTreeMap::new(), BTreeMap::new());
-        let hands = StackHands { stack, queue: &queue.queue, journal, in_hand, new_ids };
-        Self { stack, queue, progress, manner, asked, hands, book, redriven, catalogue: None }
+        let io = StackIo { stack, queue: &queue.queue, journal, in_hand, new_ids };
+        Self { stack, queue, progress, manner, asked, io, state, redriven, catalogue: None }
     }
 
     /// Holds edited letters against the catalogue.
@@ -79,7 +79,7 @@ impl<'a> Run<'a> {
     /// [`RedriveError`]: nothing is lost, and the journal says where to go on.
     pub(crate) async fn all(mut self) -> Result<Redriven, RedriveError> {
         if self.redriven.is_resumed {
-            let (sent, in_doubt) = (self.book.sent(), self.book.count_at(Standing::InDoubt));
+            let (sent, in_doubt) = (self.state.sent(), self.state.count_at(LetterState::InDoubt));
             self.progress.note(&format!(
                 "{}: going on with an interrupted redrive: {sent} were sent, of {in_doubt} it is not known",
                 self.queue.name
@@ -129,7 +129,7 @@ impl<'a> Run<'a> {
                 }
             }
             if let Some(patience) = self.manner.canary_wait
-                && !self.book.is_canary_handled()
+                && !self.state.is_canary_handled()
             {
                 taken = self.canary_first(pass, taken, patience).await?;
                 if self.redriven.is_stopped() {
@@ -157,8 +157,8 @@ impl<'a> Run<'a> {
     /// What is to be done with a letter. What the journal knows goes its way, whatever was asked for.
     async fn choose(&mut self, received: ReceivedLetter) -> Result<Choice, RedriveError> {
         let letter = &received.letter;
-        let standing = self.book.standing(&letter.message_id);
-        if standing.is_none() {
+        let letter_state = self.state.letter_state(&letter.message_id);
+        if letter_state.is_none() {
             if !self.asked.selection.has(&self.queue.name, letter) {
                 return Ok(Choice::Leave(Box::new(received)));
             }
@@ -172,7 +172,7 @@ impl<'a> Run<'a> {
                 return Ok(Choice::Leave(Box::new(received)));
             }
         }
-        if let Some(Standing::Sent | Standing::Deleted) = standing {
+        if let Some(LetterState::Sent | LetterState::Deleted) = letter_state {
             let destination = Destination::Nowhere { why: "it was sent before".into() };
             let (body, notes) = (String::new(), Vec::new());
             return Ok(Choice::Take(Box::new(InHand { received, destination, body, notes })));
@@ -182,9 +182,9 @@ impl<'a> Run<'a> {
 
     /// Whether a letter was redriven in this redrive, and given up again.
     fn has_come_back(&self, received: &ReceivedLetter) -> bool {
-        let begun_at = self.book.unfinished().map(|(begun_at, _)| *begun_at);
+        let begun_at = self.state.unfinished().map(|(begun_at, _)| *begun_at);
         let since = begun_at.and_then(|begun_at| begun_at.checked_sub(CLOCKS_DIFFER).ok());
-        self.book.has_sent_as_another(&named(received)) && received.letter.sent_at >= since
+        self.state.has_sent_as_another(&named(received)) && received.letter.sent_at >= since
     }
 
     async fn prepared(&mut self, received: ReceivedLetter) -> Result<Choice, RedriveError> {
@@ -194,7 +194,7 @@ impl<'a> Run<'a> {
             *self.redriven.cannot.entry(why).or_default() += 1;
             return Ok(Choice::Leave(Box::new(received)));
         }
-        let times = self.book.times_sent(&message_name(letter)) + 1;
+        let times = self.state.times_sent(&message_name(letter)) + 1;
         let now = Timestamp::now();
         let mut notes = vec![
             ("RedrivenAt", now.to_string()),
@@ -224,16 +224,15 @@ impl<'a> Run<'a> {
         &mut self,
         batch: Vec<InHand>,
         pass: &mut Pass<LettersOf<'_>>,
-    ) -> Result<Passed, RedriveError> {
-        let named: Vec<Named> = batch.iter().map(|it| named(&it.received)).collect();
-        self.hands.in_hand =
-            batch.into_iter().map(|it| (it.received.letter.message_id.clone(), it)).collect();
-        let passed = redrive_batch(&mut self.book, &mut self.hands, &named).await?;
-        self.redriven.sent = self.book.sent();
+    ) -> Result<BatchResult, RedriveError> {
+        let named: Vec<LetterRef> = batch.iter().map(|it| named(&it.received)).collect();
+        self.io.in_hand = batch.into_iter().map(|it| (it.received.letter.message_id.clone(), it)).collect();
+        let passed = redrive_batch(&mut self.state, &mut self.io, &named).await?;
+        self.redriven.sent = self.state.sent();
         self.redriven.sent_before += passed.sent_before;
         for (id, reason) in &passed.refused {
             *self.redriven.refused.entry(reason.clone()).or_default() += 1;
-            if let Some(in_hand) = self.hands.in_hand.remove(id) {
+            if let Some(in_hand) = self.io.in_hand.remove(id) {
                 pass.set_aside(in_hand.received);
             }
         }
@@ -247,7 +246,7 @@ impl<'a> Run<'a> {
         mut taken: Vec<InHand>,
         patience: Duration,
     ) -> Result<Vec<InHand>, RedriveError> {
-        let is_new = |it: &InHand| self.book.standing(&it.received.letter.message_id).is_none();
+        let is_new = |it: &InHand| self.state.letter_state(&it.received.letter.message_id).is_none();
         let mut canary = None;
         for (at, in_hand) in taken.iter().enumerate() {
             if is_new(in_hand) && !self.is_handled(in_hand).await? {
@@ -271,7 +270,7 @@ impl<'a> Run<'a> {
         let verdict = if matches!(destination, Destination::Bus { .. }) {
             Verdict::Accepted
         } else {
-            let new_id = self.hands.new_ids.get(&letter_id).cloned().unwrap_or_default();
+            let new_id = self.io.new_ids.get(&letter_id).cloned().unwrap_or_default();
             let identity = identity.unwrap_or_else(|| Identity::of_sqs_message(&new_id));
             let since = sent_at.checked_sub(CLOCKS_DIFFER).unwrap_or(sent_at);
             let canary =
@@ -281,8 +280,8 @@ impl<'a> Run<'a> {
             canary.verdict(patience).await?
         };
         if verdict.is_good() {
-            self.hands.journal.write(&Entry::CanaryHandled)?;
-            self.book.apply(&Entry::CanaryHandled);
+            self.io.journal.write(&Entry::CanaryHandled)?;
+            self.state.apply(&Entry::CanaryHandled);
         }
         self.redriven.canary = Some(verdict);
         Ok(Vec::new())
@@ -296,26 +295,26 @@ impl<'a> Run<'a> {
     }
 
     fn finish(mut self) -> Result<Redriven, RedriveError> {
-        let in_doubt = self.book.count_at(Standing::InDoubt);
-        self.redriven.surplus_possible = self.book.surplus();
-        self.redriven.sent = self.book.sent();
+        let in_doubt = self.state.count_at(LetterState::InDoubt);
+        self.redriven.surplus_possible = self.state.surplus();
+        self.redriven.sent = self.state.sent();
         self.redriven.not_deleted = 0;
         // What others have in hand, or what did not come, may be what is in doubt: then it is not over.
         let is_elsewhere = self.redriven.in_others_hands + self.redriven.not_reached > 0;
-        let is_open = is_elsewhere && in_doubt + self.book.count_at(Standing::Sent) > 0;
+        let is_open = is_elsewhere && in_doubt + self.state.count_at(LetterState::Sent) > 0;
         if is_open {
-            self.redriven.not_deleted = self.book.count_at(Standing::Sent);
+            self.redriven.not_deleted = self.state.count_at(LetterState::Sent);
         } else {
             self.redriven.in_doubt = in_doubt;
-            self.hands.journal.finish(&mut self.book)?;
+            self.io.journal.finish(&mut self.state)?;
         }
         Ok(mem::take(&mut self.redriven))
     }
 }
 
 /// A letter, as the journal names it.
-fn named(received: &ReceivedLetter) -> Named {
-    Named { id: received.letter.message_id.clone(), message: message_name(&received.letter) }
+fn named(received: &ReceivedLetter) -> LetterRef {
+    LetterRef { id: received.letter.message_id.clone(), message: message_name(&received.letter) }
 }
 
 /// Letters in batches of at most so many.

@@ -48,14 +48,14 @@ impl World {
         self.queues.get_mut(queue).expect("it is one of the three")
     }
 
-    fn books(&self) -> Vec<(&'static str, Book)> {
-        let book = |kept: &Kept| {
-            kept.journal.iter().fold(Book::default(), |mut book, entry| {
-                book.apply(entry);
-                book
+    fn states(&self) -> Vec<(&'static str, JournalState)> {
+        let state = |kept: &Kept| {
+            kept.journal.iter().fold(JournalState::default(), |mut state, entry| {
+                state.apply(entry);
+                state
             })
         };
-        self.queues.iter().map(|(name, kept)| (*name, book(kept))).collect()
+        self.queues.iter().map(|(name, kept)| (*name, state(kept))).collect()
     }
 
     fn is_begun(&self) -> bool {
@@ -65,11 +65,11 @@ impl World {
     /// One process: the redrive of all, or what goes on with it.
     fn run(&mut self, asked: Option<&Asked>, second: i64, lives: Option<usize>) -> Result<(), Killed> {
         (self.moments, self.lives) = (0, lives);
-        let books = self.books();
-        let books: Vec<_> = books.iter().map(|(name, book)| (*name, book)).collect();
+        let states = self.states();
+        let states: Vec<_> = states.iter().map(|(name, state)| (*name, state)).collect();
         let starts = match asked {
-            Some(asked) => begun(&books, asked, at(second)).unwrap().expect("it is the same"),
-            None => resumed(&books).unwrap(),
+            Some(asked) => begun(&states, asked, at(second)).unwrap().expect("it is the same"),
+            None => resumed(&states).unwrap(),
         };
         for (name, start) in QUEUES.into_iter().zip(&starts) {
             if let Start::Begin { at, asked } = start {
@@ -117,7 +117,7 @@ fn killed_at_any_moment_twice_whoever_goes_on_does_so_in_every_queue() {
                 _ = world.run(asked.as_ref(), 2, Some(second));
                 assert!(world.run(None, 3, None).is_ok());
                 assert_eq!(world.left(), [0, 0, 0], "killed after {first} and {second} moments, {asked:?}");
-                assert!(world.books().iter().all(|(_, book)| book.unfinished().is_none()));
+                assert!(world.states().iter().all(|(_, state)| state.unfinished().is_none()));
             }
         }
     }
@@ -152,9 +152,9 @@ fn another_redrive_that_was_interrupted_is_named_without_what_it_puts_into_lette
     let edits = Edits::read(None, &["data.customer=Ada".to_owned()]).unwrap();
     let asked = serde_json::to_value(Asked { edits, ..all() }).unwrap();
     world.kept(QUEUES[2]).journal.push(Entry::Begun { at: at(1), asked });
-    let books = world.books();
-    let books: Vec<_> = books.iter().map(|(name, book)| (*name, book)).collect();
-    let other = begun(&books, &all(), at(2)).unwrap().unwrap_err();
+    let states = world.states();
+    let states: Vec<_> = states.iter().map(|(name, state)| (*name, state)).collect();
+    let other = begun(&states, &all(), at(2)).unwrap().unwrap_err();
     assert_eq!((other.at, other.begun_at), (2, at(1)));
     assert!(other.asked.contains("data.customer") && !other.asked.contains("Ada"), "{}", other.asked);
 }

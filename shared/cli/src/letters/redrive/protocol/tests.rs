@@ -4,11 +4,11 @@ use super::*;
 use futures_util::FutureExt as _;
 use std::{collections::VecDeque, convert::Infallible, future::pending};
 
-impl Book {
+impl JournalState {
     fn of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Self {
-        entries.into_iter().fold(Self::default(), |mut book, entry| {
-            book.apply(entry);
-            book
+        entries.into_iter().fold(Self::default(), |mut state, entry| {
+            state.apply(entry);
+            state
         })
     }
 }
@@ -56,7 +56,7 @@ impl World {
     }
 }
 
-impl Hands for World {
+impl RedriveIo for World {
     type Error = Infallible;
 
     async fn record(&mut self, entry: &Entry) -> Result<(), Infallible> {
@@ -66,7 +66,7 @@ impl Hands for World {
         Ok(())
     }
 
-    async fn send(&mut self, letters: &[Named]) -> Result<Vec<Result<(), String>>, Infallible> {
+    async fn send(&mut self, letters: &[LetterRef]) -> Result<Vec<Result<(), String>>, Infallible> {
         let mut answers = Vec::new();
         for letter in letters {
             self.moment().await;
@@ -91,20 +91,20 @@ impl Hands for World {
     }
 }
 
-fn named(id: &str) -> Named {
-    Named { id: id.to_owned(), message: format!("event of {id}") }
+fn named(id: &str) -> LetterRef {
+    LetterRef { id: id.to_owned(), message: format!("event of {id}") }
 }
 
 /// A way to take a batch through: ours, or one that is wrong.
 trait Way {
-    async fn take(&self, book: &mut Book, world: &mut World, letters: &[Named]);
+    async fn take(&self, state: &mut JournalState, world: &mut World, letters: &[LetterRef]);
 }
 
 struct Ours;
 
 impl Way for Ours {
-    async fn take(&self, book: &mut Book, world: &mut World, letters: &[Named]) {
-        let Ok(_) = redrive_batch(book, world, letters).await;
+    async fn take(&self, state: &mut JournalState, world: &mut World, letters: &[LetterRef]) {
+        let Ok(_) = redrive_batch(state, world, letters).await;
     }
 }
 
@@ -112,16 +112,16 @@ impl Way for Ours {
 fn run(world: &mut World, way: &impl Way, lives: Option<usize>) -> bool {
     (world.lives, world.moments) = (lives, 0);
     let work = async {
-        let mut book = Book::of(&world.journal);
+        let mut state = JournalState::of(&world.journal);
         while !world.dead.is_empty() {
             let has_come_back = |id: &&String| {
-                book.standing(id.as_str()).is_none() && book.has_sent_as_another(&named(id.as_str()))
+                state.letter_state(id.as_str()).is_none() && state.has_sent_as_another(&named(id.as_str()))
             };
             let left: Vec<String> = world.dead.iter().filter(has_come_back).cloned().collect();
             world.dead.retain(|id| !left.contains(id));
             world.left.extend(left);
-            let batch: Vec<Named> = world.dead.iter().take(BATCH).map(|id| named(id)).collect();
-            way.take(&mut book, world, &batch).await;
+            let batch: Vec<LetterRef> = world.dead.iter().take(BATCH).map(|id| named(id)).collect();
+            way.take(&mut state, world, &batch).await;
         }
     };
     let has_ended = work.now_or_never().is_some();
@@ -150,7 +150,7 @@ fn outcome(mut world: World, way: &impl Way, kills: &[usize]) -> Result<World, S
     if !lost.is_empty() {
         return Err(format!("{lost:?} are lost"));
     }
-    let (surplus, told) = (world.total_copies() - count(LETTERS), Book::of(&world.journal).surplus());
+    let (surplus, told) = (world.total_copies() - count(LETTERS), JournalState::of(&world.journal).surplus());
     if surplus > count(killed * BATCH) {
         return Err(format!("{surplus} surplus copies after {killed} kills"));
     }
@@ -213,51 +213,64 @@ fn refused_and_killed_at_any_moment_twice_nothing_is_said_to_have_come_back() {
 #[test]
 fn not_killed_it_sends_each_letter_once_and_tells_of_no_surplus() {
     let world = outcome(World::new(), &Ours, &[]).unwrap();
-    assert_eq!((world.total_copies(), Book::of(&world.journal).surplus()), (count(LETTERS), 0));
+    assert_eq!((world.total_copies(), JournalState::of(&world.journal).surplus()), (count(LETTERS), 0));
 }
 
 #[test]
 fn a_refused_letter_stays_and_is_no_doubt() {
     let mut world = World::new();
     world.refuses.insert("m-0".into());
-    let mut book = Book::default();
+    let mut state = JournalState::default();
     let batch = [named("m-0"), named("m-1")];
-    let passed = redrive_batch(&mut book, &mut world, &batch).now_or_never().unwrap().unwrap();
+    let passed = redrive_batch(&mut state, &mut world, &batch).now_or_never().unwrap().unwrap();
     assert_eq!((passed.sent, passed.refused), (1, vec![("m-0".to_owned(), "too large".to_owned())]));
-    assert_eq!((book.standing("m-0"), book.standing("m-1")), (None, Some(Standing::Deleted)));
+    assert_eq!((state.letter_state("m-0"), state.letter_state("m-1")), (None, Some(LetterState::Deleted)));
     assert!(world.dead.contains(&"m-0".to_owned()) && !world.dead.contains(&"m-1".to_owned()));
     let world = outcome(world, &Ours, &[]).unwrap();
     assert_eq!(world.total_copies(), count(LETTERS));
-    assert_eq!(Book::of(&world.journal).surplus(), 0);
+    assert_eq!(JournalState::of(&world.journal).surplus(), 0);
 }
 
 #[test]
 fn a_refused_letter_was_not_sent_and_another_of_its_message_has_not_come_back() {
-    let twin = Named { id: "m-9".into(), ..named("m-0") };
+    let twin = LetterRef { id: "m-9".into(), ..named("m-0") };
     let sending = Entry::Sending { letters: vec![named("m-0")] };
     let refused = Entry::Refused { ids: vec!["m-0".into()] };
-    let book = Book::of([&sending]);
-    assert!(book.has_sent_as_another(&twin) && !book.has_sent_as_another(&named("m-0")));
-    let book = Book::of([&sending, &refused]);
-    assert!(!book.has_sent_as_another(&twin));
-    assert_eq!(book.times_sent("event of m-0"), 0);
+    let state = JournalState::of([&sending]);
+    assert!(state.has_sent_as_another(&twin) && !state.has_sent_as_another(&named("m-0")));
+    let state = JournalState::of([&sending, &refused]);
+    assert!(!state.has_sent_as_another(&twin));
+    assert_eq!(state.times_sent("event of m-0"), 0);
     // About to be sent twice and refused once: it may have been sent the first time.
-    let book = Book::of([&sending, &sending, &refused]);
-    assert!(book.has_sent_as_another(&twin));
-    assert_eq!(book.times_sent("event of m-0"), 1);
+    let state = JournalState::of([&sending, &sending, &refused]);
+    assert!(state.has_sent_as_another(&twin));
+    assert_eq!(state.times_sent("event of m-0"), 1);
 }
 
 #[test]
 fn what_was_sent_before_is_counted_over_all_redrives() {
     let sending = Entry::Sending { letters: vec![named("m-0")] };
     let begun = Entry::Begun { at: Timestamp::UNIX_EPOCH, asked: "all".into() };
-    let book = Book::of(&[begun.clone(), sending.clone(), Entry::Finished, begun, sending]);
-    assert_eq!((book.times_sent("event of m-0"), book.times_sent("another")), (2, 0));
-    assert_eq!(book.standing("m-0"), Some(Standing::InDoubt));
-    assert!(book.unfinished().is_some() && Book::default().unfinished().is_none());
-    let finished = Book::of(&[book.kept()]);
+    let state = JournalState::of(&[begun.clone(), sending.clone(), Entry::Finished, begun, sending]);
+    assert_eq!((state.times_sent("event of m-0"), state.times_sent("another")), (2, 0));
+    assert_eq!(state.letter_state("m-0"), Some(LetterState::InDoubt));
+    assert!(state.unfinished().is_some() && JournalState::default().unfinished().is_none());
+    let finished = JournalState::of(&[state.summary()]);
     assert_eq!(finished.times_sent("event of m-0"), 2);
-    assert!(finished.unfinished().is_none() && finished.is_untouched() && !book.is_untouched());
+    assert!(finished.unfinished().is_none() && finished.is_untouched() && !state.is_untouched());
+}
+
+/// Interrupted redrives of earlier versions are gone on with.
+#[test]
+fn journals_keep_their_form_whatever_things_are_called_here() {
+    for line in [
+        r#"{"step":"sending","letters":[{"id":"m-1","message":"event shop e-1"}]}"#,
+        r#"{"step":"canary-handled"}"#,
+        r#"{"step":"kept","begun_at":"2026-11-21T12:00:00Z","times_sent":{"event shop e-1":2}}"#,
+    ] {
+        let entry: Entry = serde_json::from_str(line).unwrap();
+        assert_eq!(serde_json::to_string(&entry).unwrap(), line);
+    }
 }
 
 /// What the order of the steps is good for: each of these differs in one step, and is found out.
@@ -267,7 +280,7 @@ mod wrong {
     struct DeletesFirst;
 
     impl Way for DeletesFirst {
-        async fn take(&self, _: &mut Book, world: &mut World, letters: &[Named]) {
+        async fn take(&self, _: &mut JournalState, world: &mut World, letters: &[LetterRef]) {
             let ids: Vec<String> = letters.iter().map(|letter| letter.id.clone()).collect();
             let Ok(_) = world.delete(&ids).await;
             let Ok(_) = world.send(letters).await;
@@ -283,10 +296,10 @@ mod wrong {
     struct WritesNothingBefore;
 
     impl Way for WritesNothingBefore {
-        async fn take(&self, book: &mut Book, world: &mut World, letters: &[Named]) {
+        async fn take(&self, state: &mut JournalState, world: &mut World, letters: &[LetterRef]) {
             let ids: Vec<String> = letters.iter().map(|letter| letter.id.clone()).collect();
             let Ok(_) = world.send(letters).await;
-            let Ok(()) = write(book, world, Entry::Sent { ids: ids.clone() }).await;
+            let Ok(()) = write(state, world, Entry::Sent { ids: ids.clone() }).await;
             let Ok(_) = world.delete(&ids).await;
         }
     }
@@ -300,10 +313,10 @@ mod wrong {
     struct ForgetsWhatWasSent;
 
     impl Way for ForgetsWhatWasSent {
-        async fn take(&self, book: &mut Book, world: &mut World, letters: &[Named]) {
-            *book = Book::default();
+        async fn take(&self, state: &mut JournalState, world: &mut World, letters: &[LetterRef]) {
+            *state = JournalState::default();
             let ids: Vec<String> = letters.iter().map(|letter| letter.id.clone()).collect();
-            let Ok(_) = redrive_batch(book, world, letters).await;
+            let Ok(_) = redrive_batch(state, world, letters).await;
             // Sent, and nobody deleted it: what a crash leaves, and only the journal knows.
             world.dead.extend(ids.into_iter().filter(|id| world.copies[id] < 2));
         }

@@ -1,7 +1,7 @@
 //! Whole queues, which SQS can move by itself.
 
 use super::Run;
-use crate::{letters::redrive::hands::RedriveError, progress::Activity};
+use crate::{letters::redrive::io::RedriveError, progress::Activity};
 use std::time::Duration;
 use throughline_aws::operate::Moving;
 
@@ -14,7 +14,7 @@ impl Run<'_> {
     pub(super) fn is_for_sqs_to_move(&self) -> bool {
         let asked = self.asked;
         let is_for_all = asked.selection.is_whole_queues() && asked.edits.is_none() && asked.accept_rerun;
-        let is_safe = self.manner.canary_wait.is_none() || self.book.is_canary_handled();
+        let is_safe = self.manner.canary_wait.is_none() || self.state.is_canary_handled();
         // SQS moves one letter a second at least.
         let is_fast = self.manner.rate.per_second().is_some();
         is_for_all && is_safe && is_fast && !self.redriven.is_resumed && !self.queue.queue.is_fifo()

@@ -1,8 +1,8 @@
-//! The protocol's hands on SQS, EventBridge and Lambda.
+//! What the protocol does with SQS, EventBridge and Lambda.
 
 use super::{
     journal::{Journal, JournalError},
-    protocol::{Entry, Hands, Named},
+    protocol::{Entry, LetterRef, RedriveIo},
 };
 use crate::{
     cloud::stack::{Stack, StackError},
@@ -44,7 +44,7 @@ pub(crate) struct InHand {
 
 /// What the protocol acts with.
 #[derive(Debug)]
-pub(crate) struct StackHands<'a> {
+pub(crate) struct StackIo<'a> {
     pub(crate) stack: &'a Stack,
     pub(crate) queue: &'a DeadLetterQueue,
     pub(crate) journal: Journal,
@@ -54,7 +54,7 @@ pub(crate) struct StackHands<'a> {
     pub(crate) new_ids: BTreeMap<String, String>,
 }
 
-impl StackHands<'_> {
+impl StackIo<'_> {
     async fn send_to(
         &self,
         destination: &Destination,
@@ -84,14 +84,14 @@ fn payload<'a>(letter: &Resent<'a>) -> Cow<'a, str> {
     }
 }
 
-impl Hands for StackHands<'_> {
+impl RedriveIo for StackIo<'_> {
     type Error = RedriveError;
 
     async fn record(&mut self, entry: &Entry) -> Result<(), RedriveError> {
         Ok(self.journal.write(entry)?)
     }
 
-    async fn send(&mut self, letters: &[Named]) -> Result<Vec<Result<(), String>>, RedriveError> {
+    async fn send(&mut self, letters: &[LetterRef]) -> Result<Vec<Result<(), String>>, RedriveError> {
         let mut answers = vec![Err("it was not in hand".to_owned()); letters.len()];
         let mut by_destination: BTreeMap<&Destination, Vec<(usize, &InHand)>> = BTreeMap::new();
         for (at, letter) in letters.iter().enumerate() {
