@@ -17,7 +17,7 @@ use crate::cloud::{relay_settings::Clock, stack::StackError};
 use serde::Serialize;
 use std::{fmt, time::Duration};
 use throughline_core::{Timestamp, ports::Time as _};
-use work::{Begun, Sent};
+use work::{Checkpoint, Manifest};
 
 /// What became of a replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,8 +36,8 @@ pub struct Report {
 
 impl Report {
     /// What became of what was sent one by one.
-    pub(crate) fn of(name: String, sent: &Sent) -> Self {
-        let Sent { accepted, refused, too_late, untaken, .. } = *sent;
+    pub(crate) fn of(name: String, sent: &Checkpoint) -> Self {
+        let Checkpoint { accepted, refused, too_late, untaken, .. } = *sent;
         Self { name, sent: Some(accepted), refused, too_late, untaken }
     }
 }
@@ -65,7 +65,7 @@ impl fmt::Display for Report {
 ///
 /// # Errors
 /// A sentence that names both stacks.
-pub(crate) fn must_be_here(begun: &Begun, here: &str) -> Result<(), String> {
+pub(crate) fn must_be_here(begun: &Manifest, here: &str) -> Result<(), String> {
     if begun.stack == here {
         return Ok(());
     }

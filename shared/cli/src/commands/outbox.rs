@@ -12,7 +12,7 @@ use crate::{
         must_be_here, must_be_remembered,
         republish::{LONGEST_ATTEMPT, Plan, range},
         sending::Sending,
-        work::Way,
+        work::Method,
     },
     terminal::{Table, Terminal},
     time::moment::moment,
@@ -148,7 +148,7 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
             plan.begin(&folder, &here, republish.rate)?
         }
     };
-    let Way::Messages { rate, .. } = begun.way else {
+    let Method::Messages { rate, .. } = begun.way else {
         return Err("no republish is done by an archive".into());
     };
     let publisher = publisher_like_the_relays(&stack, &project).await?;

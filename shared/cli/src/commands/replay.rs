@@ -10,7 +10,7 @@ use crate::{
         plan::Plan,
         planned::{self, Planned},
         request::ReplayRequest,
-        work::{Begun, ToSend, Way},
+        work::{Manifest, Method, ToSend},
     },
     terminal::{Table, Terminal},
     time::moment::moment,
@@ -167,7 +167,7 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
     }
     terminal.note(&planned.plan);
     planned::check(planned.plan.from, &request, &stack)?;
-    if planned.to_send.work.is_empty() && matches!(planned.way, Way::Messages { .. }) {
+    if planned.to_send.work.is_empty() && matches!(planned.way, Method::Messages { .. }) {
         return Err("there is nothing to replay".into());
     }
     terminal.confirm(&format!(
@@ -175,7 +175,7 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
         planned.plan.total(),
         planned.plan.rerun()
     ))?;
-    let begun = Begun {
+    let begun = Manifest {
         name: planned.plan.name.clone(),
         stack: here,
         from: planned.plan.from,

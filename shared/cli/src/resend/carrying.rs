@@ -4,7 +4,7 @@ use super::{
     Report, archive,
     journal::Journal,
     sending::Sending,
-    work::{Begun, Sent, Way},
+    work::{Checkpoint, Manifest, Method},
 };
 use crate::{cloud::stack::Stack, progress::Progress};
 use std::{
@@ -20,12 +20,12 @@ use throughline_aws::{AwsPublisher, DynamoLedger, operate, replays};
 pub(crate) async fn carry_out(
     stack: &Stack,
     journal: &Journal,
-    begun: &Begun,
+    begun: &Manifest,
     progress: &dyn Progress,
 ) -> Result<Report, Box<dyn Error>> {
     let name = begun.name.clone();
     let resume = format!("go on with: throughline replay --resume {name}");
-    if let Way::Archive { archive_arn, bus_arn, rule_arns } = &begun.way {
+    if let Method::Archive { archive_arn, bus_arn, rule_arns } = &begun.way {
         let order = replays::ReplayOrder {
             name: name.clone(),
             archive_arn: archive_arn.clone(),
@@ -35,7 +35,7 @@ pub(crate) async fn carry_out(
             rule_arns: rule_arns.clone(),
         };
         archive::replay(stack, &order, progress).await.map_err(|error| format!("{error}; {resume}"))?;
-        journal.keep(&Sent { is_over: true, ..journal.sent()? })?;
+        journal.keep(&Checkpoint { is_over: true, ..journal.sent()? })?;
         return Ok(Report { name, sent: None, refused: 0, too_late: 0, untaken: 0 });
     }
     let clients = &stack.clients;
@@ -49,7 +49,7 @@ pub(crate) async fn carry_out(
     let publisher = AwsPublisher::new(eventbridge, sqs, stack.output("EventBus")?, queues);
     let ledger =
         DynamoLedger::new(clients.dynamodb().await.clone(), stack.output("LedgerTable")?, BTreeMap::new());
-    let Way::Messages { rate, .. } = begun.way else { return Err("there is no other way".into()) };
+    let Method::Messages { rate, .. } = begun.way else { return Err("there is no other way".into()) };
     let sending = Sending {
         ledger: &ledger,
         publisher: &publisher,

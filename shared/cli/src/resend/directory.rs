@@ -2,7 +2,7 @@
 
 use super::{
     request::ReplayRequest,
-    work::{Candidate, Kept},
+    work::{Candidate, Location},
 };
 use crate::project::{
     catalogue::Catalogue,
@@ -63,7 +63,7 @@ fn event(path: &Path, catalogue: &Catalogue) -> Result<Found, Vec<String>> {
     // Resumed from another folder, it must still be found.
     let path = path.canonicalize().map_err(|error| wrong(&error))?;
     let candidate = Candidate {
-        message: Kept::File(path),
+        message: Location::File(path),
         id: attributes.id.clone(),
         source: attributes.source.clone(),
         message_type: attributes.message_type.clone(),

@@ -3,7 +3,7 @@
 
 use super::{
     request::ReplayRequest,
-    work::{Candidate, Kept},
+    work::{Candidate, Location},
 };
 use crate::progress::{Interruptions, Progress};
 use serde_json::{Value, json};
@@ -208,7 +208,7 @@ fn candidate(number: usize, event: Value, request: &ReplayRequest) -> Option<Can
         return None;
     }
     let (id, source) = (text(&envelope["id"]), text(&envelope["source"]));
-    let message = Kept::Journal(format!("{number:08}.json"));
+    let message = Location::Journal(format!("{number:08}.json"));
     let Value::Object(event) = event else { return None };
     Some(Candidate { message, id, source, message_type, is_sent_alone, event: Some(event) })
 }

@@ -1,6 +1,6 @@
 //! What a replay has to send and how far it is, in files: it can be killed at any moment and gone on with.
 
-use super::work::{Begun, Sent, Work};
+use super::work::{Checkpoint, Manifest, WorkItem};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
@@ -56,8 +56,8 @@ impl Journal {
     /// [`JournalError`].
     pub fn begin(
         replays: &Path,
-        begun: &Begun,
-        work: &[Work],
+        begun: &Manifest,
+        work: &[WorkItem],
         kept: &[(String, Value)],
     ) -> Result<Self, JournalError> {
         let folder = replays.join(&begun.name);
@@ -80,7 +80,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`].
-    pub fn open(replays: &Path, name: Option<&str>) -> Result<(Self, Begun), JournalError> {
+    pub fn open(replays: &Path, name: Option<&str>) -> Result<(Self, Manifest), JournalError> {
         let mut unfinished = Vec::new();
         for entry in fs::read_dir(replays).into_iter().flatten().filter_map(Result::ok) {
             let journal = Self { folder: entry.path() };
@@ -110,15 +110,15 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`].
-    pub fn sent(&self) -> Result<Sent, JournalError> {
-        if self.folder.join(SENT).is_file() { self.read(SENT) } else { Ok(Sent::default()) }
+    pub fn sent(&self) -> Result<Checkpoint, JournalError> {
+        if self.folder.join(SENT).is_file() { self.read(SENT) } else { Ok(Checkpoint::default()) }
     }
 
     /// Keeps how far it is, and what is still needed for the rest.
     ///
     /// # Errors
     /// [`JournalError`].
-    pub fn keep(&self, sent: &Sent) -> Result<(), JournalError> {
+    pub fn keep(&self, sent: &Checkpoint) -> Result<(), JournalError> {
         self.replace(SENT, &json(sent, &self.folder)?)?;
         let messages = self.folder.join(MESSAGES);
         if sent.is_over && messages.is_dir() {
@@ -149,7 +149,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`].
-    pub fn work(&self) -> Result<Vec<Work>, JournalError> {
+    pub fn work(&self) -> Result<Vec<WorkItem>, JournalError> {
         let path = self.folder.join(WORK);
         let text = fs::read_to_string(&path).map_err(file(&path))?;
         let read = |line| serde_json::from_str(line).map_err(malformed(&path));

@@ -2,7 +2,7 @@
 
 use super::{
     rules::{Handlers, Route},
-    work::{Candidate, Kept, ToSend, Way, Work},
+    work::{Candidate, Location, Method, ToSend, WorkItem},
 };
 use crate::{progress::Activity, project::event_pattern::Answer};
 use futures_util::{StreamExt as _, stream};
@@ -158,26 +158,26 @@ pub fn to_send(candidates: Vec<Candidate>, straight_to: Option<&[Route]>) -> ToS
             continue;
         }
         let Candidate { message, event, .. } = candidate;
-        if let (Kept::Journal(name), Some(mut event)) = (&message, event) {
+        if let (Location::Journal(name), Some(mut event)) = (&message, event) {
             to_send.kept.push((name.clone(), event.remove("detail").unwrap_or_default()));
         }
-        to_send.work.push(Work { message, queues: queues.into_iter().collect() });
+        to_send.work.push(WorkItem { message, queues: queues.into_iter().collect() });
     }
     to_send
 }
 
 /// How it would be done, in words.
-pub fn way_in_words(way: &Way, straight_to: Option<&[Route]>) -> String {
+pub fn way_in_words(way: &Method, straight_to: Option<&[Route]>) -> String {
     match (way, straight_to) {
-        (Way::Archive { archive_arn, rule_arns, .. }, _) => {
+        (Method::Archive { archive_arn, rule_arns, .. }, _) => {
             let archive = archive_arn.rsplit('/').next().unwrap_or(archive_arn);
             let to = if rule_arns.is_empty() { "to every rule" } else { "to the named rules alone" };
             format!("by EventBridge from its archive `{archive}`, {to}")
         }
-        (Way::Messages { rate, .. }, None) => {
+        (Method::Messages { rate, .. }, None) => {
             format!("message by message to the bus, at most {rate} a second")
         }
-        (Way::Messages { rate, .. }, Some(routes)) => {
+        (Method::Messages { rate, .. }, Some(routes)) => {
             let queues: Vec<_> = routes.iter().flat_map(|route| &route.queues).map(String::as_str).collect();
             format!("message by message straight to {}, at most {rate} a second", queues.join(", "))
         }

@@ -5,7 +5,7 @@ use super::{
     plan::{self, Plan},
     request::ReplayRequest,
     rules::{Handlers, Route},
-    work::{Candidate, Kept, Taker, ToSend, Way},
+    work::{Candidate, Location, Method, QueueRule, ToSend},
 };
 use crate::{
     cloud::{relay_settings::Clock, stack::Stack},
@@ -27,9 +27,9 @@ const ARCHIVE_DELAY: Duration = Duration::from_mins(10);
 /// A plan, and what it takes to carry it out.
 pub(crate) struct Planned {
     pub(crate) plan: Plan,
-    pub(crate) way: Way,
+    pub(crate) way: Method,
     pub(crate) to_send: ToSend,
-    pub(crate) takers: Vec<Taker>,
+    pub(crate) takers: Vec<QueueRule>,
 }
 
 impl Planned {
@@ -88,11 +88,11 @@ impl Planned {
         let activity = progress.begin("looking up what is done", None);
         let handlers = plan::handler_plans(&candidates, &routes, &handlers, &ledger, now, &*activity).await?;
         activity.finish();
-        if matches!(way, Way::Archive { .. }) {
+        if matches!(way, Method::Archive { .. }) {
             notes.extend(on_an_archive(request, stack, range, now));
         }
         let not_alone = candidates.iter().filter(|candidate| !candidate.is_sent_alone).count();
-        if not_alone > 0 && matches!(way, Way::Messages { .. }) {
+        if not_alone > 0 && matches!(way, Method::Messages { .. }) {
             notes.push(format!(
                 "{not_alone} of these events are no CloudEvents and are not sent: sent by themselves they would get \
                  other ids. The archive keeps their ids: replay without --type and --correlation-id."
@@ -109,8 +109,8 @@ impl Planned {
             notes,
         };
         let to_send = match &way {
-            Way::Archive { .. } => ToSend::default(),
-            Way::Messages { .. } => plan::to_send(candidates, straight_to),
+            Method::Archive { .. } => ToSend::default(),
+            Method::Messages { .. } => plan::to_send(candidates, straight_to),
         };
         let takers = straight_to.unwrap_or_default().iter().flat_map(Route::takers).collect();
         Ok(Self { plan, way, to_send, takers })
@@ -200,7 +200,7 @@ async fn logged(
             let is_wanted = request.has(&header.message_type, header.correlation_id.as_deref());
             if header.destination == Destination::Bus && is_wanted {
                 candidates.push(Candidate {
-                    message: Kept::Log(header.key.0, header.key.1),
+                    message: Location::Log(header.key.0, header.key.1),
                     id: header.id,
                     source: header.source,
                     message_type: header.message_type,
@@ -262,8 +262,8 @@ async fn choose(
     routes: &[Route],
     total: usize,
     notes: &mut Vec<String>,
-) -> Result<(Way, bool), Box<dyn Error>> {
-    let messages = Way::Messages { total, rate: request.rate };
+) -> Result<(Method, bool), Box<dyn Error>> {
+    let messages = Method::Messages { total, rate: request.rate };
     let is_scoped = request.is_scoped();
     let has_queues_alone = routes.iter().all(|route| route.is_queues_alone);
     let is_straight = is_scoped && has_queues_alone;
@@ -296,5 +296,5 @@ async fn choose(
     }
     let rule_arns =
         if is_scoped { routes.iter().map(|route| route.rule.arn.clone()).collect() } else { Vec::new() };
-    Ok((Way::Archive { archive_arn, bus_arn, rule_arns }, false))
+    Ok((Method::Archive { archive_arn, bus_arn, rule_arns }, false))
 }

@@ -3,7 +3,7 @@
 use super::{
     journal::Journal,
     new_name,
-    work::{Begun, Kept, Way, Work},
+    work::{Location, Manifest, Method, WorkItem},
 };
 use crate::progress::Progress;
 use futures_util::StreamExt as _;
@@ -42,7 +42,7 @@ pub struct Plan {
     /// Starts of sagas that are left out: they are so old that they would start another execution.
     pub left_out: u64,
     #[serde(skip)]
-    work: Vec<Work>,
+    work: Vec<WorkItem>,
 }
 
 impl Plan {
@@ -88,7 +88,7 @@ impl Plan {
         let types = self.messages.entry(place(&header.destination)).or_default();
         *types.entry(header.message_type).or_default() += 1;
         let (partition, sort) = header.key;
-        self.work.push(Work { message: Kept::Log(partition, sort), queues: Vec::new() });
+        self.work.push(WorkItem { message: Location::Log(partition, sort), queues: Vec::new() });
     }
 
     /// How many messages it sends.
@@ -100,14 +100,14 @@ impl Plan {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn begin(&self, folder: &Path, here: &str, rate: u32) -> Result<(Journal, Begun), Box<dyn Error>> {
-        let begun = Begun {
+    pub fn begin(&self, folder: &Path, here: &str, rate: u32) -> Result<(Journal, Manifest), Box<dyn Error>> {
+        let begun = Manifest {
             name: self.name.clone(),
             stack: here.to_owned(),
             from: self.from,
             until: self.until,
             is_replay: false,
-            way: Way::Messages { total: self.total(), rate },
+            way: Method::Messages { total: self.total(), rate },
             takers: Vec::new(),
         };
         Ok((Journal::begin(folder, &begun, &self.work, &[])?, begun))

@@ -1,6 +1,6 @@
 //! Which handlers the rules of a bus lead to.
 
-use super::work::{Candidate, Taker};
+use super::work::{Candidate, QueueRule};
 use crate::project::{
     Project,
     event_pattern::{Answer, Event, EventPattern, NotAPattern, Reason, Unknown, Why},
@@ -45,8 +45,8 @@ impl Route {
     }
 
     /// The rule as what leads to each of its queues.
-    pub(crate) fn takers(&self) -> impl Iterator<Item = Taker> {
-        self.queues.iter().map(|queue| Taker {
+    pub(crate) fn takers(&self) -> impl Iterator<Item = QueueRule> {
+        self.queues.iter().map(|queue| QueueRule {
             queue: queue.clone(),
             rule_arn: self.rule.arn.clone(),
             pattern: self.rule.pattern.clone(),
@@ -54,7 +54,7 @@ impl Route {
     }
 }
 
-impl Taker {
+impl QueueRule {
     /// Whether EventBridge would give a message to it.
     pub(crate) fn takes(&self, envelope: &EncodedEnvelope) -> Answer {
         let (source, message_type) = (&envelope.attributes.source, &envelope.attributes.message_type);
@@ -150,7 +150,8 @@ impl Handlers {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::work::Kept, *};
+    use super::{super::work::Location, *};
+    use serde_json::Value;
 
     fn rule(targets: &[&str]) -> BusRule {
         BusRule {
@@ -179,7 +180,7 @@ mod tests {
 
     fn candidate(message_type: &str, event: Option<Value>) -> Candidate {
         Candidate {
-            message: Kept::Log("p".into(), "s".into()),
+            message: Location::Log("p".into(), "s".into()),
             id: "e-1".into(),
             source: "shop".into(),
             message_type: message_type.into(),
@@ -233,9 +234,9 @@ mod tests {
     #[test]
     fn a_journal_of_an_earlier_version_holds_the_pattern_itself() {
         let kept = r#"{"queue":"q","rule_arn":"a","pattern":{"source":["shop"]}}"#;
-        let taker: Taker = serde_json::from_str(kept).unwrap();
+        let taker: QueueRule = serde_json::from_str(kept).unwrap();
         assert_eq!(taker.pattern, r#"{"source":["shop"]}"#);
         let kept = serde_json::to_string(&taker).unwrap();
-        assert_eq!(serde_json::from_str::<Taker>(&kept).unwrap(), taker);
+        assert_eq!(serde_json::from_str::<QueueRule>(&kept).unwrap(), taker);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     journal::{Journal, JournalError},
-    work::{Kept, Sent, Taker, Work},
+    work::{Checkpoint, Location, QueueRule, WorkItem},
 };
 use crate::{
     progress::{Activity, Progress},
@@ -31,7 +31,7 @@ pub struct Sending<'a> {
     /// The replay that they name, if it is one.
     pub replay_name: Option<&'a str>,
     /// What leads to the queues that messages go straight to.
-    pub takers: &'a [Taker],
+    pub takers: &'a [QueueRule],
     /// The most a second.
     pub rate: u32,
     /// Who is told.
@@ -77,7 +77,7 @@ impl Sending<'_> {
     ///
     /// # Errors
     /// [`SendingError`]; the journal can be gone on with.
-    pub async fn run(&self, journal: &Journal) -> Result<Sent, SendingError> {
+    pub async fn run(&self, journal: &Journal) -> Result<Checkpoint, SendingError> {
         let work = journal.work()?;
         let mut sent = journal.sent()?;
         let total = u64::try_from(work.len()).ok();
@@ -107,22 +107,22 @@ impl Sending<'_> {
     async fn open(
         &self,
         journal: &Journal,
-        work: &[Work],
-        sent: &mut Sent,
+        work: &[WorkItem],
+        sent: &mut Checkpoint,
         progress: &dyn Activity,
     ) -> Result<Vec<Outgoing>, SendingError> {
-        let logged = |work: &Work| match &work.message {
-            Kept::Log(partition, sort) => Some((partition.clone(), sort.clone())),
-            Kept::File(_) | Kept::Journal(_) => None,
+        let logged = |work: &WorkItem| match &work.message {
+            Location::Log(partition, sort) => Some((partition.clone(), sort.clone())),
+            Location::File(_) | Location::Journal(_) => None,
         };
         let keys: Vec<_> = work.iter().filter_map(logged).collect();
         let mut logged = self.ledger.open_messages(&keys).await?.into_iter();
         let mut messages = Vec::with_capacity(work.len());
         for work in work {
             let outgoing = match &work.message {
-                Kept::Log(..) => logged.next().flatten(),
-                Kept::File(path) => Some(in_file(path)?),
-                Kept::Journal(name) => Some(in_file(&journal.message(name))?),
+                Location::Log(..) => logged.next().flatten(),
+                Location::File(path) => Some(in_file(path)?),
+                Location::Journal(name) => Some(in_file(&journal.message(name))?),
             };
             let Some(outgoing) = outgoing else {
                 sent.too_late += 1; // it has expired since the plan was made
@@ -145,7 +145,7 @@ impl Sending<'_> {
     async fn send(
         &self,
         messages: &[Outgoing],
-        sent: &mut Sent,
+        sent: &mut Checkpoint,
         progress: &dyn Activity,
     ) -> Result<(), SendingError> {
         let mut left: Vec<&Outgoing> = messages.iter().collect();
@@ -191,9 +191,9 @@ impl Sending<'_> {
 /// says of which queue that cannot be told, and why.
 fn addressed(
     mut outgoing: Outgoing,
-    Work { message, queues }: &Work,
+    WorkItem { message, queues }: &WorkItem,
     replay_name: Option<&str>,
-    takers: &[Taker],
+    takers: &[QueueRule],
 ) -> Result<Vec<Outgoing>, String> {
     if let Some(name) = replay_name {
         outgoing.envelope.attributes.replay_name = Some(name.to_owned());
@@ -202,14 +202,14 @@ fn addressed(
         // A file may never have been on this bus, wherever it comes from.
         let extensions = &mut outgoing.envelope.attributes.extensions;
         extensions.remove(RESENT);
-        if replay_name.is_some() && !matches!(message, Kept::File(_)) {
+        if replay_name.is_some() && !matches!(message, Location::File(_)) {
             extensions.insert(RESENT.into(), true.into());
         }
         return Ok(vec![outgoing]);
     }
     let mut addressed = Vec::with_capacity(queues.len());
     for queue in queues {
-        let rules: Vec<&Taker> = takers.iter().filter(|taker| taker.queue == *queue).collect();
+        let rules: Vec<&QueueRule> = takers.iter().filter(|taker| taker.queue == *queue).collect();
         let takes = rules.iter().map(|rule| rule.takes(&outgoing.envelope)).fold(Answer::No, Answer::or);
         match takes {
             // A journal of an earlier version names no rules.
@@ -243,19 +243,19 @@ mod tests {
         Outgoing { destination: Destination::Bus, envelope: EncodedEnvelope { attributes, data } }
     }
 
-    fn taker(queue: &str, pattern: &Value) -> Taker {
+    fn taker(queue: &str, pattern: &Value) -> QueueRule {
         let pattern = pattern.to_string();
-        Taker { queue: queue.into(), rule_arn: "arn:aws:events:us-east-1:1:rule/shop/r".into(), pattern }
+        QueueRule { queue: queue.into(), rule_arn: "arn:aws:events:us-east-1:1:rule/shop/r".into(), pattern }
     }
 
-    fn to_queues(queues: &[&str]) -> Work {
-        Work {
-            message: Kept::File("event.json".into()),
+    fn to_queues(queues: &[&str]) -> WorkItem {
+        WorkItem {
+            message: Location::File("event.json".into()),
             queues: queues.iter().map(|queue| (*queue).to_owned()).collect(),
         }
     }
 
-    fn queues(outgoing: Outgoing, work: &Work, takers: &[Taker]) -> Result<Vec<Destination>, String> {
+    fn queues(outgoing: Outgoing, work: &WorkItem, takers: &[QueueRule]) -> Result<Vec<Destination>, String> {
         let addressed = addressed(outgoing, work, Some("again"), takers)?;
         Ok(addressed.into_iter().map(|outgoing| outgoing.destination).collect())
     }
@@ -302,16 +302,19 @@ mod tests {
     #[test]
     fn only_what_an_archive_has_already_says_that_it_is_sent_again() {
         let is_marked = |message, replay_name| {
-            let work = Work { message, queues: vec![] };
+            let work = WorkItem { message, queues: vec![] };
             let mut outgoing = outgoing(None);
             // As a replay of another bus may have left it.
             outgoing.envelope.attributes.extensions.insert(RESENT.into(), true.into());
             let sent = addressed(outgoing, &work, replay_name, &[]).unwrap();
             sent[0].envelope.attributes.extensions.contains_key(RESENT)
         };
-        assert!(is_marked(Kept::Log("p".into(), "s".into()), Some("again")));
-        assert!(is_marked(Kept::Journal("1.json".into()), Some("again")));
-        assert!(!is_marked(Kept::File("1.json".into()), Some("again")));
-        assert!(!is_marked(Kept::Log("p".into(), "s".into()), None), "what was lost is not in an archive");
+        assert!(is_marked(Location::Log("p".into(), "s".into()), Some("again")));
+        assert!(is_marked(Location::Journal("1.json".into()), Some("again")));
+        assert!(!is_marked(Location::File("1.json".into()), Some("again")));
+        assert!(
+            !is_marked(Location::Log("p".into(), "s".into()), None),
+            "what was lost is not in an archive"
+        );
     }
 }

@@ -8,9 +8,9 @@ use throughline_core::Timestamp;
 
 /// A message to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Work {
+pub struct WorkItem {
     /// Where it is.
-    pub message: Kept,
+    pub message: Location,
     /// The queues that it goes to; to where it went the first time if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub queues: Vec<String>,
@@ -19,7 +19,7 @@ pub struct Work {
 /// Where a message is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kept {
+pub enum Location {
     /// In the log: its partition and sort key.
     Log(String, String),
     /// In a file, as a CloudEvent.
@@ -31,7 +31,7 @@ pub enum Kept {
 /// How it is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Way {
+pub enum Method {
     /// EventBridge replays its archive.
     Archive {
         /// The archive's ARN.
@@ -52,7 +52,7 @@ pub enum Way {
 
 /// What was begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Begun {
+pub struct Manifest {
     /// Its name.
     pub name: String,
     /// The stack, and where it is: it is not gone on with elsewhere.
@@ -64,15 +64,15 @@ pub struct Begun {
     /// Whether what is sent names the replay.
     pub is_replay: bool,
     /// How.
-    pub way: Way,
+    pub way: Method,
     /// What leads to the queues that messages go straight to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub takers: Vec<Taker>,
+    pub takers: Vec<QueueRule>,
 }
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sent {
+pub struct Checkpoint {
     /// Messages that are dealt with, from the first on.
     pub position: usize,
     /// Of these, accepted.
@@ -91,7 +91,7 @@ pub struct Sent {
 
 /// A rule that leads to a queue, as it was when a replay was planned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Taker {
+pub struct QueueRule {
     /// The queue.
     pub queue: String,
     /// The rule's ARN.
@@ -114,7 +114,7 @@ fn pattern_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D:
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
     /// Where it is.
-    pub message: Kept,
+    pub message: Location,
     /// Its id.
     pub id: String,
     /// Its source.
@@ -131,7 +131,7 @@ pub struct Candidate {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ToSend {
     /// Each message, and where to.
-    pub work: Vec<Work>,
+    pub work: Vec<WorkItem>,
     /// The messages that the journal has to keep, by their names in it.
     pub kept: Vec<(String, Value)>,
 }

@@ -49,8 +49,8 @@ fn a_journal_keeps_what_is_sent_alone_and_nothing_else() {
     let to_send = plan::to_send(candidates_of(&events(), &ReplayRequest::default()), None);
     let [(name, message)] = to_send.kept.as_slice() else { panic!("{:?}", to_send.kept) };
     assert_eq!(message, &events()[0]["detail"]);
-    let messages: Vec<&Kept> = to_send.work.iter().map(|work| &work.message).collect();
-    assert_eq!(messages, [&Kept::Journal(name.clone())]);
+    let messages: Vec<&Location> = to_send.work.iter().map(|work| &work.message).collect();
+    assert_eq!(messages, [&Location::Journal(name.clone())]);
 }
 
 /// Somebody has pressed Ctrl-C.

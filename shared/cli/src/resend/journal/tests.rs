@@ -1,5 +1,5 @@
 use super::*;
-use crate::resend::work::{Kept, Taker, Way};
+use crate::resend::work::{Location, Method};
 use std::os::unix::fs::PermissionsExt as _;
 use throughline_core::Timestamp;
 
@@ -7,15 +7,15 @@ fn folder(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("throughline-journal-{name}-{}", std::process::id()))
 }
 
-fn begun(name: &str) -> Begun {
+fn begun(name: &str) -> Manifest {
     let time = |second| Timestamp::from_second(second).unwrap();
-    Begun {
+    Manifest {
         name: name.into(),
         stack: "shop on a cloud".into(),
         from: time(0),
         until: time(1),
         is_replay: true,
-        way: Way::Messages { total: 1, rate: 10 },
+        way: Method::Messages { total: 1, rate: 10 },
         takers: vec![],
     }
 }
@@ -23,15 +23,16 @@ fn begun(name: &str) -> Begun {
 #[test]
 fn what_was_begun_is_found_again_until_it_is_over() {
     let replays = folder("found");
-    let work = [Work { message: Kept::Log("order#o-1".into(), "event#1".into()), queues: vec!["q".into()] }];
+    let work =
+        [WorkItem { message: Location::Log("order#o-1".into(), "event#1".into()), queues: vec!["q".into()] }];
     let journal = Journal::begin(&replays, &begun("one"), &work, &[]).unwrap();
-    journal.keep(&Sent { position: 1, accepted: 1, ..Sent::default() }).unwrap();
+    journal.keep(&Checkpoint { position: 1, accepted: 1, ..Checkpoint::default() }).unwrap();
 
     let (found, what) = Journal::open(&replays, None).unwrap();
     assert_eq!((what, found.work().unwrap()), (begun("one"), work.to_vec()));
     assert_eq!(found.sent().unwrap().position, 1);
 
-    found.keep(&Sent { is_over: true, ..found.sent().unwrap() }).unwrap();
+    found.keep(&Checkpoint { is_over: true, ..found.sent().unwrap() }).unwrap();
     let error = Journal::open(&replays, None).unwrap_err().to_string();
     assert!(error.contains("is unfinished"), "{error}");
     fs::remove_dir_all(replays).unwrap();
@@ -61,9 +62,9 @@ fn messages_are_kept_for_their_owner_alone_and_no_longer_than_they_are_needed() 
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
     assert_eq!(fs::read_to_string(&path).unwrap(), message.to_string());
 
-    journal.keep(&Sent { position: 1, ..Sent::default() }).unwrap();
+    journal.keep(&Checkpoint { position: 1, ..Checkpoint::default() }).unwrap();
     assert!(path.exists(), "it may be sent yet");
-    journal.keep(&Sent { is_over: true, ..Sent::default() }).unwrap();
+    journal.keep(&Checkpoint { is_over: true, ..Checkpoint::default() }).unwrap();
     assert!(!path.parent().unwrap().exists());
     fs::remove_dir_all(replays).unwrap();
 }
@@ -76,4 +77,18 @@ fn what_was_half_begun_was_not() {
     fs::remove_file(journal.folder.join(BEGUN)).unwrap();
     Journal::open(&replays, None).unwrap_err();
     fs::remove_dir_all(replays).unwrap();
+}
+
+/// Interrupted replays of earlier versions are gone on with.
+#[test]
+fn journals_keep_their_form_whatever_things_are_called_here() {
+    let in_log = r#"{"message":{"log":["p","s"]},"queues":["board"]}"#;
+    let item: WorkItem = serde_json::from_str(in_log).unwrap();
+    assert_eq!(item.message, Location::Log("p".into(), "s".into()));
+    assert_eq!(serde_json::to_string(&item).unwrap(), in_log);
+    let manifest = serde_json::to_value(begun("r-1")).unwrap();
+    assert_eq!(manifest["way"]["messages"]["rate"], 10);
+    let checkpoint: Checkpoint =
+        serde_json::from_str(r#"{"position":3,"accepted":3,"refused":0,"too_late":0}"#).unwrap();
+    assert_eq!((checkpoint.position, checkpoint.untaken, checkpoint.is_over), (3, 0, false));
 }
