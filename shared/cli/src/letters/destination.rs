@@ -7,10 +7,7 @@ use throughline_aws::{
     ledger::follow_line,
     operate::{FoundLetter, Origin},
 };
-use throughline_core::ledger::Destination as Sent;
-
-/// What dead letters of the relay call their handler.
-const RELAY: &str = "relay";
+use throughline_core::{ledger::Destination as Sent, metrics::RELAY};
 
 /// Where a letter goes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
