@@ -51,7 +51,9 @@ pub struct DeployedStack<'a> {
 /// On AWS, and where cargo-lambda builds, `cargo lambda deploy` does it; else Lambda's `UpdateFunctionCode`.
 ///
 /// ```no_run
-/// use throughline_cli::{deploy::{Build, Builder, DeployedStack, update_code}, place::Place, project::Project};
+/// use throughline_cli::cloud::place::Place;
+/// use throughline_cli::commands::deploy::{Build, Builder, DeployedStack, update_code};
+/// use throughline_cli::project::Project;
 /// let (project, place) = (Project::find()?, Place::Local { endpoint: "http://127.0.0.1:4566".into() });
 /// let stack = DeployedStack { project: &project, place: &place, stack: "shop" };
 /// let build = Build { builder: Builder::Cargo, profile: "local".into() };
