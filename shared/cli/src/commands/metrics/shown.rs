@@ -152,18 +152,18 @@ mod tests {
         assert_eq!(
             Figures::of(&samples(), None).to_string(),
             "\
-handler      event type   processed  duplicates  retries  rejected  handler p50  p99     age p50  p99
-place-order  order.place  2          1           0        0         1.0 ms       3.0 ms  30.0 ms  1.5 min
-place-order  other        0          0           0        1         -            -       -        -
+handler      event type   processed  duplicates  retries  rejected  handler p50  p99   age p50  p99
+place-order  order.place  2          1           0        0         1 ms         3 ms  30 ms    90.0 s
+place-order  other        0          0           0        1         -            -     -        -
 
 handler      invocations  records  commit requests a record  cold starts
 place-order  1            4        0.25                      1
 
 relay: published  not published  dead-lettered  age p50  p99
-3                 1              0              5.0 ms   5.0 ms
+3                 1              0              5 ms     5 ms
 
 saga      step    done  undone  rejected  retried  failed  compensated  task p50  p99
-checkout  charge  0     0       0         1        0       0            1.5 s     1.5 s"
+checkout  charge  0     0       0         1        0       0            1500 ms   1500 ms"
         );
     }
 
