@@ -1,39 +1,22 @@
-//! The throughline command: the local cloud, deployment, publishing and following events.
+//! The `throughline` command, in rooms: each imports only from those that stand below it here.
+//!
+//! 1. `commands`: a file or folder a word, with its arguments, what it does and what it prints;
+//! 2. the engines `line`, `letters`, `resend` and `figures`, which know neither the command line nor the screen;
+//! 3. `cloud`: a deployed stack, on AWS or on a local cloud, and how it is reached;
+//! 4. `local`: the local clouds of this machine, and the programs beside them;
+//! 5. `project`: the files of a project; `terminal`: the screen and the keyboard;
+//! 6. `progress`: the port through which engines tell how far they are; `time`: moments and lengths of time in words.
+//!
+//! `tests/rooms.rs` holds this, and prints who imports whom.
 
-pub mod aws_command_line;
-mod background;
-pub mod catalogue;
-pub mod check;
-pub mod cloud_error;
-pub mod demo;
-pub mod deploy;
-pub mod describe;
-pub mod dlq;
-pub mod down;
-pub mod event_pattern;
-pub mod execution;
-pub mod gateway;
-mod http;
-pub mod interrupt;
-pub mod invoke;
-pub mod line_tree;
-pub mod local_cloud;
-pub mod logs;
-pub mod metrics;
-pub mod moment;
-pub mod new;
-pub mod outbox;
-pub mod place;
+pub mod cloud;
+pub mod commands;
+pub mod figures;
+pub mod letters;
+pub mod line;
+pub mod local;
+pub mod progress;
 pub mod project;
-pub mod publish;
-mod relay_settings;
-pub mod replay;
-pub mod stack;
-pub mod status;
-pub mod tail;
-pub mod target;
-pub mod template;
+pub mod resend;
 pub mod terminal;
-pub mod trace;
-pub mod up;
-pub mod watch;
+pub mod time;

@@ -4,10 +4,13 @@
 mod runbooks;
 
 use clap::{Parser, Subcommand};
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{error::Error, process::ExitCode};
 use throughline_cli::{
-    check, demo, deploy, describe, dlq, down, gateway::Gateway, invoke, logs, metrics, new, outbox,
-    project::Project, publish, replay, status, tail, target::Target, terminal::Terminal, trace, up,
+    commands::{
+        check, demo, deploy, describe, dlq, down, invoke, logs, metrics, new, outbox, publish, replay,
+        status, tail, trace, up,
+    },
+    terminal::Terminal,
 };
 
 /// Runs, feeds and follows Throughline functions on a local cloud.
@@ -36,28 +39,12 @@ enum Command {
     Describe(describe::Arguments),
     Trace(trace::Arguments),
     Dlq(dlq::Arguments),
-    /// What `throughline dlq list` says.
-    #[command(hide = true)]
-    DeadLetters(dlq::ListArguments),
     Check(check::Arguments),
     Logs(logs::Arguments),
     Metrics(metrics::Arguments),
     Replay(replay::Arguments),
     Outbox(outbox::Arguments),
-    /// Sends the reference shop orders of every kind and shows what becomes of them, twice.
-    Demo {
-        #[command(flatten)]
-        target: Target,
-        /// Where the payment provider and the carrier say what they did; by default those of `throughline up`.
-        #[arg(long, value_name = "URL")]
-        providers: Option<String>,
-        /// The folder with the orders.
-        #[arg(long, default_value = "events")]
-        events: PathBuf,
-        /// Only load what is in stock, so that orders of your own can be filled.
-        #[arg(long)]
-        stock_only: bool,
-    },
+    Demo(demo::Arguments),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -74,7 +61,8 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
     match command {
-        Command::Up(arguments) => up::run(&arguments, terminal)?,
+        // It deploys by what another word does: neither imports the other.
+        Command::Up(arguments) => up::run(&arguments, terminal, deploy::new_code)?,
         Command::Down(arguments) => down::run(&arguments, terminal)?,
         Command::Status(arguments) => status::run(&arguments, terminal)?,
         Command::Tail(arguments) => tail::run(&arguments, terminal).await?,
@@ -86,26 +74,11 @@ async fn run(command: Command, terminal: &Terminal) -> Result<(), Box<dyn Error>
         Command::Trace(arguments) => trace::run(&arguments, terminal).await?,
         Command::Check(arguments) => check::run(&arguments, terminal).await?,
         Command::Dlq(arguments) => dlq::run(&arguments, terminal).await?,
-        Command::DeadLetters(arguments) => {
-            dlq::run(&dlq::Arguments { command: dlq::DlqCommand::List(arguments) }, terminal).await?;
-        }
         Command::Logs(arguments) => logs::run(&arguments, terminal).await?,
         Command::Replay(arguments) => replay::run(&arguments, terminal).await?,
         Command::Outbox(arguments) => outbox::run(&arguments, terminal).await?,
         Command::Metrics(arguments) => metrics::run(&arguments, terminal).await?,
-        Command::Demo { target, events, stock_only: true, .. } => {
-            demo::load_stock(&target.open(terminal).await?, &events).await?;
-        }
-        Command::Demo { target, providers, events, .. } => {
-            let stack = target.open(terminal).await?;
-            let providers = match providers {
-                Some(providers) => providers,
-                None => Gateway::of(&Project::find()?, target.port())
-                    .address()?
-                    .ok_or("no providers run: start them with `throughline up`, and deploy again")?,
-            };
-            demo::run(&stack, &providers, &events).await?;
-        }
+        Command::Demo(arguments) => demo::run(&arguments, terminal).await?,
     }
     Ok(())
 }

@@ -1,6 +1,12 @@
 //! Where a project and its local cloud keep things.
 
-use crate::place::Place;
+pub(crate) mod build;
+pub mod catalogue;
+pub mod event_pattern;
+pub mod sample;
+pub mod template;
+pub mod wiring;
+
 use std::{
     env, fs,
     net::{TcpStream, ToSocketAddrs as _},
@@ -10,7 +16,7 @@ use std::{
 };
 
 /// The folder with what is kept of each stack.
-const STACKS: &str = "stacks";
+pub(crate) const STACKS: &str = "stacks";
 /// The file in it with the stack's outputs.
 pub(crate) const OUTPUTS: &str = "outputs.json";
 
@@ -80,19 +86,6 @@ impl Project {
     /// What is kept of the stacks on the local cloud on a port; it goes with the cloud.
     pub(crate) fn stacks(&self, port: u16) -> PathBuf {
         self.state(port).join(STACKS)
-    }
-
-    /// What is kept of a stack.
-    pub(crate) fn stack(&self, place: &Place, stack: &str) -> PathBuf {
-        match place.folder_name() {
-            Some(cloud) => self.root.join(".throughline/local").join(cloud).join(STACKS).join(stack),
-            None => self.root.join(".throughline/aws").join(stack),
-        }
-    }
-
-    /// Where `throughline deploy` writes the outputs of a stack.
-    pub fn outputs(&self, place: &Place, stack: &str) -> PathBuf {
-        self.stack(place, stack).join(OUTPUTS)
     }
 
     /// The functions, by their crates' names.

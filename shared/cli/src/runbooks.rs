@@ -1,9 +1,9 @@
-//! What alarms and the dashboard tell people to run is something that they can run.
+//! What alarms, the dashboard and `--help` tell people to run is something that they can run.
 
 use super::Arguments;
-use clap::Parser as _;
+use clap::{Command, CommandFactory as _, Parser as _};
 use serde_json::Value;
-use throughline_cli::template::Template;
+use throughline_cli::project::template::Template;
 
 /// Every text below a value.
 fn texts(value: &Value) -> Vec<&str> {
@@ -55,4 +55,37 @@ fn a_command_that_does_not_exist_is_noticed() {
     let refused = what_cannot_be_run("XAlarm", text);
     assert_eq!(refused.len(), 2, "{refused:?}");
     assert!(refused[0].starts_with("XAlarm: `throughline mend it`"), "{refused:?}");
+}
+
+/// The words of the command that do something, each with those before it.
+fn words(command: &Command) -> Vec<(String, &Command)> {
+    let mut words = Vec::new();
+    for word in command.get_subcommands() {
+        let below = self::words(word);
+        if below.is_empty() {
+            words.push((word.get_name().to_owned(), word));
+        }
+        words.extend(below.into_iter().map(|(name, it)| (format!("{} {name}", word.get_name()), it)));
+    }
+    words
+}
+
+#[test]
+fn every_word_ends_its_help_with_examples_that_can_be_run() {
+    let command = Arguments::command();
+    let words = words(&command);
+    assert!(words.len() > 15, "{words:?}");
+    for (word, command) in words {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(help.starts_with("Examples:\n"), "{word} has no examples: {help}");
+        for example in help.lines().filter_map(|line| line.strip_prefix("  throughline ")) {
+            assert!(example.starts_with(&word), "{word}: {example}");
+            let run = example.split(['#', '<']).next().unwrap_or_default();
+            let run = run.replace('\'', "");
+            let run = std::iter::once("throughline").chain(run.split_whitespace());
+            if let Err(error) = Arguments::try_parse_from(run) {
+                panic!("{word}: `{example}`: {error}");
+            }
+        }
+    }
 }

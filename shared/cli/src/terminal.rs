@@ -1,12 +1,15 @@
 //! What every command says, asks and shows, and how: for people, or as JSON for programs.
 
-mod progress;
+mod bar;
+pub mod interrupt;
 mod table;
 
-pub use progress::Progress;
+pub use bar::Bar;
 pub use table::Table;
 
+use crate::progress::{Activity, Interruptions, Progress};
 use clap::Args;
+use interrupt::Interrupt;
 use serde::Serialize;
 use std::{
     fmt::Display,
@@ -83,8 +86,22 @@ impl Terminal {
     }
 
     /// Shows how far work is that takes longer than a second; `what` is what is being done, such as `redriving`.
-    pub fn progress(&self, what: &str, total: Option<u64>) -> Progress {
-        Progress::start(what, total)
+    pub fn progress(&self, what: &str, total: Option<u64>) -> Bar {
+        Bar::start(what, total)
+    }
+}
+
+impl Progress for Terminal {
+    fn note(&self, text: &str) {
+        Self::note(self, text);
+    }
+
+    fn begin(&self, what: &str, total: Option<u64>) -> Box<dyn Activity> {
+        Box::new(self.progress(what, total))
+    }
+
+    fn hold_interruptions(&self) -> Result<Box<dyn Interruptions>, String> {
+        Ok(Box::new(Interrupt::watch()?))
     }
 }
 

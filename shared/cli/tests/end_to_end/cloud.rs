@@ -16,7 +16,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use throughline_cli::{line_tree::WholeLine, stack::Stack};
+use throughline_cli::{cloud::stack::Stack, line::WholeLine};
 use throughline_core::{Attributes, ledger::Destination};
 use throughline_operations::{self as operate, FoundLetter, line::RecordedClaim};
 

@@ -10,7 +10,7 @@ use super::{
 };
 use serde_json::json;
 use std::{collections::BTreeSet, sync::Arc};
-use throughline_cli::line_tree::WholeLine;
+use throughline_cli::line::WholeLine;
 use throughline_operations::line::ClaimState;
 
 /// A function, the call it dies at, and whether the cloud had done by then what it was asked.

@@ -12,7 +12,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
-use throughline_cli::line_tree::WholeLine;
+use throughline_cli::line::WholeLine;
 
 /// What is asked for: orders of these kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::{Value, json};
-use throughline_cli::{execution::Execution, line_tree::WholeLine};
+use throughline_cli::line::{WholeLine, execution::Execution};
 
 /// How much there is of the article that an order asks for.
 pub(crate) const IN_STOCK: u32 = 10;

@@ -60,7 +60,7 @@ async fn a_saga_that_is_aborted_from_outside_is_reported_stuck() {
 /// once.
 async fn is_reported(
     order: &DeliveredOrder<'_>,
-    line: &throughline_cli::line_tree::WholeLine,
+    line: &throughline_cli::line::WholeLine,
     status: &str,
 ) -> Value {
     let stuck = until(&format!("saga.stuck of {}", order.id), async || {

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-use throughline_cli::line_tree::WholeLine;
+use throughline_cli::line::WholeLine;
 
 /// The worker comes before the state machine: it has to know the definitions that executions still run with, and the
 /// one that they are about to run with.

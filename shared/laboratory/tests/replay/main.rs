@@ -12,7 +12,10 @@ use std::{
     },
     time::Duration,
 };
-use throughline_cli::{outbox::Plan, replay::sending::Sending, terminal::Terminal};
+use throughline_cli::{
+    progress::Silent,
+    resend::{republish::Plan, sending::Sending},
+};
 use throughline_core::{
     ledger::Outgoing,
     ports::Time as _,
@@ -83,9 +86,8 @@ async fn what_a_relay_outage_of_25_hours_lost_is_republished_though_it_is_interr
     assert!(lost >= LOST_ORDERS);
     assert_eq!(shop.settle().await.len(), 0, "nothing brings it to the bus");
 
-    let terminal = Terminal { yes: true, json: false };
     let range = TimeRange { from: START, until: START + OUTAGE };
-    let plan = Plan::make(&shop.ledger, range, shop.clock.now(), &terminal).await.unwrap();
+    let plan = Plan::make(&shop.ledger, range, shop.clock.now(), &Silent).await.unwrap();
     assert_eq!(plan.total(), lost);
     let folder = std::env::temp_dir().join(format!("throughline-outage-{}", std::process::id()));
     let (journal, _) = plan.begin(&folder, "here", u32::MAX).unwrap();
@@ -96,7 +98,7 @@ async fn what_a_relay_outage_of_25_hours_lost_is_republished_though_it_is_interr
         replay_name: None,
         takers: &[],
         rate: u32::MAX,
-        terminal: &terminal,
+        progress: &Silent,
     };
     let mut kills = 0;
     let sent = loop {

@@ -1,0 +1,261 @@
+//! The reader of what the functions logged, in CloudWatch Logs.
+
+use crate::{
+    cloud::stack::{Stack, StackError},
+    project::Project,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::{
+    fmt,
+    process::{Child, Stdio},
+};
+use throughline_core::Timestamp;
+
+/// A line of a function's log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogLine {
+    /// When.
+    pub at: Timestamp,
+    /// The function.
+    pub function: String,
+    /// What was logged, as it is.
+    pub text: String,
+    /// What was logged, read; null if it is no JSON.
+    pub fields: Value,
+    /// Whether Lambda says it, and all is well.
+    pub is_platform: bool,
+    /// What tells it apart from all others.
+    pub(crate) id: (String, usize),
+}
+
+impl LogLine {
+    /// A line of JSON.
+    #[cfg(test)]
+    pub(crate) fn of_json(at: Timestamp, function: &str, fields: Value) -> Self {
+        let (text, function) = (fields.to_string(), function.to_owned());
+        Self { at, function, id: (text.clone(), 0), text, fields, is_platform: false }
+    }
+}
+
+impl Serialize for LogLine {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !self.fields.is_null() {
+            return self.fields.serialize(serializer);
+        }
+        let line = json!({ "timestamp": self.at, "function": self.function, "message": self.text });
+        line.serialize(serializer)
+    }
+}
+
+impl fmt::Display for LogLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.fields.is_null() {
+            write!(f, "{:.3} {}: ", self.at, self.function)?;
+        }
+        f.write_str(&self.text)
+    }
+}
+
+/// Why the logs could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LogsError {
+    /// AWS's command line is not installed.
+    #[error("{0}")]
+    NotSetUp(String),
+    /// A group could not be read.
+    #[error("the logs {group} cannot be read: {reason}")]
+    Unreadable {
+        /// The log group.
+        group: String,
+        /// What the command line said.
+        reason: String,
+    },
+    /// The stack has no such function.
+    #[error("the stack has no function `{name}`; it has {known}")]
+    NoFunction {
+        /// What was asked for.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
+    /// Nothing was logged that was asked for.
+    #[error("{0}")]
+    Nothing(String),
+    /// The stack could not be used.
+    #[error(transparent)]
+    Stack(#[from] StackError),
+}
+
+/// Which lines are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Only what was logged since.
+    pub since: Option<Timestamp>,
+    /// Only lines with this phrase, which CloudWatch Logs looks for by words: not for parts of ids.
+    pub phrase: Option<&'a str>,
+}
+
+/// What the functions of a stack logged, in the order of their times.
+///
+/// # Errors
+/// [`LogsError`].
+pub fn read(project: &Project, stack: &Stack, wanted: Wanted<'_>) -> Result<Vec<LogLine>, LogsError> {
+    let functions: Vec<&str> = stack.functions().collect();
+    read_of(project, stack, &functions, wanted)
+}
+
+/// What these functions logged, in the order of their times.
+///
+/// # Errors
+/// [`LogsError`].
+pub(crate) fn read_of(
+    project: &Project,
+    stack: &Stack,
+    functions: &[&str],
+    wanted: Wanted<'_>,
+) -> Result<Vec<LogLine>, LogsError> {
+    // All at once: each takes most of a second to start.
+    let readers: Vec<(&str, Child)> = functions
+        .iter()
+        .map(|function| start(project, stack, function, wanted).map(|child| (*function, child)))
+        .collect::<Result<_, _>>()?;
+    let mut lines = Vec::new();
+    for (function, reader) in readers {
+        lines.extend(finish(function, reader)?);
+    }
+    lines.sort_by_key(|line| line.at);
+    Ok(lines)
+}
+
+/// A filter pattern for a phrase ("Filter pattern syntax for unstructured log events"), if one can say it.
+fn filter_pattern(phrase: &str) -> Option<String> {
+    let is_sayable = !phrase.is_empty() && !phrase.contains(['"', '\\']);
+    is_sayable.then(|| format!("\"{phrase}\""))
+}
+
+fn group(function: &str) -> String {
+    format!("/aws/lambda/{function}")
+}
+
+fn start(project: &Project, stack: &Stack, function: &str, wanted: Wanted<'_>) -> Result<Child, LogsError> {
+    let mut command = stack.place().aws_command_line(project).map_err(LogsError::NotSetUp)?;
+    command.args(["logs", "filter-log-events", "--output", "json", "--log-group-name", &group(function)]);
+    if let Some(since) = wanted.since {
+        command.args(["--start-time", &since.as_millisecond().to_string()]);
+    }
+    if let Some(pattern) = wanted.phrase.and_then(filter_pattern) {
+        command.args(["--filter-pattern", &pattern]);
+    }
+    let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    started.map_err(|error| LogsError::Unreadable { group: group(function), reason: error.to_string() })
+}
+
+/// The lines of a function.
+fn finish(function: &str, reader: Child) -> Result<Vec<LogLine>, LogsError> {
+    let unreadable = |reason: String| LogsError::Unreadable { group: group(function), reason };
+    let output = reader.wait_with_output().map_err(|error| unreadable(error.to_string()))?;
+    if !output.status.success() {
+        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        // A function that never ran has no logs yet.
+        return if reason.contains("ResourceNotFound") { Ok(Vec::new()) } else { Err(unreadable(reason)) };
+    }
+    let answer: Value =
+        serde_json::from_slice(&output.stdout).map_err(|error| unreadable(error.to_string()))?;
+    let events = answer["events"].as_array().into_iter().flatten();
+    Ok(events.flat_map(|event| lines(function, event)).collect())
+}
+
+/// The lines of an event in CloudWatch Logs. A runtime may put several into one.
+pub(crate) fn lines(function: &str, event: &Value) -> Vec<LogLine> {
+    let logged_at = event["timestamp"].as_i64().and_then(|at| Timestamp::from_millisecond(at).ok());
+    let message = event["message"].as_str().unwrap_or_default();
+    let event_id = match event["eventId"].as_str() {
+        Some(id) => id.to_owned(),
+        None => format!("{} {} {message}", event["logStreamName"], event["timestamp"]),
+    };
+    let line = |(number, text): (usize, &str)| {
+        let fields: Value = serde_json::from_str(text).unwrap_or_default();
+        let fields = if fields.is_object() { fields } else { Value::Null };
+        // Our own lines say it more exactly.
+        let said_at = ["timestamp", "time"].iter().find_map(|name| fields[name].as_str()?.parse().ok());
+        LogLine {
+            at: said_at.or(logged_at).unwrap_or_default(),
+            function: function.to_owned(),
+            text: text.to_owned(),
+            is_platform: is_platform(text, &fields),
+            fields,
+            id: (event_id.clone(), number),
+        }
+    };
+    message.lines().map(str::trim_end).filter(|text| !text.is_empty()).enumerate().map(line).collect()
+}
+
+/// Whether Lambda says that an invocation or a process began or ended as it should ("Lambda log formats": text and JSON).
+fn is_platform(text: &str, fields: &Value) -> bool {
+    let is_event = fields["type"].as_str().is_some_and(|kind| kind.starts_with("platform."));
+    if is_event && fields["record"].is_object() {
+        return fields["record"]["status"].as_str().is_none_or(|status| status == "success");
+    }
+    let begins = ["START RequestId: ", "END RequestId: ", "REPORT RequestId: ", "INIT_START ", "EXTENSION\t"];
+    begins.iter().any(|begin| text.starts_with(begin)) && !text.contains("Status: ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phrase_is_looked_for_as_a_whole_if_a_pattern_can_say_it() {
+        assert_eq!(filter_pattern("web-1001").as_deref(), Some("\"web-1001\""));
+        assert_eq!((filter_pattern(""), filter_pattern("a\"b")), (None, None));
+    }
+
+    fn event(at: i64, id: &str, message: &str) -> Value {
+        json!({ "timestamp": at, "eventId": id, "logStreamName": "s", "message": message })
+    }
+
+    #[test]
+    fn what_is_no_json_is_shown_after_its_time_and_its_function() {
+        let panic = "thread 'main' panicked at src/main.rs:7:5:\nno stock\n";
+        let shown: Vec<String> =
+            lines("shop-place-order", &event(1_500, "1", panic)).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                "1970-01-01T00:00:01.500Z shop-place-order: thread 'main' panicked at src/main.rs:7:5:",
+                "1970-01-01T00:00:01.500Z shop-place-order: no stock",
+            ]
+        );
+        let ours = r#"{"timestamp":"2026-01-01T00:00:00.000001Z","message":"done"}"#;
+        let [line] = &lines("shop-place-order", &event(1_500, "2", ours))[..] else { panic!("one line") };
+        assert_eq!((line.to_string(), &line.fields["message"]), (ours.to_owned(), &json!("done")));
+        assert_eq!(line.at.to_string(), "2026-01-01T00:00:00.000001Z");
+        let [line] = &lines("shop-place-order", &event(1_500, "3", "7"))[..] else { panic!("one line") };
+        let document = serde_json::to_value(line).unwrap();
+        assert_eq!((&document["function"], &document["message"]), (&json!("shop-place-order"), &json!("7")));
+    }
+
+    #[test]
+    fn what_lambda_says_is_left_out_unless_something_went_wrong() {
+        let well = [
+            "START RequestId: 1 Version: $LATEST",
+            "END RequestId: 1",
+            "REPORT RequestId: 1\tDuration: 3 ms\tBilled Duration: 4 ms",
+            "INIT_START Runtime Version: provided:al2023.v1",
+            r#"{"time":"2026-01-01T00:00:00Z","type":"platform.start","record":{"requestId":"1"}}"#,
+            r#"{"time":"2026-01-01T00:00:00Z","type":"platform.report","record":{"requestId":"1","status":"success"}}"#,
+        ];
+        let wrong = [
+            "REPORT RequestId: 1\tDuration: 3000 ms\tStatus: timeout",
+            "REPORT RequestId: 1\tDuration: 3 ms\tStatus: error\tError Type: Runtime.ExitError",
+            "2026-01-01T00:00:00Z 1 Task timed out after 3.00 seconds",
+            "RequestId: 1 Error: Runtime exited with error: exit status 101",
+            r#"{"time":"2026-01-01T00:00:00Z","type":"platform.report","record":{"requestId":"1","status":"timeout"}}"#,
+            r#"{"timestamp":"2026-01-01T00:00:00Z","level":"ERROR","type":"platform.x"}"#,
+        ];
+        let is_platform = |text: &&str| lines("f", &event(1, "1", text))[0].is_platform;
+        assert!(well.iter().all(&is_platform));
+        assert!(!wrong.iter().any(is_platform));
+    }
+}

@@ -1,0 +1,336 @@
+//! A deployed stack, as the commands see it: its outputs, and where its cloud is.
+
+mod described;
+
+pub(crate) use described::{Described, Resources, advice, outputs_in, resources};
+
+use crate::{
+    cloud::{aws_command_line::AwsCommandLine, place::Place},
+    local,
+    project::{Project, answers},
+};
+use std::{collections::BTreeMap, io, path::Path, time::Duration};
+use throughline_aws::Clients;
+use throughline_operations::{self as operate, FoundLetter, OperateError, line::LineError};
+
+/// Why a stack could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// Nothing listens where the cloud should be.
+    #[error("no cloud answers at {endpoint}: {advice}")]
+    NoCloud {
+        /// Where it should be.
+        endpoint: String,
+        /// What to do.
+        advice: String,
+    },
+    /// Nothing was deployed from this folder yet.
+    #[error("the stack's outputs are not at {path} ({source}): deploy first, with `throughline deploy`")]
+    NotDeployed {
+        /// Where they should be.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The outputs cannot be read.
+    #[error(
+        "the stack's outputs at {path} cannot be read ({reason}): deploy again, with `throughline deploy`"
+    )]
+    Malformed {
+        /// Where they are.
+        path: String,
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// The cloud has no such stack.
+    #[error("stack `{stack}` is not on {place}; {advice}")]
+    NotThere {
+        /// The stack's name.
+        stack: String,
+        /// Where it should be.
+        place: Place,
+        /// Which there are, and what to do.
+        advice: String,
+    },
+    /// The outputs are another stack's.
+    #[error(
+        "the outputs at {path} are those of stack `{found}`, and stack `{stack}` was asked for: say --stack {found}, or \
+         name {stack}'s outputs with --outputs"
+    )]
+    AnothersOutputs {
+        /// Where they are.
+        path: String,
+        /// Whose they are.
+        found: String,
+        /// The stack that was asked for.
+        stack: String,
+    },
+    /// CloudFormation does not tell of the stack.
+    #[error("what belongs to stack `{stack}` on {place} is not known: {reason}")]
+    NotTold {
+        /// The stack's name.
+        stack: String,
+        /// Where it should be.
+        place: Place,
+        /// What AWS's command line said.
+        reason: String,
+    },
+    /// The template declares no such output.
+    #[error("the stack has no output `{name}`: add it to the template's Outputs, and deploy again")]
+    NoOutput {
+        /// Its name.
+        name: String,
+    },
+    /// There is no such queue.
+    #[error("the stack has no queue `{name}`; it has {known}")]
+    NoQueue {
+        /// Its logical name.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
+    /// AWS did not do what it was asked.
+    #[error(transparent)]
+    Operate(#[from] OperateError),
+    /// A line could not be read.
+    #[error(transparent)]
+    Line(#[from] LineError),
+}
+
+/// A deployed stack. What the template gives no output is known by its logical id: `PlaceOrderFunction` is a function,
+/// and `PlaceOrderQueue` a queue, as if there were an output `PlaceOrderQueueUrl`.
+#[derive(Debug)]
+pub struct Stack {
+    /// Its name, where it is known.
+    name: Option<String>,
+    /// The outputs, and what has none.
+    outputs: BTreeMap<String, String>,
+    place: Place,
+    /// The clients of its cloud.
+    pub clients: Clients,
+}
+
+/// What the name of an output ends with that holds a dead-letter queue's URL.
+const DEAD_LETTER_QUEUE: &str = "DeadLetterQueueUrl";
+/// What the name of an output ends with that holds any queue's URL.
+const QUEUE: &str = "QueueUrl";
+
+/// What the name of an output ends with that holds a function's name.
+const FUNCTION: &str = "Function";
+/// What the name of an output ends with that holds a state machine's ARN.
+const STATE_MACHINE: &str = "StateMachine";
+
+/// `PlaceOrder` in a template is `place-order` elsewhere.
+pub(crate) fn kebab_case(name: &str) -> String {
+    let mut out = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !out.is_empty() {
+            out.push('-');
+        }
+        out.push(letter.to_ascii_lowercase());
+    }
+    out
+}
+
+/// `place-order` elsewhere is `PlaceOrder` in a template.
+pub(crate) fn camel_case(name: &str) -> String {
+    let capital = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect::<String>()
+    };
+    name.split('-').map(capital).collect()
+}
+
+impl Stack {
+    /// A stack whose outputs were written to a file, on a local cloud at `endpoint`, or else on AWS.
+    ///
+    /// # Errors
+    /// [`StackError::NotDeployed`] and [`StackError::Malformed`].
+    pub async fn open(outputs: &Path, endpoint: Option<&str>) -> Result<Self, StackError> {
+        let place = endpoint.map_or(Place::Aws, |endpoint| Place::Local { endpoint: endpoint.to_owned() });
+        Self::of_file(outputs, place).await
+    }
+
+    /// A stack whose outputs were written to a file, as `throughline deploy` does.
+    ///
+    /// # Errors
+    /// [`StackError::NoCloud`], [`StackError::NotDeployed`] and [`StackError::Malformed`].
+    pub async fn of_file(outputs: &Path, place: Place) -> Result<Self, StackError> {
+        if let Place::Local { endpoint } = &place
+            && !answers(endpoint)
+        {
+            let advice = Project::find().map(|project| local::advice(&project)).unwrap_or_default();
+            return Err(StackError::NoCloud { endpoint: endpoint.clone(), advice });
+        }
+        let path = outputs.display().to_string();
+        let described = Described::read(outputs)
+            .map_err(|source| StackError::NotDeployed { path: path.clone(), source })?
+            .map_err(|error| StackError::Malformed { path, reason: error.to_string() })?;
+        Ok(Self::of(described, place).await)
+    }
+
+    /// A stack of which CloudFormation tells, on a local cloud or on AWS.
+    ///
+    /// # Errors
+    /// [`StackError::NoCloud`], [`StackError::NotThere`] with the stacks that there are, and [`StackError::NotTold`].
+    pub async fn of_cloud(project: &Project, place: Place, stack: &str) -> Result<Self, StackError> {
+        if let Place::Local { endpoint } = &place
+            && !answers(endpoint)
+        {
+            let advice = local::advice(project);
+            return Err(StackError::NoCloud { endpoint: endpoint.clone(), advice });
+        }
+        let described = Described::of(AwsCommandLine { project, place: &place }, stack);
+        match described {
+            Ok(Some(described)) => Ok(Self::of(described, place).await),
+            Ok(None) => {
+                let advice = advice(project, &place, stack);
+                Err(StackError::NotThere { stack: stack.to_owned(), place, advice })
+            }
+            Err(error) => {
+                Err(StackError::NotTold { stack: stack.to_owned(), place, reason: error.to_string() })
+            }
+        }
+    }
+
+    async fn of(described: Described, place: Place) -> Self {
+        let name = described.stack.clone();
+        Self { name, outputs: described.names(), clients: place.clients().await, place }
+    }
+
+    /// That it is the stack of this name, as far as that is known. `outputs` is where it was found.
+    pub(crate) fn must_be(self, stack: &str, outputs: &Path) -> Result<Self, StackError> {
+        match &self.name {
+            Some(found) if found != stack => Err(StackError::AnothersOutputs {
+                path: outputs.display().to_string(),
+                found: found.clone(),
+                stack: stack.to_owned(),
+            }),
+            _ => Ok(self),
+        }
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// One of the stack's outputs, or what would be one.
+    ///
+    /// # Errors
+    /// [`StackError::NoOutput`].
+    pub fn output(&self, name: &str) -> Result<&str, StackError> {
+        self.outputs.get(name).map(String::as_str).ok_or_else(|| StackError::NoOutput { name: name.into() })
+    }
+
+    /// The queues that take commands, by their logical names.
+    pub fn queues(&self) -> Vec<String> {
+        let names = self.outputs.keys().filter(|name| !name.ends_with(DEAD_LETTER_QUEUE));
+        names.filter_map(|name| name.strip_suffix(QUEUE)).map(kebab_case).collect()
+    }
+
+    /// The URL of the queue with a logical name: `place-order` is the output `PlaceOrderQueueUrl`.
+    ///
+    /// # Errors
+    /// [`StackError::NoQueue`], with the queues there are.
+    pub fn queue_url(&self, name: &str) -> Result<&str, StackError> {
+        let is_it =
+            |output: &&String| output.strip_suffix(QUEUE).is_some_and(|found| kebab_case(found) == name);
+        match self.outputs.keys().find(is_it) {
+            Some(output) => self.output(output),
+            None => Err(StackError::NoQueue { name: name.into(), known: self.queues().join(", ") }),
+        }
+    }
+
+    /// The functions: their names in `functions/`, and those on the cloud.
+    pub fn logical_functions(&self) -> impl Iterator<Item = (String, &str)> {
+        let outputs = self.outputs.iter();
+        outputs.filter_map(|(name, value)| Some((kebab_case(name.strip_suffix("Function")?), value.as_str())))
+    }
+
+    /// The functions' names, as they were deployed.
+    pub fn functions(&self) -> impl Iterator<Item = &str> {
+        self.outputs.iter().filter(|(name, _)| name.ends_with("Function")).map(|(_, name)| name.as_str())
+    }
+
+    /// The dead-letter queues by name, and their URLs.
+    pub fn dead_letter_queues(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.outputs
+            .iter()
+            .filter(|(name, _)| name.ends_with(DEAD_LETTER_QUEUE))
+            .map(|(name, url)| (name.trim_end_matches("Url"), url.as_str()))
+    }
+
+    /// The dead-letter queues' URLs, by the names of what they belong to: `place-order` is the output
+    /// `PlaceOrderDeadLetterQueueUrl`.
+    pub fn dead_letter_queues_by_name(&self) -> impl Iterator<Item = (String, &str)> {
+        let named = |name: &str| name.strip_suffix(DEAD_LETTER_QUEUE).map(kebab_case);
+        self.outputs.iter().filter_map(move |(name, url)| Some((named(name)?, url.as_str())))
+    }
+
+    /// The URLs of all its queues.
+    pub fn queue_urls(&self) -> impl Iterator<Item = &str> {
+        self.outputs.iter().filter(|(name, _)| name.ends_with(QUEUE)).map(|(_, url)| url.as_str())
+    }
+
+    /// The name of a deployed function: `place-order` is the output `PlaceOrderFunction`.
+    pub fn function_named(&self, name: &str) -> Option<&str> {
+        let is_it =
+            |output: &str| output.strip_suffix(FUNCTION).is_some_and(|found| kebab_case(found) == name);
+        self.outputs.iter().find(|(output, _)| is_it(output)).map(|(_, function)| function.as_str())
+    }
+
+    /// How long the ledger remembers that an event was handled.
+    ///
+    /// # Errors
+    /// [`StackError::NoOutput`].
+    pub fn claim_lifetime(&self) -> Result<Duration, StackError> {
+        let days = self.output("ClaimLifetimeDays")?;
+        let days = days.parse::<u64>().map_err(|error| StackError::Malformed {
+            path: "ClaimLifetimeDays".into(),
+            reason: format!("`{days}` is no number of days: {error}"),
+        })?;
+        Ok(Duration::from_hours(24 * days))
+    }
+
+    /// The URLs of the queues that feed functions: those that have a dead-letter queue.
+    pub fn work_queues(&self) -> impl Iterator<Item = &str> {
+        let feeds = |name: &str| {
+            let logical = name.strip_suffix(QUEUE)?;
+            self.outputs.contains_key(&format!("{logical}{DEAD_LETTER_QUEUE}")).then_some(())
+        };
+        self.outputs.iter().filter(move |(name, _)| feeds(name).is_some()).map(|(_, url)| url.as_str())
+    }
+
+    /// Everything that lies in a dead-letter queue, with the queue's name.
+    ///
+    /// # Errors
+    /// If a queue cannot be read.
+    pub async fn dead_letters(&self) -> Result<Vec<(String, FoundLetter)>, StackError> {
+        let sqs = self.clients.sqs().await;
+        let mut found = Vec::new();
+        for (name, url) in self.dead_letter_queues() {
+            if operate::depth(sqs, url).await?.is_empty() {
+                continue;
+            }
+            found.extend(
+                operate::look_through(sqs, url).await?.into_iter().map(|letter| (name.to_owned(), letter)),
+            );
+        }
+        Ok(found)
+    }
+
+    /// The ARN of the state machine of a saga: `checkout` is the output `CheckoutStateMachine`.
+    ///
+    /// # Errors
+    /// [`StackError::NoOutput`].
+    pub fn state_machine(&self, saga: &str) -> Result<&str, StackError> {
+        let is_it = |output: &&String| {
+            output.strip_suffix(STATE_MACHINE).is_some_and(|found| kebab_case(found) == saga)
+        };
+        match self.outputs.keys().find(is_it) {
+            Some(output) => self.output(output),
+            None => Err(StackError::NoOutput { name: format!("{saga}'s {STATE_MACHINE}") }),
+        }
+    }
+}

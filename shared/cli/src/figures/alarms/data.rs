@@ -1,0 +1,192 @@
+//! What alarms look at, as far as a local cloud knows it.
+
+use super::{
+    super::samples::Samples,
+    definition::{MetricStatistic, Resolver},
+};
+use crate::{
+    cloud::{logs::LogLine, stack::Stack},
+    project::{Project, template::Template},
+};
+use serde_json::Value;
+use std::{collections::BTreeMap, error::Error, process::Stdio};
+use throughline_core::{
+    Timestamp,
+    metrics::{ENTRY_AGE, NAMESPACE},
+};
+use throughline_operations as operate;
+
+/// The values of a metric.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Series {
+    /// What it is at present.
+    Now(f64),
+    /// What it was, and when.
+    Over(Vec<(Timestamp, f64)>),
+}
+
+/// Everything that is known.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Data {
+    pub(super) samples: Samples,
+    /// Invocations that failed, by function.
+    pub(super) errors: BTreeMap<String, Vec<(Timestamp, f64)>>,
+    /// What filters make of the logs, by namespace and metric.
+    pub(super) filtered: BTreeMap<(String, String), Vec<(Timestamp, f64)>>,
+    /// How many messages are in a queue, by its name.
+    pub(super) queues: BTreeMap<String, f64>,
+    /// Executions that ended so, by the state machine's ARN and the metric's name.
+    pub(super) executions: BTreeMap<(String, &'static str), Vec<(Timestamp, f64)>>,
+}
+
+/// What Step Functions' metrics count, by the status that `list-executions` filters by.
+const ENDINGS: [(&str, &str); 3] =
+    [("ExecutionsFailed", "FAILED"), ("ExecutionsTimedOut", "TIMED_OUT"), ("ExecutionsAborted", "ABORTED")];
+
+impl Data {
+    pub(super) async fn of(
+        project: &Project,
+        template: &Template,
+        stack: &Stack,
+        resolver: &Resolver,
+        lines: &[LogLine],
+    ) -> Result<Self, Box<dyn Error>> {
+        let mut data = Self { samples: Samples::of(lines), ..Self::default() };
+        data.errors = errors(stack, lines);
+        data.filtered = filtered(template, resolver, lines);
+        let sqs = stack.clients.sqs().await;
+        for url in stack.dead_letter_queues().map(|(_, url)| url).chain(stack.work_queues()) {
+            let name = url.rsplit('/').next().unwrap_or(url).to_owned();
+            #[expect(clippy::cast_precision_loss, reason = "no queue holds that many")]
+            data.queues.insert(name, operate::depth(sqs, url).await?.waiting as f64);
+        }
+        for (name, _) in template.of_type("AWS::StepFunctions::StateMachine") {
+            if let Ok(arn) = stack.output(name) {
+                for (metric, status) in ENDINGS {
+                    let ended = executions(project, stack, arn, status)?;
+                    data.executions.insert((arn.to_owned(), metric), ended);
+                }
+            }
+        }
+        Ok(data)
+    }
+
+    /// The values of a metric.
+    ///
+    /// # Errors
+    /// Why it is not known on a local cloud.
+    pub(super) fn series(&self, metric: &MetricStatistic) -> Result<Series, String> {
+        let MetricStatistic { namespace, name, dimensions, .. } = metric;
+        let dimension = |wanted: &str| {
+            let found = dimensions.iter().find(|(name, _)| name == wanted);
+            found.map(|(_, value)| value.as_str()).unwrap_or_default()
+        };
+        match (namespace.as_str(), name.as_str()) {
+            ("AWS/SQS", "ApproximateNumberOfMessagesVisible") => {
+                let queue = dimension("QueueName");
+                let depth = self.queues.get(queue).copied();
+                depth.map(Series::Now).ok_or_else(|| format!("the stack has no output for the queue {queue}"))
+            }
+            ("AWS/Lambda", "Errors") => {
+                Ok(Series::Over(self.errors.get(dimension("FunctionName")).cloned().unwrap_or_default()))
+            }
+            // What Lambda tells of the stream, the relay tells of its entries.
+            ("AWS/Lambda", "IteratorAge") => {
+                Ok(Series::Over(self.values(ENTRY_AGE.name, &[], Some(dimension("FunctionName")))))
+            }
+            ("AWS/States", ending) => {
+                let of_machine = |((arn, name), _): &(&(String, &str), &Vec<_>)| {
+                    arn == dimension("StateMachineArn") && *name == ending
+                };
+                let found = self.executions.iter().find(of_machine).map(|(_, values)| values.clone());
+                found.map(Series::Over).ok_or_else(|| format!("a local cloud does not tell {name}"))
+            }
+            (namespace, name) if namespace.starts_with(NAMESPACE) => {
+                let by: Vec<(&str, &str)> =
+                    dimensions.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                Ok(Series::Over(self.values(name, &by, None)))
+            }
+            _ => {
+                let filtered = self.filtered.get(&(namespace.clone(), name.clone())).cloned();
+                filtered
+                    .map(Series::Over)
+                    .ok_or_else(|| format!("a local cloud does not tell {namespace} {name}"))
+            }
+        }
+    }
+
+    fn values(&self, metric: &str, by: &[(&str, &str)], function: Option<&str>) -> Vec<(Timestamp, f64)> {
+        let of_it = self.samples.all().filter(|sample| {
+            sample.metric == metric
+                && sample.is_by(by)
+                && function.is_none_or(|function| function == sample.function)
+        });
+        of_it.flat_map(|sample| sample.values.iter().map(|value| (sample.at, *value))).collect()
+    }
+}
+
+/// The invocations that failed: a function says so in its log.
+fn errors(stack: &Stack, lines: &[LogLine]) -> BTreeMap<String, Vec<(Timestamp, f64)>> {
+    let mut errors: BTreeMap<String, Vec<_>> =
+        stack.functions().map(|name| (name.to_owned(), Vec::new())).collect();
+    for line in lines.iter().filter(|line| line.fields["message"] == "the invocation failed") {
+        errors.entry(line.function.clone()).or_default().push((line.at, 1.0));
+    }
+    errors
+}
+
+/// What the template's metric filters make of the logs.
+fn filtered(
+    template: &Template,
+    resolver: &Resolver,
+    lines: &[LogLine],
+) -> BTreeMap<(String, String), Vec<(Timestamp, f64)>> {
+    let mut filtered = BTreeMap::new();
+    for (_, properties) in template.of_type("AWS::Logs::MetricFilter") {
+        let Some((field, value)) = properties["FilterPattern"].as_str().and_then(pattern) else { continue };
+        let found = lines.iter().filter(|line| line.fields[field] == value);
+        let found: Vec<(Timestamp, f64)> = found.map(|line| (line.at, 1.0)).collect();
+        for transformation in properties["MetricTransformations"].as_array().into_iter().flatten() {
+            let name = |name: &str| resolver.text(&transformation[name]).unwrap_or_default();
+            filtered.insert((name("MetricNamespace"), name("MetricName")), found.clone());
+        }
+    }
+    filtered
+}
+
+/// The field and the text of a pattern such as `{ $.error_type = "Saga.NotUnderstood" }`.
+pub(super) fn pattern(text: &str) -> Option<(&str, &str)> {
+    let (field, value) = text.trim().strip_prefix('{')?.strip_suffix('}')?.split_once('=')?;
+    Some((field.trim().strip_prefix("$.")?, value.trim().strip_prefix('"')?.strip_suffix('"')?))
+}
+
+/// When executions of a state machine ended so.
+fn executions(
+    project: &Project,
+    stack: &Stack,
+    arn: &str,
+    status: &str,
+) -> Result<Vec<(Timestamp, f64)>, String> {
+    let mut command = stack.place().aws_command_line(project)?;
+    command.args(["stepfunctions", "list-executions", "--output", "json"]);
+    command.args(["--state-machine-arn", arn, "--status-filter", status]);
+    let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(format!("the executions of {arn} cannot be listed: {reason}"));
+    }
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let executions = answer["executions"].as_array().into_iter().flatten();
+    Ok(executions.filter_map(|execution| Some((time(&execution["stopDate"])?, 1.0))).collect())
+}
+
+/// A time as the command line writes it: a text, or seconds.
+fn time(value: &Value) -> Option<Timestamp> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        seconds => Timestamp::try_from(
+            std::time::UNIX_EPOCH + std::time::Duration::try_from_secs_f64(seconds.as_f64()?).ok()?,
+        )
+        .ok(),
+    }
+}
