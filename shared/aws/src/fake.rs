@@ -25,9 +25,14 @@ pub(crate) fn error(error_type: &str, message: &str) -> Answer {
 
 impl Fake {
     pub(crate) fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self::of_texts(answers.into_iter().map(|(status, body)| (status, body.to_string())))
+    }
+
+    /// A service that answers in another form than JSON.
+    pub(crate) fn of_texts(answers: impl IntoIterator<Item = (u16, String)>) -> Self {
         let events = answers.into_iter().map(|(status, body)| {
             let status = status.try_into().expect("a status");
-            let response = HttpResponse::new(status, body.to_string().into());
+            let response = HttpResponse::new(status, body.into());
             ReplayEvent::new(HttpRequest::empty(), response)
         });
         Self { http: StaticReplayClient::new(events.collect()) }
@@ -57,6 +62,17 @@ impl Fake {
         let bodies = self.http.actual_requests().map(|request| request.body().bytes().expect("in memory"));
         let read = |body: &[u8]| serde_json::from_slice(body).expect("JSON");
         bodies.map(|body| if body.is_empty() { Value::Null } else { read(body) }).collect()
+    }
+
+    /// What it was asked, in order, as it was sent.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let bodies = self.http.actual_requests().map(|request| request.body().bytes().expect("in memory"));
+        bodies.map(|body| String::from_utf8(body.to_owned()).expect("a text")).collect()
+    }
+
+    /// The addresses it was asked at, in order.
+    pub(crate) fn uris(&self) -> Vec<String> {
+        self.http.actual_requests().map(|request| request.uri().to_owned()).collect()
     }
 
     /// The methods and paths it was asked by, in order, without what follows a `?`.

@@ -1,15 +1,22 @@
 //! What an operator asks for: what is in a queue, how full it is, which items a table holds.
 
+mod cloudformation;
+mod cloudwatch;
 mod dead_letter_queue;
 mod first_id;
 mod invoke;
 mod letter;
+mod logs;
 mod moving;
 mod resend;
+mod service;
 
+pub use cloudformation::CloudFormation;
+pub use cloudwatch::CloudWatch;
 pub use dead_letter_queue::{DeadLetterQueue, Look, MOST_MESSAGES, ReceivedLetter, look_through};
 pub use invoke::Functions;
 pub use letter::{FoundLetter, Origin, Wrapping, event_in};
+pub use logs::{LogFilter, Logs};
 pub use moving::Moving;
 pub use resend::{Answers, Resent, put_letters, send_letters};
 
