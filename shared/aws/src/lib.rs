@@ -7,6 +7,7 @@
 //! - [`Visibility`]: when SQS delivers a message again.
 //! - [`Outside`]: events and commands from programs that are no function.
 //! - [`tap`]: events as they pass on a bus.
+//! - [`settings`]: the names of what a function is told by its environment.
 //! - [`Clients`]: one configuration, and each client built from it when it is first needed.
 
 pub mod clients;
@@ -21,6 +22,7 @@ pub mod operate;
 pub mod outside;
 pub mod publisher;
 pub mod replays;
+pub mod settings;
 mod sqs_text;
 pub mod tap;
 pub mod visibility;

@@ -21,6 +21,7 @@ use std::{
     process::{Command, Stdio},
 };
 use template_text::NewFunction;
+use throughline_aws::settings;
 
 /// Makes a function that handles events from a queue of its own: its crate with a handler and a test, its line in
 /// functions/handlers.lock, and in infra/template.yaml its queues, rule, role, logs, alarms and outputs.
@@ -132,7 +133,7 @@ impl fmt::Display for Made {
 pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
     let project = Project::find()?;
     let template = Template::of(&project)?;
-    let source = template.document()["Globals"]["Function"]["Environment"]["Variables"]["THROUGHLINE_SOURCE"]
+    let source = template.document()["Globals"]["Function"]["Environment"]["Variables"][settings::SOURCE]
         .as_str()
         .unwrap_or("shop");
     let plan = Plan::of(&project, arguments, source)?;
