@@ -17,6 +17,7 @@ mod statements;
 
 pub use items::{outgoing_from_item, outgoing_from_stream_image};
 
+use crate::settings::{OWN_TABLE, setting_name};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use futures_util::future::BoxFuture;
 use layout::Address;
@@ -72,7 +73,7 @@ impl DynamoLedger {
             }
             EntityTable::Own { name, partition_key, sort_key } => {
                 let table = by_logical_name(&self.own_tables, name).ok_or_else(|| {
-                    let setting = setting_name("THROUGHLINE_TABLE_", name);
+                    let setting = setting_name(OWN_TABLE, name);
                     LedgerError(format!(
                         "{key} is kept in the table `{name}`, whose real name is not known: set {setting}"
                     ))
@@ -85,15 +86,6 @@ impl DynamoLedger {
             }
         }
     }
-}
-
-/// The setting that says what a logical name stands for: `place-order` is set by `<prefix>PLACE_ORDER`.
-pub(crate) fn setting_name(prefix: &str, logical_name: &str) -> String {
-    let name = logical_name.chars().map(|letter| match letter.to_ascii_uppercase() {
-        letter if letter.is_ascii_alphanumeric() => letter,
-        _ => '_',
-    });
-    prefix.chars().chain(name).collect()
 }
 
 /// What a logical name stands for. Names with the same setting are the same name: a map that was read from

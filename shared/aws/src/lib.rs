@@ -6,6 +6,7 @@
 //! - [`SqsDeadLetters`]: the dead-letter queue.
 //! - [`Visibility`]: when SQS delivers a message again.
 //! - [`Outside`]: events and commands from programs that are no function.
+//! - [`settings`]: the names of what a function is told by its environment.
 //! - [`Clients`]: one configuration, and each client built from it when it is first needed.
 
 pub mod clients;
@@ -16,6 +17,7 @@ pub mod internal;
 pub mod ledger;
 pub mod outside;
 pub mod publisher;
+pub mod settings;
 mod sqs_text;
 #[cfg(feature = "testing")]
 pub mod testing;

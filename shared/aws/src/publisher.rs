@@ -3,15 +3,18 @@
 mod commands;
 mod events;
 mod plan;
+mod relay_settings;
 mod schedules;
 mod step_functions;
 
 pub use step_functions::execution_arn;
 
+pub use relay_settings::{Needed, RelaySettings, ScheduleSettings};
 pub use schedules::{LONGEST_DELAY, Schedules};
 
 use crate::{
-    ledger::{by_logical_name, setting_name},
+    ledger::by_logical_name,
+    settings::{COMMAND_QUEUE, setting_name},
     sqs_text,
 };
 use futures_util::{
@@ -220,7 +223,7 @@ fn batches<'a, 'b>(messages: &'b [Encoded<'a>]) -> Vec<&'b [Encoded<'a>]> {
 }
 
 fn unknown_queue(name: &str) -> String {
-    unknown("the URL of the command queue", "THROUGHLINE_COMMAND_QUEUE_", name)
+    unknown("the URL of the command queue", COMMAND_QUEUE, name)
 }
 
 /// What is said of a logical name without a setting.

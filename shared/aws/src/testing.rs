@@ -43,9 +43,17 @@ impl Fake {
     /// # Panics
     /// If the status of one of them is none.
     pub fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self::of_texts(answers.into_iter().map(|(status, body)| (status, body.to_string())))
+    }
+
+    /// A service that gives these answers, one after another, in another form than JSON.
+    ///
+    /// # Panics
+    /// If the status of one of them is none.
+    pub fn of_texts(answers: impl IntoIterator<Item = (u16, String)>) -> Self {
         let events = answers.into_iter().map(|(status, body)| {
             let status = status.try_into().expect("a status");
-            let response = HttpResponse::new(status, body.to_string().into());
+            let response = HttpResponse::new(status, body.into());
             ReplayEvent::new(HttpRequest::empty(), response)
         });
         Self { http: StaticReplayClient::new(events.collect()) }
@@ -81,6 +89,20 @@ impl Fake {
         let bodies = self.http.actual_requests().map(|request| request.body().bytes().expect("in memory"));
         let read = |body: &[u8]| serde_json::from_slice(body).expect("JSON");
         bodies.map(|body| if body.is_empty() { Value::Null } else { read(body) }).collect()
+    }
+
+    /// Returns the bodies of the requests, in order, as they were sent.
+    ///
+    /// # Panics
+    /// If a body is not a text in memory.
+    pub fn texts(&self) -> Vec<String> {
+        let bodies = self.http.actual_requests().map(|request| request.body().bytes().expect("in memory"));
+        bodies.map(|body| String::from_utf8(body.to_owned()).expect("a text")).collect()
+    }
+
+    /// Returns the addresses of the requests, in order.
+    pub fn uris(&self) -> Vec<String> {
+        self.http.actual_requests().map(|request| request.uri().to_owned()).collect()
     }
 
     /// The methods and paths it was asked by, in order, without what follows a `?`.

@@ -4,7 +4,7 @@ use crate::OperateError;
 use aws_sdk_sfn::{
     Client,
     primitives::DateTime,
-    types::{HistoryEvent as Event, HistoryEventType as Type},
+    types::{ExecutionStatus, HistoryEvent as Event, HistoryEventType as Type},
 };
 use serde_json::Value;
 use throughline_aws::internal::describe;
@@ -137,6 +137,35 @@ pub async fn history(client: &Client, execution_arn: &str) -> Result<Vec<History
     Ok(events)
 }
 
+/// Returns when executions of a state machine ended in this way, the last first.
+///
+/// # Errors
+/// If Step Functions does not list them.
+pub async fn ended(
+    client: &Client,
+    state_machine_arn: &str,
+    ending: Ending,
+) -> Result<Vec<Timestamp>, OperateError> {
+    let status = match ending {
+        Ending::Succeeded => ExecutionStatus::Succeeded,
+        Ending::Failed => ExecutionStatus::Failed,
+        Ending::TimedOut => ExecutionStatus::TimedOut,
+        Ending::Aborted => ExecutionStatus::Aborted,
+    };
+    let asked = client.list_executions().state_machine_arn(state_machine_arn).status_filter(status);
+    let mut pages = asked.into_paginator().send();
+    let mut ended = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| OperateError {
+            what: format!("the executions of {state_machine_arn} cannot be listed"),
+            reason: describe(&error),
+        })?;
+        let stopped = page.executions.iter().filter_map(|execution| execution.stop_date.as_ref());
+        ended.extend(stopped.filter_map(timestamp));
+    }
+    Ok(ended)
+}
+
 fn event(event: &Event) -> Option<HistoryEvent> {
     Some(HistoryEvent {
         id: event.id,
@@ -165,7 +194,7 @@ fn happening(event: &Event) -> Happening {
         }
         Type::TaskSucceeded | Type::LambdaFunctionSucceeded => Happening::Succeeded { output: output(event) },
         Type::ExecutionRedriven => Happening::Redriven,
-        _ => ended(event).or_else(|| failed(event)).unwrap_or(Happening::Other),
+        _ => ended_by(event).or_else(|| failed(event)).unwrap_or(Happening::Other),
     }
 }
 
@@ -210,7 +239,7 @@ fn failed(event: &Event) -> Option<Happening> {
     failure.map(Happening::Failed)
 }
 
-fn ended(event: &Event) -> Option<Happening> {
+fn ended_by(event: &Event) -> Option<Happening> {
     let (ending, failure) = match &event.r#type {
         Type::ExecutionSucceeded => (Ending::Succeeded, None),
         Type::ExecutionFailed => {

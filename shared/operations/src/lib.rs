@@ -8,6 +8,8 @@
 //! - [`json_text`]: changes of one value in a JSON text.
 //! - [`depth`], [`scan`] and their like: how full a queue is, which items a table holds.
 
+mod cloudformation;
+mod cloudwatch;
 mod dead_letter_queue;
 pub mod executions;
 mod first_id;
@@ -16,14 +18,19 @@ pub mod json_text;
 mod letter;
 pub mod line;
 pub mod log;
+mod logs;
 mod moving;
 pub mod replays;
 mod resend;
+mod service;
 pub mod tap;
 
+pub use cloudformation::CloudFormation;
+pub use cloudwatch::CloudWatch;
 pub use dead_letter_queue::{DeadLetterQueue, Look, MOST_MESSAGES, ReceivedLetter, look_through};
 pub use invoke::Functions;
 pub use letter::{FoundLetter, Origin, Wrapping, event_in};
+pub use logs::{LogFilter, Logs};
 pub use moving::Moving;
 pub use resend::{Answers, Resent, put_letters, send_letters};
 

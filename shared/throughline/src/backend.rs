@@ -6,10 +6,11 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, LazyLock},
-    time::Duration,
 };
 use throughline_aws::{
-    AwsPublisher, Clients, DynamoLedger, Schedules, SqsDeadLetters, Visibility, publisher::LONGEST_DELAY,
+    AwsPublisher, Clients, DynamoLedger, SqsDeadLetters, Visibility,
+    publisher::{Needed, RelaySettings},
+    settings,
     visibility::VisibilityChange,
 };
 use throughline_core::{
@@ -79,8 +80,8 @@ impl LazyLedger {
     pub(crate) fn configure(environment: &mut Environment, own_tables: &[&str]) -> Self {
         let meaning = "the name of a DynamoDB table of the function's own";
         Self {
-            table: environment.required("THROUGHLINE_TABLE", "the name of the ledger's DynamoDB table"),
-            own_tables: environment.family("THROUGHLINE_TABLE_", own_tables, meaning),
+            table: environment.required(settings::TABLE, "the name of the ledger's DynamoDB table"),
+            own_tables: environment.family(settings::OWN_TABLE, own_tables, meaning),
             ledger: OnceCell::new(),
         }
     }
@@ -103,10 +104,7 @@ pub(crate) struct Destinations {
 
 /// What the relay needs.
 pub(crate) struct Relay {
-    bus: String,
-    queues: BTreeMap<String, String>,
-    state_machines: BTreeMap<String, String>,
-    schedules: Option<ScheduleSettings>,
+    settings: RelaySettings,
     dead_letters: LazyDeadLetters,
     publisher: OnceCell<AwsPublisher>,
 }
@@ -114,90 +112,24 @@ pub(crate) struct Relay {
 impl Relay {
     pub(crate) fn configure(environment: &mut Environment, destinations: &Destinations) -> Self {
         let Destinations { command_queues, scheduled_queues, state_machines } = destinations;
-        let bus_meaning = "the name of the bus that events are published on";
-        let queue_meaning = "the URL of the queue that takes these commands";
-        let machine_meaning = "the ARN of the saga's state machine";
+        let needed = Needed { command_queues, scheduled_queues, state_machines };
         Self {
-            bus: environment.required("THROUGHLINE_EVENT_BUS", bus_meaning),
-            queues: environment.family("THROUGHLINE_COMMAND_QUEUE_", command_queues, queue_meaning),
-            state_machines: environment.family("THROUGHLINE_STATE_MACHINE_", state_machines, machine_meaning),
-            schedules: ScheduleSettings::configure(environment, scheduled_queues),
+            settings: RelaySettings::read(environment, needed),
             dead_letters: LazyDeadLetters::configure(environment),
             publisher: OnceCell::new(),
         }
     }
 
     pub(crate) async fn ports<'a>(&'a self, observer: &'a dyn Observer) -> RelayPorts<'a> {
-        let publisher = self.publisher.get_or_init(|| self.build()).await;
+        let build = || AwsPublisher::from_settings(&self.settings, clients(), Arc::new(System));
+        let publisher = self.publisher.get_or_init(build).await;
         RelayPorts { publisher, dead_letters: &self.dead_letters, time: &System, observer }
     }
-
-    async fn build(&self) -> AwsPublisher {
-        let eventbridge = clients().eventbridge().await.clone();
-        let sqs = clients().sqs().await.clone();
-        let publisher = AwsPublisher::new(eventbridge, sqs, &self.bus, self.queues.clone())
-            .with_step_functions(clients().sfn().await.clone(), self.state_machines.clone());
-        match &self.schedules {
-            Some(settings) => publisher.with_schedules(settings.build().await),
-            None => publisher,
-        }
-    }
-}
-
-/// What commands for later need.
-struct ScheduleSettings {
-    group: String,
-    role_arn: String,
-    dead_letter_arn: String,
-    target_arns: BTreeMap<String, String>,
-    longest_delay: Duration,
-}
-
-impl ScheduleSettings {
-    /// Nothing where no command is declared as scheduled and no schedule group is set.
-    fn configure(environment: &mut Environment, queues: &[&str]) -> Option<Self> {
-        let group = "THROUGHLINE_SCHEDULE_GROUP";
-        if queues.is_empty() && environment.optional(group).is_none() {
-            return None;
-        }
-        let role = "the ARN of the role that EventBridge Scheduler sends commands with";
-        let dead_letters = "the ARN of the queue for commands that EventBridge Scheduler cannot send";
-        let target = "the ARN of the queue that takes these commands";
-        Some(Self {
-            group: environment.required(group, "the name of a schedule group of EventBridge Scheduler"),
-            role_arn: environment.required("THROUGHLINE_SCHEDULE_ROLE_ARN", role),
-            dead_letter_arn: environment.required("THROUGHLINE_SCHEDULE_DEAD_LETTER_ARN", dead_letters),
-            target_arns: environment.family("THROUGHLINE_SCHEDULE_TARGET_", queues, target),
-            longest_delay: longest_delay(environment),
-        })
-    }
-
-    async fn build(&self) -> Schedules {
-        Schedules {
-            client: clients().scheduler().await.clone(),
-            group: self.group.clone(),
-            role_arn: self.role_arn.clone(),
-            dead_letter_arn: self.dead_letter_arn.clone(),
-            target_arns: self.target_arns.clone(),
-            longest_delay: self.longest_delay,
-            time: Arc::new(System),
-        }
-    }
-}
-
-fn longest_delay(environment: &mut Environment) -> Duration {
-    let name = "THROUGHLINE_LONGEST_DELAY_SECONDS";
-    let form = "a whole number of seconds up to 900";
-    let seconds = environment.parsed(name, form, LONGEST_DELAY.as_secs());
-    if seconds > LONGEST_DELAY.as_secs() {
-        environment.problem(format!("{name} is `{seconds}`: it must be {form}"));
-    }
-    Duration::from_secs(seconds)
 }
 
 impl fmt::Debug for Relay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Relay").field("bus", &self.bus).finish_non_exhaustive()
+        f.debug_struct("Relay").field("bus", &self.settings.bus).finish_non_exhaustive()
     }
 }
 
@@ -211,7 +143,7 @@ impl LazyDeadLetters {
     fn configure(environment: &mut Environment) -> Self {
         let meaning = "the URL of the queue that rejected messages go to";
         Self {
-            queue_url: environment.required("THROUGHLINE_DEAD_LETTER_QUEUE_URL", meaning),
+            queue_url: environment.required(settings::DEAD_LETTER_QUEUE_URL, meaning),
             queue: OnceCell::new(),
         }
     }
@@ -231,6 +163,7 @@ impl DeadLetters for LazyDeadLetters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     const ALWAYS: [(&str, &str); 2] = [
         ("THROUGHLINE_EVENT_BUS", "shop"),
@@ -250,7 +183,7 @@ mod tests {
         let mut environment = Environment::from(ALWAYS);
         let relay = Relay::configure(&mut environment, &Destinations::default());
         environment.finish().unwrap();
-        assert!(relay.schedules.is_none() && relay.state_machines.is_empty());
+        assert!(relay.settings.schedules.is_none() && relay.settings.state_machines.is_empty());
     }
 
     #[test]
@@ -288,19 +221,9 @@ mod tests {
         ]);
         let relay = Relay::configure(&mut environment, &everything());
         environment.finish().unwrap();
-        assert_eq!(relay.state_machines["checkout"], "arn:machine");
-        let schedules = relay.schedules.unwrap();
+        assert_eq!(relay.settings.state_machines["checkout"], "arn:machine");
+        let schedules = relay.settings.schedules.unwrap();
         assert_eq!(schedules.target_arns, BTreeMap::from([("await-payment".into(), "arn:queue".into())]));
         assert_eq!(schedules.longest_delay, Duration::from_secs(5));
-    }
-
-    #[test]
-    fn a_delay_that_sqs_does_not_know_is_refused() {
-        for (text, is_right) in [("900", true), ("0", true), ("901", false), ("-1", false), ("1m", false)] {
-            let mut environment = Environment::from([("THROUGHLINE_LONGEST_DELAY_SECONDS", text)]);
-            longest_delay(&mut environment);
-            assert_eq!(environment.finish().is_ok(), is_right, "{text}");
-        }
-        assert_eq!(longest_delay(&mut Environment::default()), Duration::from_mins(15));
     }
 }

@@ -8,6 +8,7 @@ use std::{
     str::FromStr,
     time::Duration,
 };
+use throughline_aws::settings::{self, Lookup};
 use throughline_core::process;
 
 /// What is wrong with a function's environment: everything, not just the first thing.
@@ -87,19 +88,7 @@ impl Environment {
     /// `THROUGHLINE_TABLE_ORDER_LINES` is `order-lines`. Those of the logical names `needed` must be there;
     /// `meaning` says what each is.
     pub fn family(&mut self, prefix: &str, needed: &[&str], meaning: &str) -> BTreeMap<String, String> {
-        let names: Vec<String> =
-            self.variables.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
-        let needed =
-            needed.iter().map(|name| format!("{prefix}{}", name.to_ascii_uppercase().replace('-', "_")));
-        let names: BTreeSet<String> = names.into_iter().chain(needed).collect();
-        names
-            .into_iter()
-            .map(|name| {
-                let logical = name[prefix.len()..].to_ascii_lowercase().replace('_', "-");
-                let value = self.required(&name, meaning);
-                (logical, value)
-            })
-            .collect()
+        Lookup::family(self, prefix, needed, meaning)
     }
 
     /// Adds something that is wrong.
@@ -125,45 +114,49 @@ impl Environment {
 
     /// The settings of the main path.
     pub fn process_settings(&mut self) -> process::Settings {
-        let source = self.required("THROUGHLINE_SOURCE", "the CloudEvents source of the events it emits");
+        let source = self.required(settings::SOURCE, "the CloudEvents source of the events it emits");
         // CloudEvents 1.0, "source": a non-empty URI reference, which holds no white space.
         if source.contains(|character: char| character.is_whitespace() || character.is_control()) {
             self.problem(format!(
-                "THROUGHLINE_SOURCE is `{source}`: it must be a URI reference, without spaces"
+                "{} is `{source}`: it must be a URI reference, without spaces",
+                settings::SOURCE
             ));
         }
         if source.len() > MOST_SOURCE_BYTES {
             let bytes = source.len();
             self.problem(format!(
-                "THROUGHLINE_SOURCE has {bytes} bytes: it must have at most {MOST_SOURCE_BYTES}, which is what \
-                 EventBridge takes"
+                "{} has {bytes} bytes: it must have at most {MOST_SOURCE_BYTES}, which is what EventBridge takes",
+                settings::SOURCE
             ));
         }
         if source.starts_with("aws.") {
             self.problem(format!(
-                "THROUGHLINE_SOURCE is `{source}`: it must not begin with `aws.`, which EventBridge keeps for AWS"
+                "{} is `{source}`: it must not begin with `aws.`, which EventBridge keeps for AWS",
+                settings::SOURCE
             ));
         }
-        let mut settings = process::Settings::new(source);
+        let mut defaults = process::Settings::new(source);
         let concurrency =
-            self.parsed("THROUGHLINE_CONCURRENCY", "a whole number of records from 1", settings.concurrency);
+            self.parsed(settings::CONCURRENCY, "a whole number of records from 1", defaults.concurrency);
         if concurrency == 0 {
-            self.problem(
-                "THROUGHLINE_CONCURRENCY is `0`: it must be a whole number of records from 1".into(),
-            );
+            self.problem(format!(
+                "{} is `0`: it must be a whole number of records from 1",
+                settings::CONCURRENCY
+            ));
         }
-        let days = settings.claim_lifetime.as_secs() / DAY.as_secs();
-        let days = self.parsed("THROUGHLINE_CLAIM_LIFETIME_DAYS", "a whole number of days", days);
+        let days = defaults.claim_lifetime.as_secs() / DAY.as_secs();
+        let days = self.parsed(settings::CLAIM_LIFETIME_DAYS, "a whole number of days", days);
         if days == 0 {
             // Every claim would have expired when it is made: nothing would ever be a duplicate.
-            self.problem(
-                "THROUGHLINE_CLAIM_LIFETIME_DAYS is `0`: it must be a whole number of days from 1".into(),
-            );
+            self.problem(format!(
+                "{} is `0`: it must be a whole number of days from 1",
+                settings::CLAIM_LIFETIME_DAYS
+            ));
         }
         let claim_lifetime = DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX));
-        settings.concurrency = concurrency;
-        settings.claim_lifetime = claim_lifetime;
-        settings
+        defaults.concurrency = concurrency;
+        defaults.claim_lifetime = claim_lifetime;
+        defaults
     }
 }
 
@@ -171,6 +164,24 @@ impl Environment {
 const MOST_SOURCE_BYTES: usize = 256;
 
 const DAY: Duration = Duration::from_hours(24);
+
+impl Lookup for Environment {
+    fn required(&mut self, name: &str, meaning: &str) -> String {
+        Self::required(self, name, meaning)
+    }
+
+    fn optional(&self, name: &str) -> Option<String> {
+        Self::optional(self, name)
+    }
+
+    fn names(&self, prefix: &str) -> BTreeSet<String> {
+        self.variables.keys().filter(|name| name.starts_with(prefix)).cloned().collect()
+    }
+
+    fn problem(&mut self, problem: String) {
+        Self::problem(self, problem);
+    }
+}
 
 impl<const N: usize> From<[(&str, &str); N]> for Environment {
     fn from(variables: [(&str, &str); N]) -> Self {

@@ -10,6 +10,7 @@ use std::{
     mem,
     ops::Range,
 };
+use throughline_aws::settings;
 use throughline_core::Timestamp;
 use tracing::{
     Event, Level, Metadata, Subscriber,
@@ -40,10 +41,11 @@ pub fn start(environment: &mut Environment) {
 
 /// What `THROUGHLINE_LOG` says is to be logged.
 fn targets(environment: &mut Environment) -> Targets {
-    let text = environment.optional("THROUGHLINE_LOG").unwrap_or_else(|| "info".into());
+    let name = settings::LOG;
+    let text = environment.optional(name).unwrap_or_else(|| "info".into());
     parse(&text).unwrap_or_else(|part| {
         environment.problem(format!(
-            "THROUGHLINE_LOG is `{text}`: `{part}` must be a level (off, error, warn, info, debug or trace) or \
+            "{name} is `{text}`: `{part}` must be a level (off, error, warn, info, debug or trace) or \
              a module's level, such as `throughline_core=debug`"
         ));
         Targets::new().with_default(LevelFilter::INFO)

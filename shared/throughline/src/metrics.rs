@@ -22,6 +22,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
+use throughline_aws::settings;
 use throughline_core::{
     Timestamp,
     observer::{Observer, Unobserved},
@@ -37,7 +38,7 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn configure(environment: &mut Environment) -> Self {
-        let name = "THROUGHLINE_METRICS";
+        let name = settings::METRICS;
         let is_on = match environment.optional(name).as_deref() {
             None | Some("on") => true,
             Some("off") => false,
@@ -46,11 +47,12 @@ impl Metrics {
                 true
             }
         };
-        let namespace = environment.optional("THROUGHLINE_METRICS_NAMESPACE");
+        let name = settings::METRICS_NAMESPACE;
+        let namespace = environment.optional(name);
         let namespace = namespace.unwrap_or_else(|| NAMESPACE.to_owned());
         if !is_namespace(&namespace) {
             environment.problem(format!(
-                "THROUGHLINE_METRICS_NAMESPACE is `{namespace}`: it must be a CloudWatch namespace, up to 255 \
+                "{name} is `{namespace}`: it must be a CloudWatch namespace, up to 255 \
                  letters, digits and any of .-_/#:, and must not begin with `AWS/`"
             ));
         }

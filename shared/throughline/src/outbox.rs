@@ -9,7 +9,10 @@ use crate::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
-use throughline_aws::ledger::{layout, outgoing_from_stream_image};
+use throughline_aws::{
+    ledger::{layout, outgoing_from_stream_image},
+    settings,
+};
 use throughline_core::{
     Command, SagaInput,
     describe::{FedBy, FunctionDescription},
@@ -126,7 +129,7 @@ impl Trigger for Outbox {
     }
 
     fn configure(self, environment: &mut Environment) -> ReadyOutbox {
-        let name = "THROUGHLINE_STREAM_FAILURES";
+        let name = settings::STREAM_FAILURES;
         let failures = match environment.optional(name).as_deref() {
             None | Some("report") => StreamFailures::Report,
             Some("fail-invocation") => StreamFailures::FailInvocation,

@@ -11,7 +11,10 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::time::Duration;
-use throughline_aws::visibility::{LONGEST_WAIT, VisibilityChange};
+use throughline_aws::{
+    settings,
+    visibility::{LONGEST_WAIT, VisibilityChange},
+};
 use throughline_core::{
     Handler, Record, Timestamp, Verdict,
     describe::{FedBy, FunctionDescription},
@@ -76,7 +79,7 @@ impl<H: Handler> Trigger for Sqs<H> {
             settings: environment.process_settings(),
             most_receives: most_receives(environment),
             queue_url: environment
-                .required("THROUGHLINE_QUEUE_URL", "the URL of the queue that feeds this function"),
+                .required(settings::QUEUE_URL, "the URL of the queue that feeds this function"),
             backend: Backend::configure(environment, H::TABLES),
         }
     }
@@ -118,7 +121,7 @@ impl<H: Handler> Trigger for Sqs<H> {
 }
 
 fn most_receives(environment: &mut Environment) -> u32 {
-    let name = "THROUGHLINE_MAX_RECEIVE_COUNT";
+    let name = settings::MAX_RECEIVE_COUNT;
     let form = "the maxReceiveCount of the queue's redrive policy, at least 5";
     environment.required(name, form);
     let most = environment.parsed(name, form, 5);

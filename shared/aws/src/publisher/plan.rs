@@ -6,7 +6,7 @@ use super::{
     step_functions::{self, StepFunctions},
     unknown, unknown_queue,
 };
-use crate::{ledger::by_logical_name, sqs_text};
+use crate::{ledger::by_logical_name, settings::SCHEDULE_TARGET, sqs_text};
 use std::{collections::BTreeMap, time::Duration};
 use throughline_core::{
     Timestamp,
@@ -99,9 +99,8 @@ impl<'a> Plan<'a> {
             self.batch(Some(queue), Encoded { delay, ..message });
             return Ok(());
         }
-        let target_arn = by_logical_name(&schedules.target_arns, queue).ok_or_else(|| {
-            retry(unknown("the ARN of the command queue", "THROUGHLINE_SCHEDULE_TARGET_", queue))
-        })?;
+        let target_arn = by_logical_name(&schedules.target_arns, queue)
+            .ok_or_else(|| retry(unknown("the ARN of the command queue", SCHEDULE_TARGET, queue)))?;
         let Encoded { position, outgoing, text, .. } = message;
         let is_fifo = sqs_text::is_fifo(url);
         let key = schedule_key(&name);

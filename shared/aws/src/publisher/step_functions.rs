@@ -1,7 +1,7 @@
 //! To Step Functions: sagas to start, and tasks to answer.
 
 use super::{CallError, call_error, plan::Encoded, refused, unknown};
-use crate::{describe, ledger::by_logical_name};
+use crate::{describe, ledger::by_logical_name, settings::STATE_MACHINE};
 use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt};
@@ -30,7 +30,7 @@ impl StepFunctions {
     /// Starts an execution, unless the same was started before.
     pub(super) async fn start(&self, saga: &str, message: Encoded<'_>) -> Delivery {
         let Some(state_machine) = by_logical_name(&self.state_machines, saga) else {
-            let reason = unknown("the ARN of the saga's state machine", "THROUGHLINE_STATE_MACHINE_", saga);
+            let reason = unknown("the ARN of the saga's state machine", STATE_MACHINE, saga);
             return Delivery::Retry(reason);
         };
         let name = &message.outgoing.envelope.attributes.id;

@@ -1,16 +1,12 @@
 //! The reader of what the functions logged, in CloudWatch Logs.
 
-use crate::{
-    cloud::stack::{Stack, StackError},
-    project::Project,
-};
+use crate::cloud::stack::{Stack, StackError};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::{
-    fmt,
-    process::{Child, Stdio},
-};
+use std::fmt;
 use throughline_core::Timestamp;
+use throughline_operations::{LogFilter, Logs, OperateError};
 
 /// A line of a function's log.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,17 +56,9 @@ impl fmt::Display for LogLine {
 /// Why the logs could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LogsError {
-    /// AWS's command line is not installed.
-    #[error("{0}")]
-    NotSetUp(String),
     /// A group could not be read.
-    #[error("the logs {group} cannot be read: {reason}")]
-    Unreadable {
-        /// The log group.
-        group: String,
-        /// What the command line said.
-        reason: String,
-    },
+    #[error(transparent)]
+    Unreadable(#[from] OperateError),
     /// The stack has no such function.
     #[error("the stack has no function `{name}`; it has {known}")]
     NoFunction {
@@ -100,30 +88,31 @@ pub struct Wanted<'a> {
 ///
 /// # Errors
 /// [`LogsError`].
-pub fn read(project: &Project, stack: &Stack, wanted: Wanted<'_>) -> Result<Vec<LogLine>, LogsError> {
+pub async fn read(stack: &Stack, wanted: Wanted<'_>) -> Result<Vec<LogLine>, LogsError> {
     let functions: Vec<&str> = stack.functions().collect();
-    read_of(project, stack, &functions, wanted)
+    read_of(stack, &functions, wanted).await
 }
+
+/// How many logs are read side by side: CloudWatch Logs takes ten requests a second from an account in most regions.
+const SIDE_BY_SIDE: usize = 5;
 
 /// What these functions logged, in the order of their times.
 ///
 /// # Errors
 /// [`LogsError`].
-pub(crate) fn read_of(
-    project: &Project,
+pub(crate) async fn read_of(
     stack: &Stack,
     functions: &[&str],
     wanted: Wanted<'_>,
 ) -> Result<Vec<LogLine>, LogsError> {
-    // All at once: each takes most of a second to start.
-    let readers: Vec<(&str, Child)> = functions
-        .iter()
-        .map(|function| start(project, stack, function, wanted).map(|child| (*function, child)))
-        .collect::<Result<_, _>>()?;
-    let mut lines = Vec::new();
-    for (function, reader) in readers {
-        lines.extend(finish(function, reader)?);
-    }
+    let (logs, pattern) = (Logs::of(&stack.clients).await?, wanted.phrase.and_then(filter_pattern));
+    let filter = LogFilter { since: wanted.since, pattern: pattern.as_deref() };
+    let read = functions.iter().map(async |function| -> Result<Vec<LogLine>, LogsError> {
+        let events = logs.events(&group(function), filter).await?;
+        Ok(events.iter().flat_map(|event| lines(function, event)).collect())
+    });
+    let read: Vec<Vec<LogLine>> = stream::iter(read).buffered(SIDE_BY_SIDE).try_collect().await?;
+    let mut lines: Vec<LogLine> = read.into_iter().flatten().collect();
     lines.sort_by_key(|line| line.at);
     Ok(lines)
 }
@@ -136,34 +125,6 @@ fn filter_pattern(phrase: &str) -> Option<String> {
 
 fn group(function: &str) -> String {
     format!("/aws/lambda/{function}")
-}
-
-fn start(project: &Project, stack: &Stack, function: &str, wanted: Wanted<'_>) -> Result<Child, LogsError> {
-    let mut command = stack.place().aws_command_line(project).map_err(LogsError::NotSetUp)?;
-    command.args(["logs", "filter-log-events", "--output", "json", "--log-group-name", &group(function)]);
-    if let Some(since) = wanted.since {
-        command.args(["--start-time", &since.as_millisecond().to_string()]);
-    }
-    if let Some(pattern) = wanted.phrase.and_then(filter_pattern) {
-        command.args(["--filter-pattern", &pattern]);
-    }
-    let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    started.map_err(|error| LogsError::Unreadable { group: group(function), reason: error.to_string() })
-}
-
-/// The lines of a function.
-fn finish(function: &str, reader: Child) -> Result<Vec<LogLine>, LogsError> {
-    let unreadable = |reason: String| LogsError::Unreadable { group: group(function), reason };
-    let output = reader.wait_with_output().map_err(|error| unreadable(error.to_string()))?;
-    if !output.status.success() {
-        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        // A function that never ran has no logs yet.
-        return if reason.contains("ResourceNotFound") { Ok(Vec::new()) } else { Err(unreadable(reason)) };
-    }
-    let answer: Value =
-        serde_json::from_slice(&output.stdout).map_err(|error| unreadable(error.to_string()))?;
-    let events = answer["events"].as_array().into_iter().flatten();
-    Ok(events.flat_map(|event| lines(function, event)).collect())
 }
 
 /// The lines of an event in CloudWatch Logs. A runtime may put several into one.

@@ -2,10 +2,11 @@
 
 mod described;
 
-pub(crate) use described::{Described, Resources, advice, outputs_in, resources};
+use described::advice;
+pub(crate) use described::{Described, Resources, advice_of, outputs_in, resources};
 
 use crate::{
-    cloud::{aws_command_line::AwsCommandLine, place::Place},
+    cloud::place::Place,
     local,
     project::{Project, answers},
 };
@@ -72,7 +73,7 @@ pub enum StackError {
         stack: String,
         /// Where it should be.
         place: Place,
-        /// What AWS's command line said.
+        /// What CloudFormation said.
         reason: String,
     },
     /// The template declares no such output.
@@ -180,11 +181,11 @@ impl Stack {
             let advice = local::advice(project);
             return Err(StackError::NoCloud { endpoint: endpoint.clone(), advice });
         }
-        let described = Described::of(AwsCommandLine { project, place: &place }, stack);
-        match described {
-            Ok(Some(described)) => Ok(Self::of(described, place).await),
+        let clients = place.clients().await;
+        match Described::of(&clients, stack).await {
+            Ok(Some(described)) => Ok(Self::with(described, place, clients)),
             Ok(None) => {
-                let advice = advice(project, &place, stack);
+                let advice = advice(&clients, &place, stack).await;
                 Err(StackError::NotThere { stack: stack.to_owned(), place, advice })
             }
             Err(error) => {
@@ -194,8 +195,13 @@ impl Stack {
     }
 
     async fn of(described: Described, place: Place) -> Self {
+        let clients = place.clients().await;
+        Self::with(described, place, clients)
+    }
+
+    fn with(described: Described, place: Place, clients: Clients) -> Self {
         let name = described.stack.clone();
-        Self { name, outputs: described.names(), clients: place.clients().await, place }
+        Self { name, outputs: described.names(), place, clients }
     }
 
     /// That it is the stack of this name, as far as that is known. `outputs` is where it was found.

@@ -6,7 +6,6 @@ use crate::{
         stack::Stack,
         target::Target,
     },
-    project::Project,
     terminal::Terminal,
     time::duration::duration,
 };
@@ -56,15 +55,15 @@ const LATEST: Duration = Duration::from_secs(30);
 /// If the stack cannot be used, its logs cannot be read, or nothing was logged that was asked for.
 pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
     let stack = arguments.target.open(terminal).await?;
-    let (project, functions) = (Project::find()?, functions(&stack, &arguments.function)?);
+    let functions = functions(&stack, &arguments.function)?;
     let functions: Vec<&str> = functions.iter().map(String::as_str).collect();
     let now = Timestamp::now();
     let since = arguments.since.map(|since| now - since);
     if arguments.follow {
-        return follow(arguments, &project, &stack, &functions, since.unwrap_or(now), terminal).await;
+        return follow(arguments, &stack, &functions, since.unwrap_or(now), terminal).await;
     }
     let mut is_any = false;
-    for line in read_of(&project, &stack, &functions, Wanted { since, phrase: None })? {
+    for line in read_of(&stack, &functions, Wanted { since, phrase: None }).await? {
         if arguments.has(&line) {
             is_any = true;
             terminal.line(&line)?;
@@ -76,7 +75,6 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
 /// Shows what is new, again and again.
 async fn follow(
     arguments: &Arguments,
-    project: &Project,
     stack: &Stack,
     functions: &[&str],
     since: Timestamp,
@@ -85,7 +83,7 @@ async fn follow(
     let mut shown = Shown::since(since);
     loop {
         let wanted = Wanted { since: Some(shown.looks_from()), phrase: None };
-        for line in shown.new_of(read_of(project, stack, functions, wanted)?) {
+        for line in shown.new_of(read_of(stack, functions, wanted).await?) {
             if arguments.has(&line) {
                 terminal.line(&line)?;
             }

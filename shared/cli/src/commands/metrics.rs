@@ -72,25 +72,25 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
     let (project, now) = (Project::find()?, Timestamp::now());
     let name = &arguments.target.stack;
     let handler = arguments.handler.as_deref();
-    let read = |since| logs::read(&project, &stack, logs::Wanted { since: Some(since), phrase: None });
+    let read = |since| logs::read(&stack, logs::Wanted { since: Some(since), phrase: None });
     let report = match (stack.place().is_local(), arguments.alarms) {
         (true, false) => {
-            let lines = read(now - arguments.since)?;
+            let lines = read(now - arguments.since).await?;
             Report::Figures(Figures::of(&Samples::of(&lines), handler))
         }
         (true, true) => {
             let template = Template::of(&project)?;
-            let lines = read(now - alarms::LONGEST_LOOK_BACK)?;
+            let lines = read(now - alarms::LONGEST_LOOK_BACK).await?;
             let evaluation = Evaluation::prepare(&project, &template, &stack, name, &lines, now).await?;
             Report::Alarms(evaluation.report(handler))
         }
         (false, false) => {
-            let answer = cloudwatch::figures(&project, &stack, name, arguments.since, now)?;
+            let answer = cloudwatch::figures(&stack, name, arguments.since, now).await?;
             Report::Figures(Figures::of(&cloudwatch::Answer::of(&answer), handler))
         }
         (false, true) => {
             let names = alarms::names(&project, &Template::of(&project)?, &stack, name)?;
-            let answer = cloudwatch::alarms(&project, &stack, name)?;
+            let answer = cloudwatch::alarms(&stack, name).await?;
             Report::Alarms(AlarmReport::of_cloudwatch(&answer, &names, handler))
         }
     };

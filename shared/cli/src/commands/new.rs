@@ -20,6 +20,7 @@ use std::{
     process::{Command, Stdio},
 };
 use template_text::NewFunction;
+use throughline_aws::settings;
 
 const EXAMPLES: &str = "Examples:
   throughline new count-orders --on order.confirmed,order.cancelled";
@@ -133,7 +134,7 @@ impl fmt::Display for Made {
 pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<dyn Error>> {
     let project = Project::find()?;
     let template = Template::of(&project)?;
-    let source = template.document()["Globals"]["Function"]["Environment"]["Variables"]["THROUGHLINE_SOURCE"]
+    let source = template.document()["Globals"]["Function"]["Environment"]["Variables"][settings::SOURCE]
         .as_str()
         .unwrap_or("shop");
     let plan = Plan::of(&project, arguments, source)?;

@@ -118,7 +118,7 @@ pub async fn run(arguments: &Arguments, terminal: &Terminal) -> Result<(), Box<d
     }
     let mut line = stack.line(&correlation_id).await?;
     if !arguments.no_logs {
-        match attempts(&project, &stack, &correlation_id) {
+        match attempts(&stack, &correlation_id).await {
             Ok(attempts) => line.attempts = attempts,
             Err(error) => terminal.note(format_args!("attempts that failed are not shown: {error}")),
         }
@@ -153,13 +153,9 @@ fn shown(correlation_id: &str, line: &WholeLine, data: Data<'_>) -> Trace {
     Trace { correlation_id: correlation_id.to_owned(), tree: line.tree(data), drawn: line.drawn(data) }
 }
 
-fn attempts(
-    project: &Project,
-    stack: &Stack,
-    correlation_id: &str,
-) -> Result<Vec<LoggedAttempt>, logs::LogsError> {
+async fn attempts(stack: &Stack, correlation_id: &str) -> Result<Vec<LoggedAttempt>, logs::LogsError> {
     let wanted = logs::Wanted { phrase: Some(correlation_id), ..logs::Wanted::default() };
-    let lines = logs::read(project, stack, wanted)?;
+    let lines = logs::read(stack, wanted).await?;
     let is_its = |line: &&logs::LogLine| line.fields["correlationid"] == correlation_id;
     Ok(lines.iter().filter(is_its).filter_map(LoggedAttempt::of).collect())
 }

@@ -82,7 +82,7 @@ impl Evaluation {
             .of_type("AWS::CloudWatch::Alarm")
             .map(|(name, properties)| Alarm::of(name, properties, &resolver))
             .collect::<Result<_, _>>()?;
-        let data = Data::of(project, template, stack, &resolver, lines).await?;
+        let data = Data::of(template, stack, &resolver, lines).await?;
         Ok(Self { alarms, data, now })
     }
 

@@ -1,91 +1,48 @@
-//! The same from CloudWatch, through AWS's command line.
+//! The same from CloudWatch.
 
 use super::samples::{Sample, Samples};
 use crate::{
     cloud::stack::Stack,
     figures::{Source, Spread},
-    project::Project,
 };
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    process::Stdio,
     time::Duration,
 };
 use throughline_core::{
     Timestamp,
     metrics::{CATALOGUE, Metric, NAMESPACE, Unit},
 };
+use throughline_operations::{CloudWatch, OperateError};
 
-/// CloudWatch's metrics since a time: what `get-metric-data` answers.
+/// CloudWatch's metrics since a time: what `GetMetricData` answers.
 ///
 /// # Errors
-/// A sentence, if the command line is not installed or says no.
-pub(crate) fn figures(
-    project: &Project,
+/// If CloudWatch cannot be asked.
+pub(crate) async fn figures(
     stack: &Stack,
     stack_name: &str,
     since: Duration,
     now: Timestamp,
-) -> Result<Value, String> {
-    ask(project, stack, &figures_arguments(stack_name, since, now))
+) -> Result<Value, OperateError> {
+    let (start, period) = period(since, now);
+    let queries = queries(&format!("{NAMESPACE}/{stack_name}"), period);
+    CloudWatch::of(&stack.clients).await?.metric_data(start, now, queries).await
 }
 
-/// The state of a stack's alarms: what `describe-alarms` answers.
+/// The state of a stack's alarms: what `DescribeAlarms` answers.
 ///
 /// # Errors
-/// A sentence, if the command line is not installed or says no.
-pub(crate) fn alarms(project: &Project, stack: &Stack, stack_name: &str) -> Result<Value, String> {
-    ask(project, stack, &alarms_arguments(stack_name))
+/// If CloudWatch cannot be asked.
+pub(crate) async fn alarms(stack: &Stack, stack_name: &str) -> Result<Value, OperateError> {
+    CloudWatch::of(&stack.clients).await?.alarms(&format!("{stack_name}-")).await
 }
 
-fn ask(project: &Project, stack: &Stack, arguments: &[String]) -> Result<Value, String> {
-    let mut command = stack.place().aws_command_line(project)?;
-    let output = command.args(arguments).stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("AWS's command line cannot be run: {error}"))?;
-    if !output.status.success() {
-        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(format!("CloudWatch cannot be asked: {reason}"));
-    }
-    serde_json::from_slice(&output.stdout).map_err(|error| format!("CloudWatch's answer is no JSON: {error}"))
-}
-
-fn alarms_arguments(stack: &str) -> Vec<String> {
-    let prefix = format!("{stack}-");
-    [
-        "cloudwatch",
-        "describe-alarms",
-        "--output",
-        "json",
-        "--alarm-types",
-        "MetricAlarm",
-        "--alarm-name-prefix",
-        &prefix,
-    ]
-    .map(str::to_owned)
-    .into()
-}
-
-fn figures_arguments(stack: &str, since: Duration, now: Timestamp) -> Vec<String> {
-    // A period is a whole number of minutes, and holds all of the time asked for.
-    let minutes = since.as_secs().div_ceil(60).max(1);
-    let start = now - Duration::from_secs(minutes * 60);
-    let queries = queries(&format!("{NAMESPACE}/{stack}"), minutes * 60).to_string();
-    let (start, end) = (start.to_string(), now.to_string());
-    [
-        "cloudwatch",
-        "get-metric-data",
-        "--output",
-        "json",
-        "--start-time",
-        &start,
-        "--end-time",
-        &end,
-        "--metric-data-queries",
-        &queries,
-    ]
-    .map(str::to_owned)
-    .into()
+/// When all of the time asked for begins, and how many seconds it is: a period is a whole number of minutes.
+fn period(since: Duration, now: Timestamp) -> (Timestamp, u64) {
+    let seconds = since.as_secs().div_ceil(60).max(1) * 60;
+    (now - Duration::from_secs(seconds), seconds)
 }
 
 /// What separates the parts of a label; no name of ours holds it.
@@ -196,22 +153,9 @@ mod tests {
     #[test]
     fn cloudwatch_is_asked_for_every_metric_over_the_whole_time() {
         let now: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
-        let arguments = figures_arguments("shop", Duration::from_secs(3590), now);
-        assert_eq!(
-            arguments[..9],
-            [
-                "cloudwatch",
-                "get-metric-data",
-                "--output",
-                "json",
-                "--start-time",
-                "2026-01-01T11:00:00Z",
-                "--end-time",
-                "2026-01-01T12:00:00Z",
-                "--metric-data-queries",
-            ]
-        );
-        let queries: Value = serde_json::from_str(&arguments[9]).unwrap();
+        let (start, seconds) = period(Duration::from_secs(3590), now);
+        assert_eq!((start.to_string().as_str(), seconds), ("2026-01-01T11:00:00Z", 3600));
+        let queries = queries("Throughline/shop", seconds);
         let queries = queries.as_array().unwrap();
         // `GetMetricData` takes at most 500.
         assert_eq!(queries.len(), CATALOGUE.len() * 2);
@@ -242,12 +186,5 @@ mod tests {
         assert_eq!((records.processed, records.duration), (7, Spread { p50: Some(5.0), p99: Some(9.0) }));
         let invocations = &figures.invocations[0];
         assert_eq!((invocations.invocations, invocations.requests_per_record), (2, Some(2.0)));
-    }
-
-    #[test]
-    fn the_alarms_of_one_stack_are_asked_for() {
-        let arguments = alarms_arguments("shop");
-        assert_eq!(arguments[..2], ["cloudwatch", "describe-alarms"]);
-        assert_eq!(arguments[6..], ["--alarm-name-prefix", "shop-"]);
     }
 }

@@ -6,6 +6,7 @@ use crate::project::{
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use throughline_aws::settings;
 
 const QUEUE: &str = "AWS::SQS::Queue";
 
@@ -117,7 +118,7 @@ impl Wiring {
                 settings: settings.map(|(name, value)| (name.clone(), value.clone())).collect(),
                 ..WiredFunction::default()
             };
-            let source = function.settings.get("THROUGHLINE_SOURCE").and_then(Value::as_str);
+            let source = function.settings.get(settings::SOURCE).and_then(Value::as_str);
             wiring.sources.extend(source.map(ToOwned::to_owned));
             wiring.functions.insert(id.to_owned(), function);
         }

@@ -111,3 +111,37 @@ async fn who_may_not_ask_is_told_why() {
     let error = history(clients.sfn().await, "arn").await.expect_err("no history");
     assert!(error.to_string().contains("not you"), "{error}");
 }
+
+#[tokio::test]
+async fn executions_are_listed_by_how_they_ended_page_by_page() {
+    let execution = |stopped: Value| {
+        json!({
+            "executionArn": "a", "stateMachineArn": STATE_MACHINE, "name": "e", "status": "TIMED_OUT",
+            "startDate": 1_767_225_600, "stopDate": stopped,
+        })
+    };
+    let fake = Fake::new([
+        (200, json!({ "executions": [execution(json!(1_767_225_601.5))], "nextToken": "more" })),
+        (200, json!({ "executions": [execution(Value::Null), execution(json!(1_767_225_602))] })),
+    ]);
+    let clients = Clients::from_config(fake.config());
+    let ended = ended(clients.sfn().await, STATE_MACHINE, Ending::TimedOut).await.unwrap();
+    let ended: Vec<i64> = ended.iter().map(|at| at.as_millisecond()).collect();
+    assert_eq!(ended, [1_767_225_601_500, 1_767_225_602_000]);
+    let asked = &fake.requests()[0];
+    assert_eq!(
+        (&asked["stateMachineArn"], &asked["statusFilter"]),
+        (&json!(STATE_MACHINE), &json!("TIMED_OUT"))
+    );
+}
+
+#[tokio::test]
+async fn a_state_machine_that_is_not_there_is_named() {
+    let fake = Fake::new([throughline_aws::testing::error("StateMachineDoesNotExist", "no")]);
+    let clients = Clients::from_config(fake.config());
+    let said = ended(clients.sfn().await, STATE_MACHINE, Ending::Failed).await.unwrap_err().to_string();
+    assert_eq!(
+        said,
+        format!("the executions of {STATE_MACHINE} cannot be listed: StateMachineDoesNotExist: no")
+    );
+}

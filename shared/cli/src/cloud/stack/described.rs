@@ -1,11 +1,8 @@
 //! What CloudFormation tells of a stack, and how it is kept beside a local cloud.
 
-use crate::{
-    cloud::{
-        aws_command_line::{AwsCommandLine, CommandLineError},
-        place::Place,
-    },
-    project::Project,
+use crate::cloud::{
+    aws_command_line::{AwsCommandLine, CommandLineError},
+    place::Place,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,8 +10,9 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
-    thread,
 };
+use throughline_aws::Clients;
+use throughline_operations::{CloudFormation, OperateError};
 
 /// Under this name, CloudFormation's own for it, a file of outputs says whose they are. No output can have it: their
 /// names are letters and digits.
@@ -44,21 +42,14 @@ pub(crate) struct Described {
 
 impl Described {
     /// Asks CloudFormation. Nothing, if it has no such stack.
-    pub(crate) fn of(aws: AwsCommandLine<'_>, stack: &str) -> Result<Option<Self>, CommandLineError> {
-        // Both at once: each takes most of a second to start.
-        let (described, resources) = thread::scope(|scope| {
-            let resources = scope.spawn(|| resources(aws, stack));
-            let described = aws.text(["cloudformation", "describe-stacks", "--stack-name", stack]);
-            (described, resources.join())
-        });
-        let outputs = match described {
-            Ok(described) => outputs_in(&described),
-            Err(error) if says_no_stack(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
+    pub(crate) async fn of(clients: &Clients, stack: &str) -> Result<Option<Self>, OperateError> {
+        let cloudformation = CloudFormation::of(clients).await?;
+        let asked = futures_util::join!(cloudformation.stacks(Some(stack)), cloudformation.resources(stack));
+        let (described, resources) = asked;
+        let Some(described) = described? else { return Ok(None) };
         // Whoever may not list them goes by the outputs.
-        let resources = resources.ok().and_then(Result::ok).flatten().unwrap_or_default();
-        Ok(Some(Self { stack: Some(stack.to_owned()), outputs, resources }))
+        let resources = resources.ok().flatten().map(|listed| resources_in(&listed)).unwrap_or_default();
+        Ok(Some(Self { stack: Some(stack.to_owned()), outputs: outputs_in(&described), resources }))
     }
 
     /// What `write` has written, or somebody else: then there may be outputs alone.
@@ -145,8 +136,7 @@ fn resources_in(listed: &Value) -> Resources {
 }
 
 /// The outputs of a stack in CloudFormation's answer to `describe-stacks`.
-pub(crate) fn outputs_in(described: &str) -> BTreeMap<String, String> {
-    let described: Value = serde_json::from_str(described).unwrap_or_default();
+pub(crate) fn outputs_in(described: &Value) -> BTreeMap<String, String> {
     let outputs = described["Stacks"][0]["Outputs"].as_array().cloned().unwrap_or_default();
     let text = |output: &Value, name: &str| output[name].as_str().unwrap_or_default().to_owned();
     outputs.iter().map(|output| (text(output, "OutputKey"), text(output, "OutputValue"))).collect()
@@ -161,10 +151,22 @@ pub(crate) fn says_no_stack(error: &CommandLineError) -> bool {
 const NAMED: usize = 10;
 
 /// What to do about a stack that is not there: the sentence names those that are.
-pub(crate) fn advice(project: &Project, place: &Place, stack: &str) -> String {
-    let aws = AwsCommandLine { project, place };
+pub(crate) async fn advice(clients: &Clients, place: &Place, stack: &str) -> String {
+    let listed = match CloudFormation::of(clients).await {
+        Ok(cloudformation) => cloudformation.stacks(None).await.ok().flatten(),
+        Err(_) => None,
+    };
+    advice_by(listed.as_ref(), place, stack)
+}
+
+/// The same for whoever asks by AWS's command line.
+pub(crate) fn advice_of(aws: AwsCommandLine<'_>, stack: &str) -> String {
+    advice_by(aws.json(["cloudformation", "describe-stacks"]).ok().as_ref(), aws.place, stack)
+}
+
+fn advice_by(listed: Option<&Value>, place: &Place, stack: &str) -> String {
     // Whoever deploys need not have the right to see others' stacks.
-    let Ok(listed) = aws.json(["cloudformation", "describe-stacks"]) else {
+    let Some(listed) = listed else {
         return format!("deploy it first, with {}", deploy(place, stack));
     };
     let stacks = listed["Stacks"].as_array().into_iter().flatten();

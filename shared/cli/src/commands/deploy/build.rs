@@ -73,11 +73,8 @@ impl Build {
 
     fn with_cargo(&self, project: &Project, functions: &[String]) -> Result<(), DeployError> {
         let mut cargo = cargo_build(project, &self.profile);
-        if let [one] = functions {
-            cargo.args(["--bin", one]);
-        } else {
-            cargo.arg("--bins");
-        }
+        // Not `--bins`: the command, which depends on the shop, takes longer to compile than all functions.
+        cargo.args(functions.iter().flat_map(|name| ["--bin", name]));
         run(project, cargo, "cargo")?;
         let built = built(project, &self.profile);
         for name in functions {

@@ -39,13 +39,12 @@ pub(super) struct StackState {
 impl StackState {
     /// `None`, if there is no such stack.
     pub(super) fn of(aws: AwsCommandLine<'_>, stack: &str) -> Result<Option<Self>, DeployError> {
-        let described = match aws.text(["cloudformation", "describe-stacks", "--stack-name", stack]) {
+        let described = match aws.json(["cloudformation", "describe-stacks", "--stack-name", stack]) {
             Ok(described) => described,
             Err(error) if error.reason.contains("does not exist") => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let outputs = crate::cloud::stack::outputs_in(&described);
-        let described: Value = serde_json::from_str(&described).unwrap_or_default();
         let text = |name: &str| described["Stacks"][0][name].as_str().unwrap_or_default().to_owned();
         let changed_at = Some(text("LastUpdatedTime")).filter(|time| !time.is_empty());
         let changed_at = changed_at.unwrap_or_else(|| text("CreationTime"));

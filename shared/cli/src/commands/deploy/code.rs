@@ -106,7 +106,7 @@ impl<'a> DeployedStack<'a> {
     pub(super) fn functions(self) -> Result<DeployedFunctions<'a>, DeployError> {
         let aws = AwsCommandLine { project: self.project, place: self.place };
         let resources = stack::resources(aws, self.stack)?.ok_or_else(|| {
-            let advice = stack::advice(self.project, self.place, self.stack);
+            let advice = stack::advice_of(aws, self.stack);
             DeployError::NotSetUp(format!("stack `{}` is not on {}; {advice}", self.stack, self.place))
         })?;
         Ok(DeployedFunctions { stack: self, aws, resources })

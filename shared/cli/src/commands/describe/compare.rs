@@ -11,6 +11,7 @@ use crate::{
 };
 use serde::Serialize;
 use std::{collections::BTreeSet, fmt};
+use throughline_aws::settings::{COMMAND_QUEUE, OWN_TABLE, SCHEDULE_TARGET, STATE_MACHINE, setting_name};
 use throughline_core::{
     ReplayPolicy,
     catalogue::MessageKind,
@@ -330,7 +331,7 @@ fn feeding(package: &str, trigger: FedBy, wired: &WiredFunction, findings: &mut 
 }
 
 fn tables(package: &str, tables: &[String], wired: &WiredFunction, findings: &mut Findings) {
-    let needed = tables.iter().map(|table| setting("THROUGHLINE_TABLE_", table));
+    let needed = tables.iter().map(|table| setting_name(OWN_TABLE, table));
     for setting in needed.filter(|setting| !wired.settings.contains_key(setting)) {
         findings
             .wrong(package, format!("it uses a table of its own, and the template does not set {setting}"));
@@ -340,13 +341,13 @@ fn tables(package: &str, tables: &[String], wired: &WiredFunction, findings: &mu
 /// What the relay sends to, and what the template gives it.
 fn sending(package: &str, function: &FunctionDescription, wired: &WiredFunction, findings: &mut Findings) {
     let families = [
-        ("THROUGHLINE_COMMAND_QUEUE_", &function.sends_to, "sends commands to"),
-        ("THROUGHLINE_SCHEDULE_TARGET_", &function.schedules_to, "schedules commands to"),
-        ("THROUGHLINE_STATE_MACHINE_", &function.starts, "starts"),
+        (COMMAND_QUEUE, &function.sends_to, "sends commands to"),
+        (SCHEDULE_TARGET, &function.schedules_to, "schedules commands to"),
+        (STATE_MACHINE, &function.starts, "starts"),
     ];
     for (prefix, names, does) in families {
         for name in names {
-            let setting = setting(prefix, name);
+            let setting = setting_name(prefix, name);
             let Some(value) = wired.settings.get(&setting) else {
                 findings
                     .wrong(package, format!("it {does} `{name}`, and the template does not set {setting}"));
@@ -361,9 +362,4 @@ fn sending(package: &str, function: &FunctionDescription, wired: &WiredFunction,
             }
         }
     }
-}
-
-/// The setting of a logical name: `await-payment` is `AWAIT_PAYMENT`.
-fn setting(prefix: &str, name: &str) -> String {
-    format!("{prefix}{}", name.to_ascii_uppercase().replace('-', "_"))
 }

@@ -6,15 +6,15 @@ use super::{
 };
 use crate::{
     cloud::{logs::LogLine, stack::Stack},
-    project::{Project, template::Template},
+    project::template::Template,
 };
-use serde_json::Value;
-use std::{collections::BTreeMap, error::Error, process::Stdio};
+use std::{collections::BTreeMap, error::Error};
 use throughline_core::{
     Timestamp,
     metrics::{ENTRY_AGE, NAMESPACE},
 };
 use throughline_operations as operate;
+use throughline_operations::executions::{self, Ending};
 
 /// The values of a metric.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,13 +39,15 @@ pub(super) struct Data {
     pub(super) executions: BTreeMap<(String, &'static str), Vec<(Timestamp, f64)>>,
 }
 
-/// What Step Functions' metrics count, by the status that `list-executions` filters by.
-const ENDINGS: [(&str, &str); 3] =
-    [("ExecutionsFailed", "FAILED"), ("ExecutionsTimedOut", "TIMED_OUT"), ("ExecutionsAborted", "ABORTED")];
+/// What Step Functions' metrics count.
+const ENDINGS: [(&str, Ending); 3] = [
+    ("ExecutionsFailed", Ending::Failed),
+    ("ExecutionsTimedOut", Ending::TimedOut),
+    ("ExecutionsAborted", Ending::Aborted),
+];
 
 impl Data {
     pub(super) async fn of(
-        project: &Project,
         template: &Template,
         stack: &Stack,
         resolver: &Resolver,
@@ -62,8 +64,9 @@ impl Data {
         }
         for (name, _) in template.of_type("AWS::StepFunctions::StateMachine") {
             if let Ok(arn) = stack.output(name) {
-                for (metric, status) in ENDINGS {
-                    let ended = executions(project, stack, arn, status)?;
+                for (metric, ending) in ENDINGS {
+                    let ended = executions::ended(stack.clients.sfn().await, arn, ending).await?;
+                    let ended = ended.into_iter().map(|at| (at, 1.0)).collect();
                     data.executions.insert((arn.to_owned(), metric), ended);
                 }
             }
@@ -158,35 +161,4 @@ fn filtered(
 pub(super) fn pattern(text: &str) -> Option<(&str, &str)> {
     let (field, value) = text.trim().strip_prefix('{')?.strip_suffix('}')?.split_once('=')?;
     Some((field.trim().strip_prefix("$.")?, value.trim().strip_prefix('"')?.strip_suffix('"')?))
-}
-
-/// When executions of a state machine ended so.
-fn executions(
-    project: &Project,
-    stack: &Stack,
-    arn: &str,
-    status: &str,
-) -> Result<Vec<(Timestamp, f64)>, String> {
-    let mut command = stack.place().aws_command_line(project)?;
-    command.args(["stepfunctions", "list-executions", "--output", "json"]);
-    command.args(["--state-machine-arn", arn, "--status-filter", status]);
-    let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
-    if !output.status.success() {
-        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(format!("the executions of {arn} cannot be listed: {reason}"));
-    }
-    let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    let executions = answer["executions"].as_array().into_iter().flatten();
-    Ok(executions.filter_map(|execution| Some((time(&execution["stopDate"])?, 1.0))).collect())
-}
-
-/// A time as the command line writes it: a text, or seconds.
-fn time(value: &Value) -> Option<Timestamp> {
-    match value {
-        Value::String(text) => text.parse().ok(),
-        seconds => Timestamp::try_from(
-            std::time::UNIX_EPOCH + std::time::Duration::try_from_secs_f64(seconds.as_f64()?).ok()?,
-        )
-        .ok(),
-    }
 }
