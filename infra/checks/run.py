@@ -224,7 +224,7 @@ def main():
             sys.exit("scripts/test: name steps, or say --changed, not both")
         files = changed_files(given.changed)
         why = steps.touched(files)
-        print(f"{len(files)} files differ from {given.changed}.")
+        print(f"Files that differ from {given.changed}: {len(files)}.")
         for name, file in why.items():
             print(f"  {name:<14}because of {file}")
         if not why:
@@ -258,3 +258,7 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         sys.exit("\nscripts/test: interrupted; nothing of it runs any more")
+    except BrokenPipeError:
+        # Whoever read what it says has gone.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

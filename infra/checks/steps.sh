@@ -52,6 +52,7 @@ programs() {
 
 lints() { cargo clippy "${workspace[@]}" --all-targets -- --deny warnings; }
 
+# What is said of the text besides belongs here: its words, its links, the licences of what is used.
 docs() {
   # With the examples, for then dependencies get the features that they are tested with, and were looked at with the lints.
   RUSTDOCFLAGS="--deny warnings" cargo doc "${workspace[@]}" --lib --bins --examples --no-deps --document-private-items

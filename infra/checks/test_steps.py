@@ -93,7 +93,7 @@ class WhatMayBegin(unittest.TestCase):
 
     def test_a_step_waits_for_what_it_needs(self):
         chosen = ["ministack"]
-        self.assertEqual(self.begin(chosen), ["tools", "functions"])
+        self.assertEqual(self.begin(chosen), ["tools", "functions", "programs"])
         self.assertEqual(self.begin(chosen, ["tools", "functions"], ["programs"]), [])
         self.assertEqual(self.begin(chosen, ["tools", "functions", "programs"]), ["ministack"])
 
