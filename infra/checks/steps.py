@@ -46,8 +46,9 @@ OF_ALL = (".ci/*", "scripts/test", "infra/checks/steps.py", "infra/checks/steps.
 
 STEPS = (
     Step("nextest", "", "tools"),
-    Step("tools", "", "tools"),
+    Step("cloud-tools", "", "tools"),
     Step("localstack-tools", "", "tools"),
+    Step("check-tools", "", "tools"),
     Step("format", "cargo fmt", "tools", touched_by=("*.rs", "rustfmt.toml")),
     Step(
         "pure",
@@ -65,6 +66,7 @@ STEPS = (
         "template",
         "scripts/check-template",
         "tools",
+        needs=("check-tools",),
         touched_by=("infra/*", "scripts/check-template", "scripts/requirements/*"),
     ),
     # Apart from the programs, which go into another folder: each of the two ends with what keeps one processor busy.
@@ -102,21 +104,21 @@ STEPS = (
         "differential",
         "state machines on a local cloud, held against the executor that runs them in process",
         "compiler",
-        needs=("tools", "programs"),
+        needs=("cloud-tools", "programs"),
         touched_by=(*FUNCTIONS, *LABORATORY, "scripts/requirements/cloud.txt"),
     ),
     Step(
         "ministack",
         "the shop on ministack: real binaries, real event source mappings",
         "ministack",
-        needs=("tools", "functions", "programs"),
+        needs=("cloud-tools", "check-tools", "functions", "programs"),
         touched_by=CLOUDS,
     ),
     Step(
         "localstack",
         "the shop on LocalStack, which needs Python 3.13: where there is none, it says so and does not fail",
         "localstack",
-        needs=("tools", "localstack-tools", "functions", "programs"),
+        needs=("cloud-tools", "localstack-tools", "check-tools", "functions", "programs"),
         touched_by=(*CLOUDS, "infra/localstack/*"),
     ),
     Step(
@@ -131,7 +133,7 @@ STEPS = (
         'the README\'s "Add a function" and the day in shared/cli/docs/session.md, done word for word in a copy of the '
         "project, on a local cloud of its own. With THROUGHLINE_WRITE=1 the day's page is written anew",
         "compiler",
-        needs=("tools", "functions"),
+        needs=("cloud-tools", "check-tools", "functions"),
         # The copy builds into the folder that the scenarios' deployments build into.
         after=("ministack", "localstack", "crash-matrix"),
         touched_by=(*CLOUDS, "README.md", "shared/*.md"),

@@ -13,7 +13,9 @@ workspace=(--locked --workspace --features "$features")
 
 nextest() { scripts/setup nextest; }
 
-tools() { scripts/setup cloud checks; }
+cloud-tools() { scripts/setup cloud; }
+
+check-tools() { scripts/setup checks; }
 
 format() { cargo fmt --all --check; }
 

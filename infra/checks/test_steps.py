@@ -93,23 +93,23 @@ class WhatMayBegin(unittest.TestCase):
 
     def test_a_step_waits_for_what_it_needs(self):
         chosen = ["ministack"]
-        self.assertEqual(self.begin(chosen), ["tools", "functions", "programs"])
-        self.assertEqual(self.begin(chosen, ["tools", "functions"], ["programs"]), [])
-        self.assertEqual(self.begin(chosen, ["tools", "functions", "programs"]), ["ministack"])
+        self.assertEqual(self.begin(chosen), ["cloud-tools", "functions", "programs"])
+        self.assertEqual(self.begin(chosen, ["cloud-tools", "check-tools", "functions"], ["programs"]), [])
+        self.assertEqual(self.begin(chosen, ["cloud-tools", "check-tools", "functions", "programs"]), ["ministack"])
 
     def test_both_clouds_run_at_the_same_time_and_beside_the_compiler(self):
-        built = ["nextest", "tools", "localstack-tools", "functions", "programs"]
+        built = ["nextest", "cloud-tools", "localstack-tools", "check-tools", "functions", "programs"]
         chosen = ["end-to-end", "lints"]
         self.assertEqual(self.begin(chosen, built), ["lints", "ministack", "localstack"])
         self.assertEqual(self.begin(chosen, [*built, "lints", "ministack"], ["localstack"]), [])
         self.assertEqual(self.begin(chosen, [*built, "lints", "ministack", "localstack"]), ["table"])
 
     def test_the_copy_of_the_project_is_not_built_while_scenarios_build(self):
-        built = ["tools", "localstack-tools", "functions", "programs"]
+        built = ["cloud-tools", "localstack-tools", "check-tools", "functions", "programs"]
         chosen = ["documents", "end-to-end"]
         self.assertNotIn("documents", self.begin(chosen, [*built, "ministack"], ["localstack"]))
         self.assertIn("documents", self.begin(chosen, [*built, "ministack", "localstack"]))
-        self.assertEqual(self.begin(["documents"], ["tools", "functions"]), ["documents"])
+        self.assertEqual(self.begin(["documents"], ["cloud-tools", "check-tools", "functions"]), ["documents"])
 
 
 if __name__ == "__main__":
