@@ -2,6 +2,8 @@
 # What the steps of `scripts/test` do: steps.sh STEP.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+# The Python tools are compiled when they are used, and only then.
+unset PYTHONDONTWRITEBYTECODE
 
 # What the steps by name need besides. Every step names the whole workspace and these: then all have the dependencies in
 # the same features, and nothing is compiled twice. They bring code of ours only; `features` holds that they give no
