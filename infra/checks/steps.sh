@@ -144,9 +144,7 @@ table() {
   THROUGHLINE_RESULTS=$PWD/.throughline/end-to-end cargo test --quiet "${workspace[@]}" --test table -- --nocapture
 }
 
-documents() {
-  export THROUGHLINE_PORT=$((${THROUGHLINE_TEST_PORT:-14566} + 2))
-  cargo test "${workspace[@]}" --test documents -- --test-threads 1 --nocapture
-}
+# Its cloud is on the third port.
+documents() { cargo test "${workspace[@]}" --test documents -- --test-threads 1 --nocapture; }
 
 "$@"
