@@ -58,8 +58,11 @@ lints() { cargo clippy "${workspace[@]}" --all-targets -- --deny warnings; }
 
 # What is said of the text besides belongs here: its words, its links, the licences of what is used.
 docs() {
+  local programs
+  programs=$(cargo metadata --locked --no-deps --format-version 1 | python3 infra/checks/documented.py)
   # With the examples, for then dependencies get the features that they are tested with, and were looked at with the lints.
-  RUSTDOCFLAGS="--deny warnings" cargo doc "${workspace[@]}" --lib --bins --examples --no-deps --document-private-items
+  # shellcheck disable=SC2086 # they are several
+  RUSTDOCFLAGS="--deny warnings" cargo doc "${workspace[@]}" --lib $programs --examples --no-deps --document-private-items
 }
 
 # Those that need nothing but this machine; .config/nextest.toml says which. THROUGHLINE_TESTS chooses among them.

@@ -1,6 +1,7 @@
 import subprocess
 import unittest
 
+import documented
 import steps
 
 
@@ -81,6 +82,20 @@ class WhosePackageItIs(unittest.TestCase):
 
     def test_what_only_tells_people_something_matters_to_none(self):
         self.assertEqual(steps.packages(["README.md", "infra/checks/model.py"], self.FOLDERS), set())
+
+
+class WhatIsDocumented(unittest.TestCase):
+    def test_a_program_with_the_name_of_a_library_is_not(self):
+        def package(*targets):
+            return {"targets": [{"name": name, "kind": [kind]} for name, kind in targets]}
+
+        packages = [
+            package(("place_order", "lib"), ("place-order", "bin")),
+            package(("checkout", "bin"), ("orders", "test")),
+            package(("throughline_cli", "lib"), ("throughline", "bin")),
+            package(("throughline", "lib")),
+        ]
+        self.assertEqual(documented.programs({"packages": packages}), ["checkout"])
 
 
 class WhatMayBegin(unittest.TestCase):
