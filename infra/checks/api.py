@@ -1,8 +1,8 @@
 """Holds the public interface of the crates that users see against the listings in shared/throughline/api.
 
-Usage: api.py [FOLDER OF RUSTDOC'S JSON]
+Usage: api.py FEATURES | FOLDER OF RUSTDOC'S JSON
 
-Without a folder it has cargo write the JSON first, from the check build that `scripts/test docs` makes, too. A line is
+Given features, it has cargo write the JSON first, from the check build that `scripts/test docs` makes with them, too. A line is
 a public item with its signature; types are named by their last segment. THROUGHLINE_WRITE=1 writes the listings anew.
 An item whose signature names a type that users cannot name is an error in either case.
 """
@@ -20,10 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 LISTINGS = ROOT / "shared/throughline/api"
 # The format that this reads; rustdoc counts it up whenever it changes.
 FORMAT = 57
-FEATURES = "throughline-laboratory/otel"
 
 
-def generated():
+def generated(features):
     """Has cargo write the JSON; returns its folder."""
     told = subprocess.run(
         ["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=ROOT, check=True, stdout=subprocess.PIPE
@@ -36,7 +35,7 @@ def generated():
         # Another set of flags than that of the pages, so that cargo does not take the one for the other.
         "RUSTDOCFLAGS": "--cfg api_listing",
     }
-    command = ["cargo", "doc", "--locked", "--quiet", "--workspace", "--lib", "--no-deps", "--features", FEATURES]
+    command = ["cargo", "doc", "--locked", "--quiet", "--workspace", "--lib", "--examples", "--no-deps", "--features", features]
     subprocess.run(command, cwd=ROOT, check=True, env=environment)
     return folder
 
@@ -376,7 +375,8 @@ def unnameable(crates):
 
 
 def main(arguments):
-    folder = Path(arguments[0]) if arguments else generated()
+    given = Path(arguments[0])
+    folder = given if given.is_dir() else generated(arguments[0])
     crates = {name: Crate(json.loads((folder / f"{name}.json").read_text())) for name in CRATES}
     problems = list(unnameable(crates))
     is_writing = os.environ.get("THROUGHLINE_WRITE") == "1"

@@ -20,6 +20,7 @@ pub mod publisher;
 pub mod settings;
 mod sqs_text;
 #[cfg(feature = "testing")]
+#[doc(hidden)]
 pub mod testing;
 pub mod visibility;
 

@@ -10,7 +10,7 @@ use std::{fs, path::Path};
 
 /// A file with a message in it.
 fn file(name: &str, message: &Value) -> String {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("invoke-{name}.json"));
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.json", unique(name)));
     fs::write(&path, message.to_string()).unwrap();
     path.display().to_string()
 }

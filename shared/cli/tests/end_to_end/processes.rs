@@ -1,5 +1,6 @@
 //! The functions' processes on this machine: who made a call, and how one dies.
 
+use super::aws::setting;
 use std::{
     fs,
     net::SocketAddr,
@@ -30,15 +31,22 @@ fn inode(table: &str, local: SocketAddr, remote: SocketAddr) -> Option<&str> {
     })
 }
 
-/// The processes of a function.
+/// The processes of a function, on the local cloud that these tests are about: another cloud's beside it has functions
+/// of the same names, which ask another recorder.
 pub(crate) fn of_function(function: &str) -> Vec<u32> {
-    let wanted = format!("AWS_LAMBDA_FUNCTION_NAME={function}");
+    let recorder = setting("THROUGHLINE_RECORDER_PORT");
+    let wanted = [
+        format!("AWS_LAMBDA_FUNCTION_NAME={function}"),
+        format!("AWS_ENDPOINT_URL=http://127.0.0.1:{recorder}"),
+    ];
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|pid: &u32| {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            let is_function = environment.split(|byte| *byte == 0).any(|pair| pair == wanted.as_bytes());
+            let has =
+                |wanted: &String| environment.split(|byte| *byte == 0).any(|pair| pair == wanted.as_bytes());
+            let is_function = wanted.iter().all(has);
             is_function
                 && fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| {
                     exe.file_name().is_some_and(|name| name.to_string_lossy().starts_with("bootstrap"))

@@ -2,6 +2,14 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+/// A scenario that ran.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ran {
+    pub(crate) outcome: Outcome,
+    /// How long it took, if the log says so.
+    pub(crate) seconds: Option<f32>,
+}
+
 /// What became of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -14,8 +22,8 @@ pub(crate) enum Outcome {
 /// A run on one cloud.
 #[derive(Debug)]
 pub(crate) enum Run {
-    /// What became of each scenario.
-    Ended(BTreeMap<String, Outcome>),
+    /// Each scenario.
+    Ended(BTreeMap<String, Ran>),
     /// It did not come to its end.
     Broken(String),
     /// It was not made, for this reason.
@@ -34,6 +42,14 @@ impl Run {
         }
     }
 
+    /// How long all scenarios took that say so.
+    pub(crate) fn seconds(&self) -> f32 {
+        match self {
+            Self::Ended(ran) => ran.values().filter_map(|ran| ran.seconds).sum(),
+            Self::Broken(_) | Self::Unmade(_) => 0.0,
+        }
+    }
+
     /// The log of one or several test programs.
     pub(crate) fn of_log(log: &str) -> Self {
         let begun = log.lines().filter(|line| is_count(line)).count();
@@ -43,13 +59,16 @@ impl Run {
         }
         let verdicts = log.lines().filter_map(|line| line.strip_prefix("test ")?.rsplit_once(" ... "));
         let outcomes = verdicts.filter_map(|(name, verdict)| {
-            let outcome = match verdict.split([',', ' ']).next()? {
+            let (word, took) = verdict.split_once([',', ' ']).unwrap_or((verdict, ""));
+            let outcome = match word {
                 "ok" => Outcome::Held,
                 "FAILED" => Outcome::Failed(said_by(log, name)),
                 "ignored" => Outcome::Ignored,
                 _ => return None,
             };
-            Some((name.to_owned(), outcome))
+            // `infra/checks/stopwatch.py` writes it there.
+            let seconds = took.strip_suffix(" s").and_then(|seconds| seconds.parse().ok());
+            Some((name.to_owned(), Ran { outcome, seconds }))
         });
         Self::Ended(outcomes.collect())
     }

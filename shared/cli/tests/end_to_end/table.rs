@@ -48,18 +48,22 @@ fn compare(runs: &[(&'static str, Run)], limits: &[Limit]) -> (Table, Vec<String
         }
         table.row(cells);
     }
+    let all = runs.iter().map(|(_, run)| format!("{:.0} s", run.seconds()));
+    table.row(["all of them".to_owned()].into_iter().chain(all));
     (table, troubles)
 }
 
 /// What the table says of a scenario on a cloud, or what is wrong.
 fn judge(run: &Run, scenario: &str, limit: Option<&Limit>) -> Result<String, String> {
-    let outcomes = match run {
+    let ran = match run {
         Run::Unmade(reason) => return Ok(format!("not run: {reason}")),
         Run::Broken(_) => return Err("the run did not come to its end".to_owned()),
-        Run::Ended(outcomes) => outcomes,
+        Run::Ended(ran) => ran.get(scenario),
     };
-    match (outcomes.get(scenario), limit) {
-        (Some(Outcome::Held), None) => Ok("pass".to_owned()),
+    let seconds =
+        ran.and_then(|ran| ran.seconds).map_or_else(String::new, |seconds| format!(" {seconds:.1} s"));
+    match (ran.map(|ran| &ran.outcome), limit) {
+        (Some(Outcome::Held), None) => Ok(format!("pass{seconds}")),
         (Some(Outcome::Failed(said)), Some(limit)) if said.contains(limit.says) => {
             Ok(format!("limit: {}", limit.reason))
         }
@@ -104,6 +108,16 @@ mod tests {
     fn what_holds_and_what_is_declared_is_fine() {
         let runs = [run(&log("ok", "ok", "")), run(&log("ok", "FAILED", "panicked: no b at all"))];
         assert_eq!(troubles(runs, &[LIMIT]), [""; 0]);
+    }
+
+    #[test]
+    fn the_seconds_of_each_scenario_and_of_all_are_in_the_table() {
+        let runs = [run(&log("ok 3.4 s", "ok 61.0 s", "")), run(&log("ok", "ok", ""))];
+        let [first, second] = runs;
+        let (table, troubles) = compare(&[("ministack", first), ("localstack", second)], &[]);
+        let table = table.to_string();
+        assert!(troubles.is_empty(), "{troubles:?}");
+        assert!(["pass 3.4 s", "pass 61.0 s", "64 s"].iter().all(|cell| table.contains(cell)), "{table}");
     }
 
     #[test]

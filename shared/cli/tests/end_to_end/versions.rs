@@ -113,6 +113,7 @@ impl Drop for Deployed {
     fn drop(&mut self) {
         self.update_machine(&self.first_machine);
         self.update_worker(&self.first_worker);
+        _ = fs::remove_dir_all(scratch());
     }
 }
 
@@ -120,8 +121,10 @@ fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// Of the tests on one local cloud alone.
 fn scratch() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("versions");
+    let name = format!("versions-{}", std::process::id());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&folder).expect("it can be made");
     folder
 }
