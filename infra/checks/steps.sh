@@ -58,7 +58,7 @@ lints() { cargo clippy "${workspace[@]}" --all-targets -- --deny warnings; }
 
 docs() {
   python3 infra/checks/documents.py
-  python3 infra/checks/words.py --at-most 8
+  python3 infra/checks/words.py --at-most 4
   licences
   local programs
   programs=$(cargo metadata --locked --no-deps --format-version 1 | python3 infra/checks/documented.py)

@@ -9,15 +9,15 @@ use futures_util::future::BoxFuture;
 use std::{sync::OnceLock, time::Duration};
 use tokio::sync::OnceCell;
 
-/// How long one attempt at a request may take before the SDK tries again. A connection that died
-/// while the function was frozen would otherwise be waited for until the invocation ends.
+/// The time after which the SDK gives up one attempt at a request and tries again. Without it a connection that died
+/// while the function was frozen would be waited for until the invocation ends.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// The same on a cloud on this machine, which shares its processors with all that asks it: there nothing is frozen, and an
 /// attempt that is given up leaves the cloud its work.
 const LOCAL_ATTEMPT: Duration = Duration::from_secs(30);
 
-/// How long connecting may take: as long as the SDK lets it by itself.
+/// The time within which a connection must stand: the SDK's own default.
 const CONNECT: Duration = Duration::from_millis(3100);
 
 /// The SDK's clients, from one configuration.

@@ -97,7 +97,7 @@ impl SqsDeadLetters {
 /// By these a redriven letter is known again. They are short, but for an id of somebody's own.
 const FEW: [&str; 5] = ["ErrorType", "Handler", "FailedAt", "MessageId", "EventId"];
 
-/// Whether the queue objects to the message, as it does to one that is too large.
+/// Returns whether the queue objects to the message itself, as it does to one that is too large.
 fn is_refusal(error: &SdkError<SendMessageError>) -> bool {
     let code = error.as_service_error().and_then(|error| error.code()).unwrap_or_default();
     matches!(

@@ -28,7 +28,7 @@ pub struct Elsewhere {
     connector: SharedHttpConnector,
 }
 
-/// What was answered.
+/// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -50,7 +50,7 @@ impl Elsewhere {
         Self { url, connector: SharedHttpConnector::new(connector) }
     }
 
-    /// Whether requests can be made to a URL: one of HTTP that names a host.
+    /// Returns whether requests can be made to a URL: one of HTTP that names a host.
     pub fn is_url(url: &str) -> bool {
         let is_of =
             |scheme: &&&str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
@@ -61,7 +61,7 @@ impl Elsewhere {
         is_host && HttpRequest::new(Vec::new().into()).set_uri(url).is_ok()
     }
 
-    /// Whether a header can be sent.
+    /// Returns whether a header can be sent.
     pub fn is_header(name: &str, value: &str) -> bool {
         let mut request = HttpRequest::new(Vec::new().into());
         request.headers_mut().try_insert(name.to_owned(), value.to_owned()).is_ok()

@@ -65,7 +65,7 @@ impl DynamoLedger {
         &self.table
     }
 
-    /// Where an entity is.
+    /// Returns the address of an entity.
     fn address(&self, key: &EntityKey) -> Result<Address, LedgerError> {
         match key.table {
             EntityTable::Ledger => {
@@ -88,7 +88,7 @@ impl DynamoLedger {
     }
 }
 
-/// What a logical name stands for. Names with the same setting are the same name: a map that was read from
+/// Returns the value of a logical name. Names with the same setting are the same name: a map that was read from
 /// settings says `order-lines` where the code says `order_lines`.
 pub(crate) fn by_logical_name<'a>(names: &'a BTreeMap<String, String>, name: &str) -> Option<&'a String> {
     let setting = setting_name("", name);

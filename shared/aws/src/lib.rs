@@ -31,7 +31,7 @@ pub use outside::{Outside, PublishError};
 pub use publisher::{AwsPublisher, Schedules};
 pub use visibility::Visibility;
 
-/// What an SDK call says went wrong: its code, if the service gave one, and its message.
+/// Describes the failure of an SDK call: its code, if the service gave one, and its message.
 #[doc(hidden)]
 pub fn describe<E, R>(error: &aws_sdk_dynamodb::error::SdkError<E, R>) -> String
 where

@@ -10,7 +10,7 @@ use throughline_core::{
 };
 use uuid::Uuid;
 
-/// How often what may be accepted later is sent.
+/// The number of times that a message is sent which may be accepted later.
 const MOST_SENDS: u32 = 4;
 
 /// Publishes events and sends commands for a program that is no function.
@@ -52,9 +52,9 @@ pub struct PublishError {
 pub struct PublishFailure {
     /// Its id.
     pub id: String,
-    /// Whether sending the same again may succeed.
+    /// Whether sending the same message again may succeed.
     pub may_be_sent_again: bool,
-    /// What was wrong.
+    /// The reason.
     pub reason: String,
 }
 

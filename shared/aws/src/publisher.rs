@@ -30,7 +30,7 @@ use throughline_core::{
     relay::{Delivery, MOST_ENTRIES, Publisher},
 };
 
-/// How long one destination is waited for. The others' answers are worth nothing once the invocation is over.
+/// The time that one destination is waited for. The others' answers are worth nothing once the invocation is over.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The [`Publisher`] on EventBridge and SQS, and, where they are given, EventBridge Scheduler and Step Functions.
@@ -66,7 +66,7 @@ pub struct AwsPublisher {
     step_functions: Option<StepFunctions>,
 }
 
-/// What went wrong with a whole call.
+/// The failure of a whole call.
 struct CallError {
     code: String,
     reason: String,
@@ -182,7 +182,7 @@ impl AwsPublisher {
     }
 }
 
-/// What became of messages if it is known in time. What is not is sent again: it may have been accepted.
+/// Returns the outcomes that are known in time. A message without one is sent again: it may have been accepted.
 async fn in_time(
     positions: Vec<usize>,
     deliveries: impl Future<Output = Vec<(usize, Delivery)>>,
@@ -226,7 +226,7 @@ fn unknown_queue(name: &str) -> String {
     unknown("the URL of the command queue", COMMAND_QUEUE, name)
 }
 
-/// What is said of a logical name without a setting.
+/// Returns the error of a logical name without a setting.
 fn unknown(what: &str, setting_prefix: &str, name: &str) -> String {
     format!("{what} `{name}` is not known: set {}", setting_name(setting_prefix, name))
 }
@@ -240,7 +240,7 @@ fn refused(error_type: &str, reason: String) -> Delivery {
     Delivery::Refused { error_type: error_type.to_owned(), reason }
 }
 
-/// Whether the message itself is what the service objects to, so that it will object again.
+/// Returns whether the service objects to the message itself, so that it will object again.
 ///
 /// EventBridge also lists refused access and wrong accounts as errors not to be retried
 /// (`PutEventsResultEntry`). No message is at fault there, and a deployment mends them: they are retried,

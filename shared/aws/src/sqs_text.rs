@@ -56,7 +56,7 @@ pub(crate) fn bare_code(code: &str) -> &str {
     code.rsplit('.').next().unwrap_or(code)
 }
 
-/// Whether a queue is FIFO: its name, and so its URL, says so.
+/// Returns whether a queue is FIFO: its name, and so its URL, says so.
 pub fn is_fifo(queue_url: &str) -> bool {
     queue_url.strip_suffix(".fifo").is_some()
 }

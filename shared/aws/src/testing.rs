@@ -76,12 +76,12 @@ impl Fake {
             .build()
     }
 
-    /// What asks this service without a client of the SDK.
+    /// Returns a connector that reaches this service without a client of the SDK.
     pub fn connector(&self) -> SharedHttpConnector {
         SharedHttpConnector::new(self.http.clone())
     }
 
-    /// What it was asked, in order; nothing for a request without a body.
+    /// Returns the bodies of the requests, in order; null for a request without a body.
     ///
     /// # Panics
     /// If a body is no JSON.

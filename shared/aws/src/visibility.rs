@@ -14,8 +14,8 @@ const MOST_CHANGES: usize = 10;
 /// received: a batch is collected for up to five minutes and worked on for up to fifteen before this is asked.
 pub const LONGEST_WAIT: Duration = Duration::from_mins(11 * 60 + 30);
 
-/// What is asked for where that is still too long, as for a batch that Lambda could not take at once: better than the
-/// queue's own time-out.
+/// The visibility timeout that is set where the longest is refused, as for a batch that Lambda could not take at once:
+/// better than the queue's own.
 const SECOND_LONGEST_WAIT: Duration = Duration::from_hours(9);
 
 /// When a message is to be delivered again.
@@ -23,7 +23,7 @@ const SECOND_LONGEST_WAIT: Duration = Duration::from_hours(9);
 pub struct VisibilityChange {
     /// The receipt handle of this delivery.
     pub receipt_handle: String,
-    /// How long it stays hidden from now: rounded up to whole seconds, at most [`LONGEST_WAIT`].
+    /// The time that the message stays hidden from now: rounded up to whole seconds, at most [`LONGEST_WAIT`].
     pub after: Duration,
 }
 
@@ -31,11 +31,11 @@ pub struct VisibilityChange {
 #[derive(Debug, thiserror::Error)]
 #[error("the visibility of {failed} of {asked} messages could not be changed: {reason}")]
 pub struct VisibilityError {
-    /// How many could not be changed.
+    /// The number of messages whose visibility could not be changed.
     pub failed: usize,
-    /// How many were to be changed.
+    /// The number of messages whose visibility was to be changed.
     pub asked: usize,
-    /// What SQS said about one of them.
+    /// The reason that SQS gave for one of them.
     pub reason: String,
 }
 
@@ -129,15 +129,15 @@ impl Refused {
     }
 }
 
-/// Whether a change failed because it would hide its message for more than twelve hours since it was received. SQS says
-/// then that the total `VisibilityTimeout` for the message is beyond the limit of 43200 seconds.
+/// Returns whether a change failed because it would hide its message for more than twelve hours since it was received.
+/// SQS says then that the total `VisibilityTimeout` for the message is beyond the limit of 43200 seconds.
 fn is_too_long(change: &VisibilityChange, refused: &Refused) -> bool {
     let reason = refused.reason.to_ascii_lowercase();
     let is_about_the_wait = reason.contains("visibilitytimeout") || reason.contains("beyond the limit");
     change.after > SECOND_LONGEST_WAIT && refused.code == "InvalidParameterValue" && is_about_the_wait
 }
 
-/// Whether a change failed only because the message was not in hand any more, and was to be visible anyway.
+/// Returns whether a change failed only because the message was not in hand any more, and was to be visible anyway.
 ///
 /// `MessageNotInflight` is what the API reference says of such a message. SQS also calls the handle's value wrong then,
 /// which only the text tells from other wrong values.

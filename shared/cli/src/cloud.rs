@@ -1,4 +1,4 @@
-//! A deployed stack, on AWS or on a local cloud: where it is, what belongs to it, and how it is asked.
+//! A deployed stack on AWS or on a local cloud: its place, its resources and the ways to query it.
 
 pub mod aws_command_line;
 pub mod logs;

@@ -1,4 +1,4 @@
-//! What a stack's functions came to, in figures, and which alarms they raise.
+//! The figures of a stack's functions, and the alarms that they raise.
 
 pub(crate) mod alarms;
 pub(crate) mod cloudwatch;
@@ -15,15 +15,15 @@ use throughline_core::metrics::{
     STEPS_UNDONE,
 };
 
-/// What a stack came to. Times are in milliseconds.
+/// The figures of a stack. Times are in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Figures {
-    /// By handler and event type.
+    /// The figures of records, by handler and event type.
     pub(crate) records: Vec<OfRecords>,
-    /// By handler.
+    /// The figures of invocations, by handler.
     pub(crate) invocations: Vec<OfInvocations>,
     pub(crate) relay: Option<OfRelay>,
-    /// By saga and step.
+    /// The figures of steps, by saga and step.
     pub(crate) steps: Vec<OfSteps>,
 }
 
@@ -70,22 +70,22 @@ pub(crate) struct OfSteps {
     pub(crate) duration: Spread,
 }
 
-/// Half of all that was measured is no more than `p50`, all but a hundredth no more than `p99`.
+/// The median and the 99th percentile of the measured values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(crate) struct Spread {
     pub(crate) p50: Option<f64>,
     pub(crate) p99: Option<f64>,
 }
 
-/// Where figures come from: samples of our own, or what CloudWatch made of them.
+/// The source of figures: samples of our own, or CloudWatch's statistics of them.
 pub(crate) trait Source {
-    /// Every combination of values that two dimensions have together.
+    /// Returns every combination of values that two dimensions have together.
     fn pairs(&self, first: &'static str, second: &'static str) -> BTreeSet<(String, String)>;
-    /// Every value of the handler's dimension for which a metric is there.
+    /// Returns every value of the handler dimension for which a metric exists.
     fn handlers(&self, metric: Metric) -> BTreeSet<String>;
-    /// What a metric adds up to.
+    /// Returns the sum of a metric's values.
     fn sum(&self, metric: Metric, dimensions: &[(&str, &str)]) -> u64;
-    /// How often it was measured.
+    /// Returns the number of a metric's values.
     fn count(&self, metric: Metric, dimensions: &[(&str, &str)]) -> u64;
     fn spread(&self, metric: Metric, dimensions: &[(&str, &str)]) -> Spread;
 }
@@ -123,7 +123,7 @@ impl Source for Samples {
 }
 
 impl Figures {
-    /// The figures of samples, of one handler or all.
+    /// Returns the figures from a source, of one handler or of all.
     pub(crate) fn of(source: &impl Source, handler: Option<&str>) -> Self {
         let is_wanted = |name: &str| handler.is_none_or(|handler| handler == name);
         let records = source.pairs(HANDLER, EVENT_TYPE).into_iter().filter(|(name, _)| is_wanted(name));

@@ -1,4 +1,4 @@
-//! Dead letters: the queues that they lie in, what they are, where they came from, and how they go back there.
+//! Dead letters: their queues, their origins, the destinations that they are redriven to, and the redrive itself.
 
 pub(crate) mod destination;
 pub(crate) mod groups;

@@ -1,4 +1,4 @@
-//! One line, from the first message to the last, drawn as a tree with times.
+//! One line, from its first message to its last, drawn as a tree with times.
 
 mod attempts;
 mod branch;
@@ -22,21 +22,21 @@ pub use attempts::{AttemptVerdict, LoggedAttempt};
 pub use branch::Branch;
 pub use messages::{sentence_of, short_name};
 
-/// Everything with one correlation id: what was handled, what was sent, what was given up.
+/// All that is known of a correlation id: its claims, messages, dead letters, executions and attempts.
 #[derive(Debug, Clone, Default)]
 pub struct WholeLine {
-    /// What the ledger remembers.
+    /// The line's records in the ledger.
     pub recorded: Line,
-    /// What lies in dead-letter queues, with the queue's name.
+    /// The line's dead letters, each with the name of its queue.
     pub dead_letters: Vec<(String, FoundLetter)>,
-    /// The executions of sagas that it started, by their names; or why Step Functions does not tell.
+    /// The executions of the sagas that it started, by name, or the error of Step Functions.
     pub executions: BTreeMap<String, Result<Execution, String>>,
-    /// What the functions logged about attempts; empty if the logs were not read.
+    /// The attempts that the functions logged; empty if the logs were not read.
     pub attempts: Vec<LoggedAttempt>,
 }
 
 impl WholeLine {
-    /// Whether nothing is known of it.
+    /// Returns whether nothing is known of the line.
     pub fn is_empty(&self) -> bool {
         self.recorded.claims.is_empty()
             && self.recorded.messages.is_empty()
@@ -44,12 +44,12 @@ impl WholeLine {
             && self.attempts.is_empty()
     }
 
-    /// Whether this handler has finished something in it.
+    /// Returns whether this handler has finished a message of the line.
     pub fn is_done_by(&self, handler: &str) -> bool {
         self.recorded.claims.iter().any(|claim| claim.handler == handler && claim.state == ClaimState::Done)
     }
 
-    /// The sagas that it started: their names, and the messages that start them.
+    /// Returns the names of the sagas that it started, each with the message that starts it.
     pub fn sagas(&self) -> impl Iterator<Item = (&str, &LoggedMessage)> {
         self.recorded.messages.iter().filter_map(|message| match &message.outgoing.destination {
             Destination::StateMachine(saga) => Some((saga.as_str(), message)),
@@ -57,7 +57,7 @@ impl WholeLine {
         })
     }
 
-    /// The execution of the saga of this name, if Step Functions tells of it.
+    /// Returns the execution of the saga of this name, if Step Functions knows it.
     pub fn execution(&self, saga: &str) -> Option<&Execution> {
         let (_, start) = self.sagas().find(|(name, _)| *name == saga)?;
         self.executions.get(&start.outgoing.envelope.attributes.id)?.as_ref().ok()
@@ -72,22 +72,22 @@ impl WholeLine {
 }
 
 impl WholeLine {
-    /// The tree: the messages that nothing in the line caused, and what followed from each. With a catalogue, the data
-    /// of each message is told, masked by it.
+    /// Returns the tree: the messages without a cause in the line, each with its effects. With a catalogue, it contains
+    /// the data of each message, masked by it.
     pub fn tree(&self, data: Data<'_>) -> Vec<Branch> {
         Builder::new(self, data).roots()
     }
 
-    /// The tree as text; times count from the line's first message.
+    /// Returns the tree as text, with times counted from the line's first message.
     pub fn drawn(&self, data: Data<'_>) -> String {
         branch::drawn(&self.tree(data), self.started_at())
     }
 }
 
-/// What of the data of messages is shown; nothing, if that was not asked for.
+/// The rules by which the data of messages is shown; `None` shows no data.
 pub type Data<'a> = Option<&'a Shown>;
 
-/// The tree, one row for each message, handler and step. Times count from the line's first one.
+/// Draws the tree with one row for each message, handler and step. Times count from the line's first one.
 impl fmt::Display for WholeLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.drawn(None))

@@ -1,4 +1,4 @@
-//! The local clouds of this machine, and the programs that run beside them.
+//! The local clouds on this machine, and the programs that run beside them.
 
 pub mod cloud;
 mod docker;

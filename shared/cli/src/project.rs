@@ -1,4 +1,4 @@
-//! Where a project and its local cloud keep things.
+//! The files of a project and its local cloud.
 
 pub(crate) mod build;
 pub mod catalogue;
@@ -72,7 +72,7 @@ impl Project {
         Err(format!("`{name}` is not installed at {}: run scripts/setup", path.display()))
     }
 
-    /// What the local cloud on a port keeps: its pid, its log, and what is deployed to it.
+    /// Returns the folder of the local cloud on a port: its pid, its log, and the deployed stacks.
     pub fn state(&self, port: u16) -> PathBuf {
         self.root.join(".throughline/local").join(port.to_string())
     }
@@ -83,7 +83,7 @@ impl Project {
         kept.filter_map(|folder| folder.file_name().to_str()?.parse().ok())
     }
 
-    /// What is kept of the stacks on the local cloud on a port; it goes with the cloud.
+    /// Returns the folder of the stacks on the local cloud on a port; it goes with the cloud.
     pub(crate) fn stacks(&self, port: u16) -> PathBuf {
         self.state(port).join(STACKS)
     }
@@ -122,7 +122,7 @@ pub fn without_real_credentials(command: &mut Command) -> &mut Command {
     ])
 }
 
-/// Whether anything listens at an address such as `http://127.0.0.1:4566`.
+/// Returns whether anything listens at an address such as `http://127.0.0.1:4566`.
 pub fn answers(endpoint: &str) -> bool {
     let address = endpoint.trim_start_matches("http://").trim_start_matches("https://").trim_end_matches('/');
     let addresses = address.to_socket_addrs().into_iter().flatten();

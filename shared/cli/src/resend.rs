@@ -1,4 +1,4 @@
-//! Messages that are sent again: from the log, from an archive or from files.
+//! Messages that are sent again, from the log, an archive or files.
 
 pub mod archive;
 pub(crate) mod carrying;
@@ -19,23 +19,23 @@ use std::{fmt, time::Duration};
 use throughline_core::{Timestamp, ports::Time as _};
 use work::{Checkpoint, Manifest};
 
-/// What became of a replay.
+/// The result of a replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Its name: what it sent carries it as `replayname`.
+    /// The replay's name. Every message that it sent carries it as `replayname`.
     pub name: String,
-    /// How many messages were sent, if they were sent one by one.
+    /// The number of messages sent, or `None` if EventBridge replayed its archive.
     pub sent: Option<u64>,
-    /// Of the others: refused for good.
+    /// The number of messages that were refused for good.
     pub refused: u64,
-    /// Of the others: not sent, since nobody waits for them any more.
+    /// The number of messages that were not sent because their receiver no longer waits for them.
     pub too_late: u64,
-    /// Of the others: not sent, since no rule takes them that leads to where they would go.
+    /// The number of messages that were not sent because no rule that leads to their queue takes them.
     pub untaken: u64,
 }
 
 impl Report {
-    /// What became of what was sent one by one.
+    /// Returns the report of messages that were sent one by one.
     pub(crate) fn of(name: String, sent: &Checkpoint) -> Self {
         let Checkpoint { accepted, refused, too_late, untaken, .. } = *sent;
         Self { name, sent: Some(accepted), refused, too_late, untaken }
@@ -61,7 +61,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Returns an error unless a replay was begun for this stack, here.
+/// Returns an error unless the replay was begun for this stack and place.
 ///
 /// # Errors
 /// A sentence that names both stacks.
@@ -72,10 +72,10 @@ pub(crate) fn must_be_here(begun: &Manifest, here: &str) -> Result<(), String> {
     Err(format!("{} was begun for stack {}, and this is stack {here}", begun.name, begun.stack))
 }
 
-/// Whether handlers still remember what they did with something that happened then.
+/// Returns an error unless handlers still remember how they handled an event of that time.
 ///
 /// # Errors
-/// A sentence with what can be done, if they do not, or if the stack does not tell how long they remember.
+/// A sentence that says what to do, if they have forgotten it, or if the stack does not tell how long they remember.
 pub(crate) fn must_be_remembered(
     happened: Timestamp,
     lifetime: Result<Duration, StackError>,
@@ -97,7 +97,7 @@ pub(crate) fn must_be_remembered(
     ))
 }
 
-/// A name for what begins now.
+/// Returns a name for a replay that begins now.
 pub(crate) fn new_name() -> String {
     Clock.now().strftime("throughline-%Y%m%dT%H%M%S%3fZ").to_string()
 }

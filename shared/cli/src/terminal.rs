@@ -1,4 +1,4 @@
-//! What every command says, asks and shows, and how: for people, or as JSON for programs.
+//! The output of every command: for people, or as JSON for programs.
 
 mod bar;
 pub mod interrupt;
@@ -16,7 +16,7 @@ use std::{
     io::{self, BufRead as _, IsTerminal as _, Write as _},
 };
 
-/// How a command talks: to people, or to programs.
+/// The way a command talks: to people, or to programs.
 ///
 /// Standard output holds what was asked for and nothing else; notes, questions and progress go to standard error.
 #[derive(Debug, Clone, Copy, Default, Args)]

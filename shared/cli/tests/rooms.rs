@@ -1,4 +1,4 @@
-//! Who may import whom inside the command: read from the source, so that a room cannot grow a door unseen.
+//! The rooms of the command and their imports, read from the source, so that a new import between rooms is noticed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,7 +22,7 @@ const FLOORS: [&[&str]; 7] = [
 /// The floor of the engines.
 const ENGINES: &[&str] = FLOORS[2];
 
-/// What no engine names: the command line, the screen, and those who use it.
+/// The names that no engine uses: of the command line, the screen, and the commands.
 const NOT_IN_AN_ENGINE: [&str; 8] =
     ["clap", "commands", "eprint", "eprintln", "print", "println", "terminal", "Terminal"];
 
@@ -149,7 +149,7 @@ fn code_of(text: &str) -> String {
     code
 }
 
-/// How long the text is that begins here, with its quotation marks.
+/// Returns the length of the text that begins here, with its quotation marks.
 fn text_length(text: &str) -> usize {
     let mut is_escaped = false;
     for (at, letter) in text.char_indices().skip(1) {

@@ -1,4 +1,4 @@
-//! How long decoding a batch of ten 1 KiB records into typed envelopes takes, against `aws_lambda_events`
+//! The time to decode a batch of ten 1 KiB records into typed envelopes, against `aws_lambda_events`
 //! and derived structs. `decode_allocations` counts what the two allocate: counting here would cost the one
 //! that allocates more.
 //!

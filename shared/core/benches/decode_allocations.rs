@@ -1,4 +1,4 @@
-//! What decoding a batch of ten 1 KiB records allocates; see `decode`.
+//! The allocations of decoding a batch of ten 1 KiB records; see `decode`.
 
 #[expect(dead_code, reason = "only the test that compares the two reads the fields")]
 #[path = "decode/by_hand.rs"]

@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt: exponential, with full jitter.
+//! The wait before the next attempt: exponential, with full jitter.
 
 use crate::ports::Random;
 use std::time::Duration;
@@ -33,8 +33,8 @@ impl Backoff {
         self.first.saturating_mul(1 << doublings).min(self.most)
     }
 
-    /// How long to wait after this attempt: anything up to the ceiling, so that messages which failed
-    /// together do not come back together.
+    /// Returns the wait after this attempt: anything up to the ceiling, so that messages which failed together do not
+    /// come back together.
     pub fn wait(self, attempt: u32, random: &dyn Random) -> Duration {
         random.up_to(self.ceiling(attempt))
     }

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What `events/catalogue.json` holds, in the order of types and versions.
+/// The contents of `events/catalogue.json`, in the order of types and versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatalogueFile {
     /// Every message.
@@ -20,16 +20,16 @@ pub struct CatalogueEntry {
     pub message_type: String,
     /// The version of its data's shape.
     pub schemaversion: u16,
-    /// Whether it tells or asks.
+    /// Event or command.
     #[serde(flatten)]
     pub kind: MessageKind,
     /// The field of its data that is the CloudEvents attribute `subject`.
     pub subject: String,
-    /// Where the JSON Schema of its data is, relative to the catalogue's folder.
+    /// The path of its data's JSON Schema, relative to the catalogue's folder.
     pub schema: String,
 }
 
-/// Whether a message is a fact or a request.
+/// The kind of a message: a fact or a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum MessageKind {

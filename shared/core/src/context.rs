@@ -1,4 +1,4 @@
-//! What a handler may ask while it decides.
+//! The context of a handler while it decides.
 
 use crate::{
     Attributes, Entity, Timestamp, Versioned,
@@ -11,7 +11,7 @@ use crate::{
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a handler may ask while it decides: entities, the time, the message's attributes.
+/// The context of a handler while it decides: entities, the time, the message's attributes.
 ///
 /// The time is fixed for an attempt: a handler sees one `now`.
 pub struct Context<'a> {
@@ -26,12 +26,12 @@ pub struct Context<'a> {
     pub(crate) reads: Mutex<Reads>,
 }
 
-/// What a handler has looked at.
+/// The entities that a handler has looked at.
 #[derive(Debug, Default)]
 pub(crate) struct Reads {
-    /// What must not have changed when its effects are committed.
+    /// The reads that must still hold when the handler's effects are committed.
     pub(crate) unchanging: Vec<Read>,
-    /// What was found, for whoever saves it: once for each version.
+    /// The entities that were found, for a later save: one for each version.
     pub(crate) loaded: Vec<Loaded>,
 }
 
@@ -52,7 +52,7 @@ pub enum LoadError {
     Ledger {
         /// Which entity.
         key: EntityKey,
-        /// What the ledger said.
+        /// The ledger's error.
         source: LedgerError,
     },
     /// It was loaded twice, and somebody saved it in between: what was decided on the first is stale.
@@ -66,15 +66,15 @@ pub enum LoadError {
     NoKey {
         /// Which entity.
         key: EntityKey,
-        /// What is wrong with its id.
+        /// The problem with its id.
         why: String,
     },
-    /// What is stored does not have the shape of the Rust type.
+    /// The stored item does not have the shape of the Rust type.
     #[error("{key} is stored in another shape than the code reads: {}", without_values(.error))]
     Malformed {
         /// Which entity.
         key: EntityKey,
-        /// What the JSON reader said.
+        /// The JSON reader's error.
         error: serde_json::Error,
     },
 }
@@ -123,8 +123,8 @@ impl Context<'_> {
         self.attributes
     }
 
-    /// What to give an API outside as its idempotency key: the same for every attempt at this message by
-    /// this handler, and for no other.
+    /// Returns the idempotency key to give to an API outside: the same for every attempt at this message by this
+    /// handler, and for no other.
     pub fn idempotency_key(&self) -> String {
         self.claim_key.idempotency_key()
     }
@@ -143,7 +143,7 @@ impl Context<'_> {
         }
     }
 
-    /// What is fetched so must be the same when the handler's effects are committed.
+    /// Fetches an entity that must be unchanged when the handler's effects are committed.
     async fn fetch_unchanging(&self, key: &EntityKey) -> Result<Option<Stored>, LoadError> {
         let stored = self.fetch(key).await?;
         let version = stored.as_ref().map_or(Version::Absent, |stored| stored.version);

@@ -16,11 +16,11 @@ pub struct DeadLetter {
     pub group: Option<String>,
     /// The type of the error, for grouping.
     pub error_type: String,
-    /// What went wrong.
+    /// The reason, in words.
     pub error_message: String,
     /// The handler that refused it.
     pub handler: String,
-    /// How often it was delivered.
+    /// The number of deliveries.
     pub attempts: u32,
     /// When it was given up.
     pub failed_at: Timestamp,
@@ -28,7 +28,7 @@ pub struct DeadLetter {
     pub attributes: Option<Attributes>,
 }
 
-/// Where rejected messages go.
+/// The dead-letter queue, which takes rejected messages.
 pub trait DeadLetters: Send + Sync {
     /// Sends one. Only when this succeeds is the message acknowledged.
     fn send<'a>(&'a self, letter: &'a DeadLetter) -> BoxFuture<'a, Result<(), BoxError>>;

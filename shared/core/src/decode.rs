@@ -1,16 +1,16 @@
-//! From a record's body to a typed envelope.
+//! Decodes a record's body to a typed envelope.
 //!
 //! A body may be a CloudEvent, an EventBridge event around one, or an SNS notification around either.
 //!
 //! * An SNS notification is an object whose `Type` is `Notification`, with a `TopicArn`, a `MessageId` and a
-//!   `Message`, all of them texts.
-//! * An EventBridge event is an object with the texts `version`, `id`, `source` and `detail-type`, and a `detail`.
+//!   `Message`, all of them strings.
+//! * An EventBridge event is an object with the strings `version`, `id`, `source` and `detail-type`, and a `detail`.
 //!
-//! What lacks one of them is somebody's own JSON, and is not taken apart. A byte order mark at the beginning counts
-//! for nothing.
+//! An object that lacks one of them is another program's JSON, and is not unwrapped. A byte order mark at the beginning
+//! is ignored.
 //!
-//! [`decode`] is the whole way. The bodies that are sent most go it in one pass, which knows only how to
-//! succeed; for all others, and for everything that is wrong, [`open`] and [`read`] decide.
+//! [`decode`] does all steps. The most frequent bodies are decoded in one pass, which can only succeed or give up;
+//! [`open`] and [`read`] decide about all other bodies and all errors.
 
 mod foreign;
 mod form;
@@ -31,30 +31,30 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// Why a body could not be read.
+/// The reason why a body could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// The body is not JSON.
     #[error("{}", what_is_no_json(.0))]
     NotJson(#[source] serde_json::Error),
-    /// It is JSON of a form that is not read.
+    /// The body is JSON of a form that is not read.
     #[error(transparent)]
     UnknownForm(#[from] UnknownForm),
-    /// It says it is a CloudEvent and breaks the standard's rules.
+    /// The body claims to be a CloudEvent and breaks the standard's rules.
     #[error("not a valid CloudEvent: {0}")]
     NotCloudEvent(EnvelopeError),
-    /// The envelope is right and the data is not.
+    /// The envelope is valid and the data is not.
     #[error(transparent)]
     Data(#[from] DataError),
 }
 
 impl DecodeError {
-    /// Whether a later attempt may succeed: only when a newer version of the code could read it.
+    /// Returns whether a later attempt may succeed: only if a newer version of the code could read the body.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Data(DataError::NewerVersion { .. }))
     }
 
-    /// The dead letter's `ErrorType`.
+    /// Returns the dead letter's `ErrorType`.
     pub fn error_type(&self) -> &'static str {
         match self {
             Self::UnknownForm(
@@ -79,10 +79,10 @@ fn what_is_no_json(error: &serde_json::Error) -> String {
     format!("the body is not JSON: {error}")
 }
 
-/// What the source knows about a record that carries no identity of its own.
+/// The identity that the source gives to a record without an identity of its own.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
-    /// The id the source gave it.
+    /// The id that the source gave the record.
     pub message_id: &'a str,
     /// The source, such as a queue's ARN.
     pub source: &'a str,
@@ -94,12 +94,12 @@ impl<'a> Origin<'a> {
     }
 }
 
-/// A message that was read.
+/// A message that was decoded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded<'a, M> {
     /// The message in its envelope.
     pub envelope: Envelope<M>,
-    /// The JSON that its data was read from, to be hashed.
+    /// The JSON from which the data was read, for its hash.
     pub data_json: Cow<'a, str>,
 }
 
@@ -107,9 +107,9 @@ pub struct Decoded<'a, M> {
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Undecodable {
-    /// What the envelope says, if it is only the data that is wrong.
+    /// The envelope's attributes, if only the data is wrong.
     pub attributes: Option<Box<Attributes>>,
-    /// What is wrong.
+    /// The reason why it could not be read.
     pub error: DecodeError,
 }
 
@@ -134,8 +134,8 @@ pub(crate) fn open_record(record: &Record<'_>, wire_form: WireForm) -> Result<En
     open_delivered(record.body, wire_form, Origin::of(record), record.delivery)
 }
 
-/// What a body says of itself: the attributes of the CloudEvent in it, or else the identity that EventBridge or SNS
-/// gave it. Nothing if nothing in it names it: then it is known by the id its source gave it.
+/// Returns the identity that a body contains: the attributes of the CloudEvent in it, or else the identity that
+/// EventBridge or SNS gave it. Returns `None` if it contains none: then the message has the id that its source gave it.
 ///
 /// ```
 /// use throughline_core::internal::decode::named_in;
@@ -149,7 +149,7 @@ pub fn named_in(body: &str) -> Option<Attributes> {
     opened.is_named.then_some(Attributes { surroundings: None, ..opened.attributes })
 }
 
-/// How many SNS notifications may be around each other.
+/// The most SNS notifications that may be nested in each other.
 pub const MOST_NOTIFICATIONS: u8 = 2;
 
 fn decode_delivered<'a, M: Message>(
@@ -191,8 +191,8 @@ fn decode_step_by_step<'a, M: Message>(
     }
 }
 
-/// Reads what is taken as it comes. JSON is read as JSON; a body that is none, or that is JSON only by accident, such
-/// as a line that happens to be a number, is given to whoever takes a text.
+/// Decodes a body of any form. JSON is read as JSON. A body that is no JSON, or that is JSON only by accident, such as
+/// a line that happens to be a number, is passed as a string to a type that reads one.
 fn decode_plain<'a, M: Message>(
     body: &str,
     origin: Origin<'_>,
@@ -223,15 +223,15 @@ fn decode_plain<'a, M: Message>(
     }
 }
 
-/// Whether an object or an array holds what no reader of all of it takes, such as `1e400`. It is no text by accident:
-/// whoever takes any JSON would take it for one.
+/// Returns whether an object or an array holds a value that no full JSON reader accepts, such as `1e400`. Such a body
+/// is not a string by accident: a type that reads any JSON would have meant it as JSON.
 fn is_beyond_a_reader(json: &RawValue, error: &DataError) -> bool {
     let has_members = form::is_object(json.get()) || form::is_array(json.get());
     has_members && matches!(error, DataError::Malformed { error, .. } if !error.is_data())
 }
 
-/// Reads the envelope, leaving its data as JSON text. [`WireForm::Plain`] takes any body: one that is not JSON is a
-/// JSON string then.
+/// Reads the envelope, leaving its data as JSON text. [`WireForm::Plain`] accepts any body: one that is not JSON
+/// becomes a JSON string.
 ///
 /// # Errors
 /// [`DecodeError`], which says whether the body, its form or its envelope is wrong.
@@ -283,13 +283,14 @@ fn open_cloud_event(body: &str, notifications_left: u8) -> Result<EncodedEnvelop
     };
     if let Some(replay_name) = form.text("replay-name").filter(|name| !name.is_empty()) {
         envelope.attributes.replay_name = Some(replay_name.into_owned());
-        // Another program's, if there is one: it cannot be written besides.
+        // This is another program's extension, if there is one: both cannot be written under one name.
         envelope.attributes.extensions.remove("replayname");
     }
     Ok(envelope)
 }
 
-/// What is no JSON is no envelope that is wrong. The members that tell forms apart can be found in it all the same.
+/// Returns the error of a body that is no CloudEvent. Invalid JSON is not reported as a wrong envelope, although the
+/// members that tell forms apart can be found in it.
 fn no_cloud_event(json: &str, error: EnvelopeError) -> DecodeError {
     match (serde_json::from_str::<IgnoredAny>(json), error) {
         (Err(not_json), EnvelopeError::NotJson(_)) => DecodeError::NotJson(not_json),

@@ -1,4 +1,4 @@
-//! What a source says of a message beside its body.
+//! The source's description of a message, beside its body.
 
 use crate::trace_context::TraceContext;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ pub const ABOUT_A_DEATH: [&str; 9] = [
 const OF_A_REDRIVE: [&str; 5] =
     [REDRIVEN_MESSAGE_ID, "RedrivenAt", "RedrivenFrom", "RedriveCount", "RedriveNote"];
 
-/// What a source says of a message beside its body, as text that is read only when somebody asks.
+/// The source's description of a message, beside its body, as text that is read only when it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Delivery<'a> {
     /// SQS's message attributes: the JSON that Lambda gives.
@@ -57,7 +57,7 @@ pub struct MessageAttribute {
     pub value: String,
 }
 
-/// What a function is invoked with that is given an event again: an invocation has no attributes.
+/// The payload of a function that is given an event again: an invocation has no attributes.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct RedrivenPayload<'a> {

@@ -1,4 +1,4 @@
-//! What a function says of itself when it is asked: what feeds it, what its handlers take and emit.
+//! A function's description of itself: its source, and the messages that its handlers take and emit.
 
 use crate::{Handler, Message, MessageType, Saga, message::WireForm};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ pub const DESCRIBE: &str = "THROUGHLINE_DESCRIBE";
 /// A function, as its code is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionDescription {
-    /// What feeds it.
+    /// The source that feeds it.
     pub trigger: FedBy,
     /// Its handlers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -30,7 +30,7 @@ pub struct FunctionDescription {
     pub starts: Vec<String>,
 }
 
-/// What feeds a function.
+/// The source that feeds a function.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FedBy {
@@ -54,16 +54,16 @@ pub struct HandlerDescription {
     pub name: String,
     /// The messages it takes; none if it takes JSON of any form.
     pub takes: Vec<TypeDescription>,
-    /// Whether it takes JSON that is no CloudEvent.
+    /// Whether the handler takes JSON that is no CloudEvent.
     #[serde(default)]
     pub takes_other_json: bool,
     /// The events it may emit.
     pub emits: Vec<TypeDescription>,
-    /// Whether its claim is taken before it runs.
+    /// Whether the handler claims its message before it runs.
     pub is_leased: bool,
     /// The tables of its own, by logical name.
     pub tables: Vec<String>,
-    /// What it does under a replay: the name of its [`ReplayPolicy`](crate::replay::ReplayPolicy).
+    /// The name of its [`ReplayPolicy`](crate::replay::ReplayPolicy).
     pub on_replay: String,
 }
 

@@ -1,4 +1,4 @@
-//! What a handler decided: events to emit, entities to save, commands to send. Inert data.
+//! The decision of a handler as inert data: events to emit, entities to save, commands to send.
 
 mod integers;
 
@@ -21,7 +21,7 @@ use crate::{
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
-/// What a handler decided. Nothing happens until the main path commits it, all of it or nothing.
+/// The decision of a handler. Nothing happens until the main path commits it, all of it or nothing.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -42,52 +42,51 @@ use std::sync::Arc;
 #[must_use = "effects do nothing until the handler returns them"]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Effects<E = Never> {
-    /// Facts to announce.
+    /// The events to emit: facts that happened.
     pub events: Vec<E>,
-    /// Entities to write at the version they were loaded at.
+    /// The entities to write, each on condition that it still has the version at which it was loaded.
     pub saves: Vec<EntitySave>,
-    /// Commands to send, now or later, sagas to start and tasks to answer.
+    /// The commands to send, now or later, the sagas to start and the tasks to answer.
     pub commands: Vec<CommandSend>,
 }
 
 /// An entity to write.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EntitySave {
-    /// Which entity.
+    /// The entity's key.
     pub key: EntityKey,
-    /// What it was when it was loaded.
+    /// The entity's version when it was loaded.
     pub expected: Version,
-    /// Its attributes, or why it cannot be stored.
+    /// The entity's attributes, or the reason why it cannot be stored.
     pub data: Result<Item, String>,
-    /// How what is stored is read as its type.
+    /// The function that reads a stored item as the entity's type and writes it again.
     pub(crate) reread: Reread,
 }
 
-/// A request to one receiver.
+/// A request to one receiver: a command, the start of a saga, or the answer to a task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommandSend {
-    /// The receiver.
+    /// The destination of the request.
     pub destination: Destination,
     /// The command's type, version and subject.
     pub attributes: Attributes,
-    /// Its data, or why it has no JSON form.
+    /// The command's data, or the reason why it has no JSON form.
     pub data: Result<String, String>,
 }
 
 impl<E> Effects<E> {
-    /// Nothing yet.
+    /// Returns effects that do nothing yet.
     pub fn none() -> Self {
         Self { events: Vec::new(), saves: Vec::new(), commands: Vec::new() }
     }
 
-    /// Announces an event. Its id is derived from the message being handled: running the handler again
-    /// gives the same id.
+    /// Emits an event. Its id is derived from the message being handled: running the handler again gives the same id.
     pub fn emit(mut self, event: impl Into<E>) -> Self {
         self.events.push(event.into());
         self
     }
 
-    /// Writes an entity, if nobody else has since it was loaded. If somebody has, the handler runs again.
+    /// Saves an entity, on condition that it has not changed since it was loaded. If it has, the handler runs again.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "what was saved at a version must not be saved at it again"
@@ -120,12 +119,12 @@ impl<E> Effects<E> {
         self.request(Destination::Queue(C::QUEUE.to_owned()), command)
     }
 
-    /// Sends a command to its receiver's queue, not before a time. What is in the past is sent at once.
+    /// Sends a command to its receiver's queue, not before a time. A time in the past means now.
     ///
-    /// There is one such command of a type about a subject: scheduling another moves it. Up to 15 minutes are
-    /// SQS's delay, which is never early; more is EventBridge Scheduler's, which is precise to the minute. A FIFO queue
-    /// knows no delay, so that anything later is EventBridge Scheduler's. Whoever receives it must ask whether
-    /// it is still wanted: what SQS holds back already can be neither moved nor
+    /// There is at most one such command of a type about a subject: scheduling another moves it. Delays up to 15
+    /// minutes are SQS's, which is never early; longer ones are EventBridge Scheduler's, which is precise to the
+    /// minute. A FIFO queue has no delay of single messages, so that every later time is EventBridge Scheduler's. The
+    /// receiver must check that the command is still wanted: a command that SQS already delays can be neither moved nor
     /// [cancelled](Self::cancel_scheduled), and messages of different handlers may reach the relay in any order.
     ///
     /// ```
@@ -144,15 +143,14 @@ impl<E> Effects<E> {
         self.request(Destination::Scheduled { queue: C::QUEUE.to_owned(), at }, command)
     }
 
-    /// Takes back a [scheduled](Self::schedule) command of the same type about the same subject. The rest of
-    /// its data does not matter. If there is none, or it is due within minutes and so in its queue already,
-    /// nothing happens.
+    /// Cancels a [scheduled](Self::schedule) command of the same type about the same subject. The rest of its data does
+    /// not matter. Nothing happens if there is none, or if it is due within minutes and therefore already in its queue.
     pub fn cancel_scheduled<C: Command>(self, command: C) -> Self {
         self.request(Destination::Unscheduled { queue: C::QUEUE.to_owned() }, command)
     }
 
-    /// Starts a saga. The execution's name is the id of the message that starts it: committed once, it is
-    /// started once, however often the relay asks.
+    /// Starts a saga. The execution's name is the id of the message that starts it: once committed, it is started once,
+    /// however often the relay sends the request.
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};
@@ -180,7 +178,7 @@ impl<E> Effects<E> {
         self
     }
 
-    /// The same, with events whose types are forgotten.
+    /// Returns the same effects with encoded events, whose types are no longer known.
     pub(crate) fn encoded(self) -> Effects<EncodedEvent>
     where
         E: Event,
@@ -198,61 +196,61 @@ impl<E> Effects<E> {
     }
 }
 
-/// Why effects can never be committed.
+/// The reason why effects can never be committed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EffectsError {
-    /// More items than one transaction may hold.
+    /// The effects need more items than one transaction may hold.
     #[error("handler `{handler}` wants {found} items in one transaction; DynamoDB allows {MOST_ITEMS}")]
     TooManyItems {
-        /// The handler.
+        /// The handler's name.
         handler: String,
-        /// The claim, the entities read and saved, the events and the commands, together.
+        /// The number of items: the claim, the entities read and saved, the events and the commands, together.
         found: usize,
     },
-    /// More bytes than one transaction may hold.
+    /// The effects have more bytes than one transaction may hold.
     #[error("handler `{handler}` wants about {found} bytes in one transaction; DynamoDB allows {MOST_BYTES}")]
     TooManyBytes {
-        /// The handler.
+        /// The handler's name.
         handler: String,
-        /// An estimate.
+        /// The estimated number of bytes.
         found: usize,
     },
     /// One entity or message is too large.
     #[error("handler `{handler}`: {what} has about {found} bytes; the most is {most}, the limit of {whose}")]
     TooLarge {
-        /// The handler.
+        /// The handler's name.
         handler: String,
-        /// Which entity or message.
+        /// The entity or message.
         what: String,
-        /// An estimate.
+        /// The estimated number of bytes.
         found: usize,
-        /// The limit.
+        /// The most bytes allowed.
         most: usize,
-        /// Whose limit it is.
+        /// The service or resource whose limit it is.
         whose: &'static str,
     },
-    /// The same entity twice.
+    /// The same entity is saved twice.
     #[error("handler `{handler}` saves {entity} twice; a transaction may write an item once")]
     SavedTwice {
-        /// The handler.
+        /// The handler's name.
         handler: String,
-        /// Which entity.
+        /// The entity's key.
         entity: String,
     },
-    /// Data that cannot be stored or sent.
+    /// An entity or a message cannot be stored or sent.
     #[error("handler `{handler}`: {what} cannot be written: {why}")]
     Unwritable {
-        /// The handler.
+        /// The handler's name.
         handler: String,
-        /// Which entity or message.
+        /// The entity or message.
         what: String,
-        /// What is wrong with it.
+        /// The reason why it cannot be written.
         why: String,
     },
 }
 
-/// Turns effects into one commit.
+/// Turns effects into one commit, after checking them against the limits.
 pub(crate) fn seal<E: Event>(
     effects: Effects<E>,
     claim: Claim,
@@ -282,14 +280,14 @@ pub(crate) fn seal<E: Event>(
     Ok(Commit { folded: Vec::new(), claim, reads, saves, outgoing })
 }
 
-/// What messages say of who emitted them.
+/// The attributes that all messages of one emitter share.
 pub(crate) struct Emitter<'a> {
-    /// Their CloudEvents `source`.
+    /// The messages' CloudEvents `source`.
     pub(crate) source: &'a str,
-    /// Their time.
+    /// The messages' time.
     pub(crate) now: Timestamp,
-    /// Their `traceparent`, if it is not that of the message that caused them. Within one trace its `tracestate` goes
-    /// on.
+    /// The messages' `traceparent`, if it differs from that of the message that caused them. Within one trace, the
+    /// `tracestate` is kept.
     pub(crate) trace_parent: Option<String>,
 }
 
@@ -410,16 +408,16 @@ impl Sealing<'_> {
     }
 }
 
-/// What an `async fn` given to [`handler_fn`](crate::handler_fn) may return: `()` or [`Effects`].
+/// The types that an `async fn` given to [`handler_fn`](crate::handler_fn) may return: `()` or [`Effects`].
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",
     label = "neither `()` nor `Effects`",
     note = "return `Result<(), Failure>` or `Result<Effects<OrderEvent>, Failure>`"
 )]
 pub trait IntoEffects: Send {
-    /// The events it may announce.
+    /// The events that the handler may emit.
     type Emits: Event;
-    /// The effects.
+    /// Returns the effects.
     fn into_effects(self) -> Effects<Self::Emits>;
 }
 

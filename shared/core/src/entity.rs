@@ -45,9 +45,9 @@ use serde::{Serialize, de::DeserializeOwned};
     note = "implement `Entity` for it: a `KIND`, and an `id()` that never changes"
 )]
 pub trait Entity: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// What kind of thing it is. Part of its key: never change it once items exist.
+    /// The kind of the entity. Part of its key: never change it once items exist.
     const KIND: &'static str;
-    /// Where it is stored: in the ledger's own table unless told otherwise.
+    /// The table that stores it: the ledger's own, unless set otherwise.
     const TABLE: EntityTable = EntityTable::Ledger;
     /// Which one of its kind it is. Must not change. Keys, logs, traces and dead letters show it, so that it must be
     /// nothing [sensitive](crate::Sensitive): such an entity is refused. It has 1 to 2,048 bytes, in the ledger's table
@@ -60,7 +60,7 @@ pub trait Entity: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 }
 
-/// Where an entity is stored.
+/// The table that stores an entity.
 ///
 /// An entity in a table of your own still joins the same transaction as the claim and the events.
 ///
@@ -104,7 +104,7 @@ impl EntityKey {
 }
 
 impl EntityKey {
-    /// Whether anything can be stored under this key, or why not.
+    /// Checks that an item can be stored under this key.
     pub(crate) fn check_id(&self) -> Result<(), String> {
         if self.id.is_empty() {
             return Err("its id is empty, which no key can be".into());
@@ -121,8 +121,8 @@ impl EntityKey {
         Ok(())
     }
 
-    /// Whether data can be stored under this key, or why not: the names of the attributes a ledger adds
-    /// are taken, and a table of one's own must find its partition key in the data.
+    /// Checks that data can be stored under this key: the names of the attributes that a ledger adds are taken, and a
+    /// table of one's own must find its partition key in the data.
     pub(crate) fn check(&self, data: &Item) -> Result<(), String> {
         let taken: &[&str] = match self.table {
             // The last three are the keys of the indexes over a line and over time: DynamoDB refuses an item
@@ -171,7 +171,7 @@ impl std::fmt::Display for EntityKey {
     }
 }
 
-/// What an entity was when it was read; what must still hold when it is written.
+/// The state of an entity when it was read, which must still hold when it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Version {
     /// There was none.
@@ -190,7 +190,7 @@ pub enum Version {
 }
 
 impl Version {
-    /// How many events have been committed with this entity.
+    /// Returns the number of events that have been committed with this entity.
     pub fn sequence(self) -> u64 {
         match self {
             Self::Absent | Self::Unversioned => 0,
@@ -218,7 +218,7 @@ impl Version {
 pub struct Versioned<T> {
     /// The entity.
     pub value: T,
-    /// What it was when it was read.
+    /// The version that was read.
     pub version: Version,
 }
 

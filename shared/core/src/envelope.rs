@@ -1,16 +1,16 @@
 //! The envelope: CloudEvents 1.0 in structured JSON mode.
 //!
-//! Core attributes follow the [specification](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md)
-//! (section "Context Attributes"), and what surrounds them its
-//! [JSON format](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md). The extensions
-//! that are written are lower-case letters and digits, as the section "Naming Conventions" asks.
+//! The core attributes follow the [specification](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md)
+//! (section "Context Attributes"), and their encoding its [JSON
+//! format](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md). The names of the
+//! extensions that are written are lower-case letters and digits, as the section "Naming Conventions" asks.
 //!
-//! # How what others write is read
+//! # Reading the CloudEvents of other programs
 //!
-//! Messages come from programs of every language. What is harmless is read, even where the standard does not allow it;
-//! what would lose something, or mean two things, is refused, and the refusal names the attribute.
+//! Messages come from programs of every language. Harmless deviations are read, even where the standard does not allow
+//! them; anything that would lose information, or could mean two things, is refused, and the error names the attribute.
 //!
-//! | it comes | it is |
+//! | in the message | result |
 //! |---|---|
 //! | `null` in any attribute | unset, as the JSON format says; a required attribute is then missing |
 //! | an empty `subject`, `dataschema` or `datacontenttype` | unset |
@@ -24,7 +24,7 @@
 //! | an extension whose name has capitals, dashes or other characters, or is empty or long | kept as it came |
 //! | an extension that is an object, an array, or a number of any kind | kept as it came, a fraction as the nearest double |
 //! | an extension that cannot be kept so: an integer beyond 64 bits, a number beyond a double, half of a surrogate pair, more than 127 levels | refused |
-//! | a value under the name of an extension of ours that is not what we write there: `actor: 7`, `sequence: "0001"`, `schemaversion: "1.2.0"`, an empty `correlationid` | another program's extension: kept under that name as it came, and the attribute counts as not given |
+//! | a value of one of our extensions in a form that we do not write: `actor: 7`, `sequence: "0001"`, `schemaversion: "1.2.0"`, an empty `correlationid` | another program's extension: kept under that name as it came, and the attribute counts as not given |
 //! | `schemaversion` as text, as it comes back from one hop by HTTP or Kafka headers | an integer from 1 to 65535 in digits is the version |
 //! | a content type that ends in `/json` or `+json`, in any case, with any parameters, or none | JSON |
 //! | any other content type | refused, even without data |
@@ -34,8 +34,8 @@
 //! | no data | `null` |
 //! | a byte order mark, white space and line ends around the body | left out |
 //!
-//! Data is not judged here. Its text stays as it came, and whoever reads it skips what it does not need: half of a
-//! surrogate pair, `1e400` or a million levels of nesting in a member that nobody reads do no harm.
+//! Data is not checked here. Its text stays unchanged, and a reader skips the members that it does not need: half of a
+//! surrogate pair, `1e400` or a million levels of nesting in a member that no type reads do no harm.
 
 mod error;
 mod reading;
@@ -54,7 +54,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Value, value::RawValue};
 use std::collections::BTreeMap;
 
-/// The version of the specification this speaks.
+/// The version of the CloudEvents specification that is written and read.
 pub const SPEC_VERSION: &str = "1.0";
 
 /// The CloudEvents context attributes of a message: everything but its data.
@@ -68,46 +68,46 @@ pub const SPEC_VERSION: &str = "1.0";
 pub struct Attributes {
     /// `id`: unique within the source.
     pub id: String,
-    /// `source`: a URI reference to the context that announces it.
+    /// `source`: a URI reference to the context in which the message was emitted.
     pub source: String,
     /// `type`: for instance `order.placed`.
     pub message_type: String,
     /// `schemaversion` (extension): the version of the data's shape, from 1.
     pub schema_version: u16,
-    /// `subject`: the id of what it happened to.
+    /// `subject`: the id of the entity that the message is about.
     pub subject: Option<String>,
-    /// `aggregatetype` (extension): the kind of what it happened to.
+    /// `aggregatetype` (extension): the kind of the entity that the message is about.
     pub aggregate_type: Option<String>,
-    /// `sequence` (extension): which of the aggregate's events this is, from 1. There only if the same
-    /// commit saved that aggregate. On the wire it is a text of 20 digits, since the CloudEvents
-    /// extension of that name is compared as text.
+    /// `sequence` (extension): the number of this event among the aggregate's events, from 1. It is set only if the
+    /// same commit saved that aggregate. On the wire it is a string of 20 digits, since the CloudEvents extension of
+    /// that name is compared as a string.
     pub sequence: Option<u64>,
-    /// `time`: when it happened.
+    /// `time`: the time at which it happened.
     pub time: Option<Timestamp>,
-    /// `dataschema`: where the data's schema is.
+    /// `dataschema`: the URI of the data's schema.
     pub data_schema: Option<String>,
-    /// `correlationid` (extension): the id of the first message of the whole line.
+    /// `correlationid` (extension): the id of the first message of the whole causal chain.
     pub correlation_id: String,
     /// `causationid` (extension): the id of the message that caused this one.
     pub causation_id: Option<String>,
     /// `traceparent` (extension "Distributed Tracing"): the W3C trace context.
     pub trace_parent: Option<String>,
-    /// `tracestate` (extension "Distributed Tracing"): what the vendors of that trace add to it.
+    /// `tracestate` (extension "Distributed Tracing"): the additions of tracing vendors to that trace.
     pub trace_state: Option<String>,
-    /// `actor` (extension): who is behind it.
+    /// `actor` (extension): the person or program on whose behalf the message was sent.
     pub actor: Option<String>,
-    /// `replayname` (extension): the replay that sent it again.
+    /// `replayname` (extension): the name of the replay that sent the message again.
     pub replay_name: Option<String>,
-    /// Every other extension, as it came. Under the name of one of the above it is another program's, which is not
-    /// of the form that we write.
+    /// All other extensions, as they came. An extension under the name of one of the above is another program's, which
+    /// does not have the form that we write.
     pub extensions: BTreeMap<String, Value>,
-    /// What surrounded a [`Raw`](crate::Raw) message on its way. Not part of the CloudEvent: a message of a catalogue
-    /// has none.
+    /// The wrappers and message attributes with which a [`Raw`](crate::Raw) message came. They are not part of the
+    /// CloudEvent: a message of a catalogue has none.
     pub surroundings: Option<Box<Surroundings>>,
 }
 
 impl Attributes {
-    /// A message that nothing caused: its own id is the correlation id.
+    /// Returns the attributes of a message without a cause: its own id is the correlation id.
     pub fn new(id: impl Into<String>, source: impl Into<String>, message_type: impl Into<String>) -> Self {
         let id = id.into();
         Self {
@@ -131,12 +131,12 @@ impl Attributes {
         }
     }
 
-    /// Says what it happened to.
+    /// Sets the kind and the id of the entity that the message is about.
     pub fn about(self, aggregate_type: impl Into<String>, subject: impl Into<String>) -> Self {
         Self { aggregate_type: Some(aggregate_type.into()), subject: Some(subject.into()), ..self }
     }
 
-    /// Puts the message into the line of another that caused it.
+    /// Continues the causal chain of the message that caused this one.
     pub(crate) fn go_on_from(&mut self, cause: &Self) {
         self.correlation_id.clone_from(&cause.correlation_id);
         self.causation_id = Some(cause.id.clone());
@@ -145,8 +145,7 @@ impl Attributes {
         self.actor.clone_from(&cause.actor);
     }
 
-    /// Puts a message that names no trace itself into the one that surrounded its delivery, such as what SQS's
-    /// attributes say.
+    /// Puts a message that names no trace itself into the trace of its delivery, such as the one in SQS's attributes.
     ///
     /// ```
     /// use throughline_core::{Attributes, internal::trace_context::TraceContext};
@@ -165,7 +164,8 @@ impl Attributes {
         }
     }
 
-    /// Puts a message into the trace of the span that emits it. What vendors note of one trace is not said of another.
+    /// Puts a message into the trace of the span that emits it. The vendors' additions to one trace are dropped in
+    /// another.
     pub(crate) fn enter_trace(&mut self, trace_parent: &str) {
         if self.trace_parent.as_deref().map(trace_id) != Some(trace_id(trace_parent)) {
             self.trace_state = None;
@@ -173,7 +173,7 @@ impl Attributes {
         self.trace_parent = Some(trace_parent.to_owned());
     }
 
-    /// The attributes of a message that this one causes: the line goes on.
+    /// Returns the attributes of a message that this one causes, which continues the causal chain.
     pub fn caused(
         &self,
         id: impl Into<String>,
@@ -188,7 +188,7 @@ impl Attributes {
             correlation_id: self.correlation_id.clone(),
             causation_id: Some(self.id.clone()),
             trace_parent: self.trace_parent.clone(),
-            // Without the trace that it is about it says nothing.
+            // A `tracestate` without its trace means nothing.
             trace_state: self.trace_parent.as_ref().and(self.trace_state.as_ref()).cloned(),
             actor: self.actor.clone(),
             replay_name: self.replay_name.clone(),
@@ -200,7 +200,7 @@ impl Attributes {
 /// A message and its attributes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelope<T> {
-    /// Who sent it, when, about what, and because of what.
+    /// The message's sender, time, subject and cause.
     pub attributes: Attributes,
     /// The message itself.
     pub data: T,
@@ -210,7 +210,7 @@ pub struct Envelope<T> {
 pub type EncodedEnvelope = Envelope<Box<RawValue>>;
 
 impl<T: crate::Message> Envelope<T> {
-    /// Puts a message that nothing caused into an envelope; its type, version and subject are filled in.
+    /// Puts a message without a cause into an envelope. Its type, version and subject are filled in.
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};
@@ -233,10 +233,10 @@ impl<T: crate::Message> Envelope<T> {
         Self { attributes, data }
     }
 
-    /// The same with its data as JSON text.
+    /// Returns the same envelope with its data as JSON text.
     ///
     /// # Errors
-    /// When the data has no JSON form.
+    /// The data has no JSON form.
     pub fn encode(&self) -> Result<EncodedEnvelope, EncodeError> {
         Ok(Envelope { attributes: self.attributes.clone(), data: self.data.encode()? })
     }
@@ -252,7 +252,7 @@ impl<T: Serialize> Serialize for Envelope<T> {
         map.serialize_entry("type", &attributes.message_type)?;
         let time = attributes.time.map(|time| time.to_string());
         let sequence = attributes.sequence.map(|number| format!("{number:020}"));
-        // What was read from another program's extension of that name is only what counts where none is given.
+        // If another program's extension has this name, a default value is not written in its place.
         let is_derived = |name| attributes.extensions.contains_key(name);
         let correlation_id = (attributes.correlation_id != attributes.id || !is_derived("correlationid"))
             .then_some(&*attributes.correlation_id);
@@ -285,7 +285,7 @@ impl<T: Serialize> Serialize for Envelope<T> {
                 "schemaversion" => schema_version.is_some(),
                 name => texts.iter().any(|(other, text)| *other == name && text.is_some()),
             };
-            // A name that is given twice is read by nobody.
+            // A name that was given twice would make the envelope unreadable.
             if !is_written {
                 map.serialize_entry(name, value)?;
             }

@@ -6,7 +6,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 /// Any error, owned.
 pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 
-/// Whether running the handler again may help.
+/// The kind of a failure: whether running the handler again may help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureKind {
@@ -32,7 +32,7 @@ pub enum FailureKind {
 /// ```
 #[derive(Debug)]
 pub struct Failure {
-    /// Whether running the handler again may help.
+    /// The kind of a failure: whether running the handler again may help.
     pub kind: FailureKind,
     /// The type of the error: the dead letter's `ErrorType`.
     pub error_type: Cow<'static, str>,
@@ -110,7 +110,7 @@ impl<E: Into<BoxError>> From<E> for Failure {
     }
 }
 
-/// Whether an entity was asked for under an id that no key can hold: no later attempt finds it there.
+/// Returns whether an entity was asked for under an id that no key can hold: no later attempt finds it there.
 fn is_of_no_key(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {

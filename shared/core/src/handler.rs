@@ -56,10 +56,11 @@ pub trait Handler: Clone + Send + Sync + 'static {
     /// Its name: part of the key of everything it has done. A rename makes it do all of it again, so the
     /// name is locked in a checked-in file.
     const NAME: &'static str;
-    /// What it takes: an event, a command, a whole catalogue of either, or [`Raw`] JSON. A catalogue is matched variant by
-    /// variant, without `_` or `let … else`: these would acknowledge the second version of an event as done.
+    /// The messages that it takes: an event, a command, a whole catalogue of either, or [`Raw`] JSON. A catalogue is
+    /// matched variant by variant, without `_` or `let … else`: these would acknowledge the second version of an event
+    /// as done.
     type Message: Message;
-    /// What it may announce; [`Never`](crate::Never) if nothing.
+    /// The events that it may emit; [`Never`](crate::Never) if none.
     type Emits: Event;
 
     /// The tables of its own that it loads from or saves to, by logical name: their settings are checked when
@@ -88,12 +89,12 @@ pub trait Handler: Clone + Send + Sync + 'static {
         None
     }
 
-    /// Whether the claim is taken before the handler runs; see [`leased`].
+    /// Returns whether the handler claims its message before it runs; see [`leased`].
     fn holds_claim_while_running(&self) -> bool {
         false
     }
 
-    /// What it does with messages that a replay sends again.
+    /// Returns the policy for messages that a replay sends again.
     fn replay_policy(&self) -> ReplayPolicy {
         ReplayPolicy::ClaimsDecide
     }
@@ -143,7 +144,7 @@ pub fn leased<H: Handler>(handler: H) -> Leased<H> {
     Leased(handler)
 }
 
-/// What [`leased`] returns.
+/// The handler that [`leased`] returns.
 #[derive(Debug, Clone)]
 pub struct Leased<H>(H);
 
@@ -216,7 +217,7 @@ where
     handler_fn(name, function)
 }
 
-/// What [`handler_fn`] returns.
+/// The handler that [`handler_fn`] returns.
 pub struct HandlerFn<F, M> {
     name: &'static str,
     function: F,

@@ -1,6 +1,5 @@
-//! What makes a message the same message: claim keys, payload hashes, owner tokens and the ids of
-//! emitted messages. All but the owner token are functions of the input, so that running a handler
-//! twice can only produce the same ids.
+//! Identities: claim keys, payload hashes, owner tokens and the ids of emitted messages. All but the owner token are
+//! functions of the input, so that running a handler twice can only produce the same ids.
 
 mod canonical;
 mod former;
@@ -18,10 +17,10 @@ use std::{
 };
 use uuid::Uuid;
 
-/// The namespace of every id this framework derives. Fixed for ever.
+/// The namespace of every id that this framework derives. It never changes.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8f2c_1f6e_4f3b_4b0e_9a55_7d0c_52f1_6a10);
 
-/// Names one run of one handler for one message: the partition key of its claim.
+/// The key of one run of one handler for one message: the partition key of its claim.
 ///
 /// ```
 /// use throughline_core::ledger::ClaimKey;
@@ -31,23 +30,24 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x8f2c_1f6e_4f3b_4b0e_9a55_7d0c_52f1_6a1
 pub struct ClaimKey(String);
 
 impl ClaimKey {
-    /// DynamoDB allows a partition key of 2048 bytes; longer identities are hashed well before.
+    /// The longest key in bytes. DynamoDB allows a partition key of 2048 bytes; longer identities are hashed well
+    /// before.
     const LONGEST: usize = 1024;
 
-    /// CloudEvents ids are unique within a source, so the key holds both. The source is length-prefixed:
-    /// no two pairs of source and id can make the same key.
+    /// Returns the key for an event. CloudEvents ids are unique within a source, so the key holds both. The source is
+    /// length-prefixed: no two pairs of source and id can make the same key.
     pub fn for_event(handler: &str, source: &str, id: &str) -> Self {
         Self::fit(handler, "event", source.len() + id.len(), |key| {
             _ = write!(key, "{}:{source}:{id}", source.len());
         })
     }
 
-    /// For a handler that names its own business key.
+    /// Returns the key for a handler that defines its own business key.
     pub fn for_business_key(handler: &str, key: &str) -> Self {
         Self::fit(handler, "key", key.len(), |text| text.push_str(key))
     }
 
-    /// The key of the same work of a handler under a replay that has it done once more.
+    /// Returns the key of the same work under a replay that makes the handler reprocess the message.
     ///
     /// ```
     /// use throughline_core::ledger::ClaimKey;
@@ -63,17 +63,18 @@ impl ClaimKey {
         })
     }
 
-    /// The key as text.
+    /// Returns the key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// A UUID derived from the key, for APIs outside that take an idempotency key.
+    /// Returns a UUID derived from the key, for APIs outside that take an idempotency key.
     pub fn idempotency_key(&self) -> String {
         Uuid::new_v5(&NAMESPACE, self.0.as_bytes()).to_string()
     }
 
-    /// `identity` writes about so many bytes.
+    /// Returns the key with this identity, hashed if it is too long. `about` is the estimated length in bytes of the
+    /// identity.
     fn fit(handler: &str, form: &str, about: usize, identity: impl FnOnce(&mut String)) -> Self {
         let mut key = String::with_capacity("claim###00000:".len() + handler.len() + form.len() + about);
         for part in ["claim#", handler, "#", form, "#"] {
@@ -96,23 +97,23 @@ impl fmt::Display for ClaimKey {
     }
 }
 
-/// The hash of a message's type and data: of what the data says, not of its bytes. The same identity with
-/// another hash is another message pretending to be this one.
+/// The hash of a message's type and data: of the meaning of the data, not of its bytes. A message with the same
+/// identity and another hash is another message that wrongly claims this identity.
 ///
-/// White space, the order of members, the way letters are escaped and the way numbers are written do not count.
-/// Of members with one name the last one counts. Numbers count by the exact decimal value of their text,
-/// whatever a program that reads them makes of it: `1`, `1.0` and `10e-1` are one, `-0` is `0`, 2^64 and
-/// 2^64 + 1 are two. So a number that was rounded on its way is another number: a third in 28 digits and the
-/// floating-point number next to it, or 2^64 and the 18446744073709552000 that JavaScript makes of it. Half a
-/// surrogate pair, a number of any size and any levels of nesting have a hash, too.
+/// White space, the order of members, and the notation of letters and numbers do not count. Of members with one name
+/// the last one counts. Numbers count by the exact decimal value of their text, not by the value that some program
+/// reads from it: `1`, `1.0` and `10e-1` are one, `-0` is `0`, 2^64 and 2^64 + 1 are two. So a number that was rounded
+/// on its way is another number: a third in 28 digits and the floating-point number next to it, or 2^64 and the
+/// 18446744073709552000 that JavaScript makes of it. Half a surrogate pair, a number of any size and any levels of
+/// nesting have a hash, too.
 ///
-/// Ledgers hold hashes from before that was so, of data in which some numbers counted as floating-point numbers;
+/// Ledgers hold older hashes, from before this rule, in which some numbers counted as floating-point numbers;
 /// [`PayloadHash::recognises`] knows both.
 #[derive(Clone)]
 pub struct PayloadHash {
     digits: [u8; 32],
     is_by_value: bool,
-    /// What was hashed, where its hash may once have been another.
+    /// The payload, if an older version may have hashed it differently.
     former: Option<Arc<Former>>,
 }
 
@@ -128,11 +129,11 @@ impl PayloadHash {
     /// ```
     ///
     /// # Errors
-    /// When the data is no JSON.
+    /// The data is not JSON.
     pub fn of(message_type: &str, data: &str) -> Result<Self, serde_json::Error> {
         let mut numbers = Exact::default();
         let Some(text) = canonical::canonical(data, &mut numbers) else {
-            // It says what is wrong, and where.
+            // This parser's error describes the problem and its position.
             let wrong = serde_json::from_str::<IgnoredAny>(data).err();
             return Err(wrong.unwrap_or_else(|| serde_json::Error::custom("the data is no JSON")));
         };
@@ -141,7 +142,7 @@ impl PayloadHash {
         Ok(Self { digits: Self::digits(message_type, &text), is_by_value: true, former })
     }
 
-    /// A hash read back from a ledger: 32 hexadecimal digits. Nothing else is one.
+    /// Returns a hash that was stored in a ledger; `None` if the text is not 32 lower-case hexadecimal digits.
     pub fn from_text(text: &str) -> Option<Self> {
         let digits: [u8; 32] = text.as_bytes().try_into().ok()?;
         digits.iter().all(|digit| HEX_DIGITS.contains(digit)).then_some(Self {
@@ -151,21 +152,21 @@ impl PayloadHash {
         })
     }
 
-    /// The hash as text.
+    /// Returns the hash as text.
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.digits).unwrap_or_default()
     }
 
-    /// Whether its numbers are known to count by their exact value. A ledger remembers it with the hash, and what it
-    /// does not say so of may be a former one.
+    /// Returns whether the hash is known to count numbers by their exact value. A ledger stores this with the hash; a
+    /// stored hash without it may be a former one.
     pub fn is_by_value(&self) -> bool {
         self.is_by_value
     }
 
-    /// Whether a ledger that holds this text, and does not say that it [is by value](Self::is_by_value), holds the
-    /// same payload: it is this hash, or the one that the payload had before numbers counted by their exact value.
-    /// There are two of the latter: functions read floating-point numbers in another way than tests did. The former
-    /// hashes of two payloads may be the same where these are not.
+    /// Returns whether a ledger that holds this text, and does not say that it [is by value](Self::is_by_value), holds
+    /// the same payload: it is this hash, or one of the two that the payload had before numbers counted by their exact
+    /// value. There are two of the latter because functions read floating-point numbers in another way than tests did.
+    /// The former hashes of two payloads may be equal although these are not.
     ///
     /// ```
     /// use throughline_core::ledger::PayloadHash;
@@ -224,7 +225,7 @@ fn hex_digits(byte: u8) -> [u8; 2] {
     [HEX_DIGITS[usize::from(byte >> 4)], HEX_DIGITS[usize::from(byte & 0xf)]]
 }
 
-/// An id derived from texts. No two lists of texts make the same.
+/// Returns an id derived from texts. No two lists of texts give the same id.
 pub(crate) fn derived<const N: usize>(texts: [&str; N]) -> String {
     let mut name = String::new();
     for text in texts {
@@ -233,30 +234,30 @@ pub(crate) fn derived<const N: usize>(texts: [&str; N]) -> String {
     Uuid::new_v5(&NAMESPACE, name.as_bytes()).to_string()
 }
 
-/// Proof of who holds a claim: random for every attempt, so that a process which was believed dead can
-/// never pass for its successor.
+/// The proof that an attempt holds a claim: a token that is random for every attempt, so that a process believed dead
+/// can never pass for its successor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OwnerToken(String);
 
 impl OwnerToken {
-    /// A token from a random number.
+    /// Returns a token from a random number.
     pub fn from_random(random: u128) -> Self {
         Self(format!("{random:032x}"))
     }
 
-    /// A token read back from a ledger.
+    /// Returns a token that was stored in a ledger.
     pub fn from_text(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The token as text.
+    /// Returns the token as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The id of the `ordinal`-th message with this type and subject that `handler` sends because of
-/// `parent`: a UUID version 5 (RFC 9562, section 5.5).
+/// Returns the id of the `ordinal`-th message with this type and subject that `handler` sends because of `parent`: a
+/// UUID version 5 (RFC 9562, section 5.5).
 ///
 /// ```
 /// use throughline_core::{Attributes, internal::identity::emitted_id};

@@ -1,7 +1,7 @@
-//! What entities are stored as: items of attributes, in DynamoDB's terms and exact to the last digit.
+//! The form in which entities are stored: items of attributes, in DynamoDB's terms and exact to the last digit.
 //!
-//! A ledger keeps an [`Item`] as it is, so that every ledger gives back the same. What is read of it, and what a
-//! save changes in it, is decided here.
+//! A ledger stores an [`Item`] unchanged, so that every ledger returns the same. This module decides how an item is
+//! read, and which attributes a save changes.
 
 mod merging;
 mod number;
@@ -24,16 +24,16 @@ pub type Item = BTreeMap<String, Attribute>;
 
 /// The value of an attribute, of one of DynamoDB's types.
 ///
-/// Two of them are equal if they mean the same: numbers whatever their notation, sets whatever their order.
+/// Two values are equal if they mean the same: numbers in any notation, sets in any order.
 #[derive(Debug, Clone)]
 pub enum Attribute {
-    /// A text (`S`).
+    /// A string (`S`).
     Text(String),
     /// A number (`N`).
     Number(Number),
-    /// A truth value (`BOOL`).
+    /// A Boolean (`BOOL`).
     Bool(bool),
-    /// Nothing (`NULL`).
+    /// A null (`NULL`).
     Null,
     /// A list (`L`).
     List(Vec<Attribute>),
@@ -41,7 +41,7 @@ pub enum Attribute {
     Map(Item),
     /// Bytes (`B`).
     Binary(Vec<u8>),
-    /// A set (`SS`, `NS` or `BS`): texts, numbers or bytes, all of one type.
+    /// A set (`SS`, `NS` or `BS`) of strings, numbers or bytes, all of one type.
     Set(Vec<Attribute>),
 }
 
@@ -63,7 +63,7 @@ impl PartialEq for Attribute {
     }
 }
 
-/// The members of a set, each as a text that equal ones share, in an order that does not depend on theirs.
+/// Returns the members of a set as keys that equal members share, sorted, so that the order in the set does not matter.
 fn in_order(members: &[Attribute]) -> Vec<(u8, Cow<'_, [u8]>)> {
     let keys = members.iter().map(|member| match member {
         Attribute::Text(text) => (0, Cow::from(text.as_bytes())),
@@ -76,7 +76,7 @@ fn in_order(members: &[Attribute]) -> Vec<(u8, Cow<'_, [u8]>)> {
     keys
 }
 
-/// A value as an item.
+/// Returns a value as an item.
 ///
 /// ```
 /// use serde_json::json;
@@ -86,13 +86,13 @@ fn in_order(members: &[Attribute]) -> Vec<(u8, Cow<'_, [u8]>)> {
 /// ```
 ///
 /// # Errors
-/// Why it cannot be one, and which of its fields: NaN, a number beyond DynamoDB's range, a map whose keys are no
-/// texts, or something that is neither a struct nor a map.
+/// The reason why it cannot be an item, and the field: NaN, a number beyond DynamoDB's range, a map whose keys are no
+/// strings, or a value that is neither a struct nor a map.
 pub fn item_of<T: Serialize + ?Sized>(value: &T) -> Result<Item, String> {
     map(writing::attribute_of(value, None).map_err(|why| why.to_string())?.attribute)
 }
 
-/// An entity as an item, which can be read as one again.
+/// Returns an entity as an item that can be read as that entity again.
 pub(crate) fn item_of_entity<T: Entity>(entity: &T, id: &str) -> Result<Item, Unwritable> {
     let Written { attribute, has_rare_forms } = writing::attribute_of(entity, Some(id))?;
     let item = map(attribute).map_err(Unwritable::new)?;
@@ -102,7 +102,7 @@ pub(crate) fn item_of_entity<T: Entity>(entity: &T, id: &str) -> Result<Item, Un
     Ok(item)
 }
 
-/// Why what would be stored could not be loaded.
+/// Returns the reason why a value that would be stored could not be loaded again.
 fn unreadable(error: &serde_json::Error) -> String {
     format!(
         "it could not be read again: {}; within `flatten`, `tag` and `untagged` serde reads no integers of 128 bits and \
@@ -121,13 +121,13 @@ fn map(attribute: Attribute) -> Result<Item, String> {
 /// Reads an item as a type.
 ///
 /// # Errors
-/// What about the item the type does not take.
+/// The part of the item that the type does not accept.
 pub fn read_item<T: DeserializeOwned>(item: &Item) -> Result<T, serde_json::Error> {
     read_without(item, None)
 }
 
 impl Attribute {
-    /// Its type, as DynamoDB names it.
+    /// Returns the attribute's type, as DynamoDB names it.
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Text(_) => "S",
@@ -145,7 +145,7 @@ impl Attribute {
         }
     }
 
-    /// The text, if it is one.
+    /// Returns the string, if the attribute is one.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -153,10 +153,10 @@ impl Attribute {
         }
     }
 
-    /// Reads it as a type.
+    /// Reads the attribute as a type.
     ///
     /// # Errors
-    /// What about it the type does not take.
+    /// The part of the attribute that the type does not accept.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         T::deserialize(self)
     }
@@ -174,7 +174,7 @@ impl From<u64> for Attribute {
     }
 }
 
-/// As JSON has it: sets and bytes are lists.
+/// Serializes the attribute as JSON: sets and bytes become lists.
 impl Serialize for Attribute {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

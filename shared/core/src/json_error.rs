@@ -1,5 +1,5 @@
-//! What the JSON reader says about data, without the data: its messages quote the value that they complain of,
-//! and end up in logs and dead-letter queues.
+//! The JSON reader's errors about data, without the data: its messages quote the value that they complain of, and end
+//! up in logs and dead-letter queues.
 
 use serde_json::{Error, error::Category};
 use std::fmt;
@@ -53,8 +53,8 @@ impl fmt::Display for JsonKind {
     }
 }
 
-/// What is wrong and where, with the values left out. What a type's own `Deserialize` says may quote anything, and
-/// is left out whole.
+/// Returns the error and its place, with the values left out. The message of a type's own `Deserialize` may quote
+/// anything, and is left out whole.
 ///
 /// ```
 /// use throughline_core::internal::json_error::without_values;

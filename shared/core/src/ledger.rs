@@ -7,7 +7,7 @@
 //! publisher and model has been asked about it.
 //!
 //! Every call takes a batch, and every member of a batch is settled on its own. The conformance suite of
-//! `throughline-testing` says what an implementation must do.
+//! `throughline-testing` checks the rules for an implementation.
 
 pub(crate) mod settling;
 mod standing;
@@ -30,77 +30,80 @@ use std::sync::Arc;
 /// One attempt of one handler at one message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
-    /// What is claimed.
+    /// The key that is claimed.
     pub key: ClaimKey,
-    /// What the message says: the same key with another hash is refused.
+    /// The hash of the message's payload: a claim of the same key with another hash is refused.
     pub hash: PayloadHash,
-    /// Who claims it: random for each attempt.
+    /// The owner of the claim: a random token for each attempt.
     pub owner: OwnerToken,
-    /// The handler.
+    /// The handler's name.
     pub handler: &'static str,
-    /// The message, for whoever follows its line later.
+    /// The message's attributes, for an operator who traces the message later.
     pub message: Arc<Attributes>,
-    /// Which delivery this is, from 1.
+    /// The number of this delivery, from 1.
     pub attempt: u32,
-    /// When the attempt began; every expiry is compared with it.
+    /// The time at which the attempt began; every expiry is compared with it.
     pub now: Timestamp,
-    /// Until when nobody else may run it. Only for a handler that holds its claim while it runs.
+    /// The end of the lease, until which no other invocation may run the handler. It is set only for a handler that
+    /// holds its claim while it runs.
     pub leased_until: Option<Timestamp>,
-    /// Until when finished work is remembered.
+    /// The time until which finished work is remembered.
     pub expires_at: Timestamp,
 }
 
-/// What stands in the way of a claim.
+/// The obstacle to a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Obstacle {
     /// The work was finished before.
     Duplicate,
     /// The work was finished before for a message with the same identity and another payload.
     Mismatch,
-    /// Somebody else holds it.
+    /// Another attempt holds the claim.
     Busy {
-        /// The end of their lease.
+        /// The end of that attempt's lease.
         until: Timestamp,
     },
 }
 
-/// What became of taking a claim before running the handler.
+/// The result of claiming a message before its handler runs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClaimOutcome {
-    /// It is ours until its lease ends.
+    /// This attempt holds the claim until its lease ends.
     Held,
     /// The work was finished before.
     Duplicate,
-    /// The work was finished before for a message with the same identity and another payload. While it is
-    /// only being done, it is [`ClaimOutcome::Busy`]: it may yet be given up.
+    /// The work was finished before for a message with the same identity and another payload. While that work is still
+    /// under way, the result is [`ClaimOutcome::Busy`]: it may yet be given up.
     Mismatch,
-    /// Somebody else holds it.
+    /// Another attempt holds the claim.
     Busy {
-        /// The end of their lease.
+        /// The end of that attempt's lease.
         until: Timestamp,
     },
-    /// The ledger could not say.
+    /// The ledger failed to answer.
     Failed(LedgerError),
 }
 
-/// An entity to write, if it still is what it was.
+/// An entity to write, on condition that it has not changed (a conditional write).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Save {
-    /// Which entity.
+    /// The entity's key.
     pub key: EntityKey,
-    /// What it was when it was loaded.
+    /// The entity's version when it was loaded.
     pub expected: Version,
-    /// How many events will have been committed with it: its next [`Version::At`] `sequence`.
+    /// The number of events committed for the entity, those of this commit included: its next [`Version::At`]
+    /// `sequence`.
     pub sequence: u64,
-    /// All of its attributes: those of its type, and those of others that are kept.
+    /// All attributes of the entity: those of its type, and those of other programs, which are kept.
     pub data: Item,
-    /// What it was when it was loaded, if another program has written some of it.
+    /// The entity as it was when it was loaded, if another program has written some of it.
     pub others: Option<Arc<Item>>,
 }
 
 impl Save {
-    /// What it changes, where a ledger is to change that and nothing else: of an item in a table of one's own that
-    /// other programs write, too, and may be writing now. Nothing, where it is to replace the whole item.
+    /// Returns the attributes to change, if a ledger is to change those and nothing else: for an item in a table of
+    /// one's own that other programs write, too, and may be writing now. Returns `None` if the ledger is to replace the
+    /// whole item.
     pub fn changes(&self) -> Option<Changes<'_>> {
         let loaded = self.others.as_ref().filter(|_| matches!(self.key.table, EntityTable::Own { .. }))?;
         let changes = Changes::between(loaded, &self.data);
@@ -112,59 +115,60 @@ impl Save {
 /// DynamoDB").
 const MOST_CHANGES: usize = 200;
 
-/// An entity that was read and not saved, and must not have changed since.
+/// An entity that was read and not saved, and that must not have changed since (read validation).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Read {
-    /// Which entity.
+    /// The entity's key.
     pub key: EntityKey,
-    /// What it was.
+    /// The entity's version when it was read.
     pub version: Version,
 }
 
-/// Where an emitted message is going.
+/// The destination of an emitted message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
-    /// An event: to the bus.
+    /// The bus, for an event.
     Bus,
-    /// A command: to the queue of this logical name.
+    /// The queue of this logical name, for a command.
     Queue(String),
-    /// A command for later: to a queue, not before this time. Another one of the same type about the same
-    /// subject takes its place; see [`Outgoing::schedule_name`].
+    /// A queue, not before this time, for a command for later. It replaces a scheduled command of the same type about
+    /// the same subject; see [`Outgoing::schedule_name`].
     Scheduled {
         /// The queue's logical name.
         queue: String,
-        /// When.
+        /// The time at which the command is sent to the queue.
         at: Timestamp,
     },
-    /// Takes back what is scheduled for a queue under the same [`Outgoing::schedule_name`], if it is not too
-    /// late.
+    /// Cancels the command that is scheduled for a queue under the same [`Outgoing::schedule_name`], if it was not sent
+    /// yet.
     Unscheduled {
         /// The queue's logical name.
         queue: String,
     },
-    /// Starts an execution of a saga's state machine, by its logical name. The message's id is the execution's
-    /// name, and the whole envelope its input.
+    /// A saga's state machine, by its logical name: the relay starts an execution of it. The message's id is the
+    /// execution's name, and the whole envelope its input.
     StateMachine(String),
-    /// Answers a task of Step Functions that waits for it. The message's data is a
+    /// A task of Step Functions that waits for an answer. The message's data is a
     /// [`TaskAnswer`](crate::saga::TaskAnswer).
     Task {
-        /// The task's token: whoever has it can answer. It never leaves the ledger.
+        /// The task's token: every program that has it can answer the task. It never leaves the ledger.
         token: String,
     },
 }
 
-/// A message to write into the log, from which the relay sends it.
+/// A message to write into the log (the outbox), from which the relay sends it.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
-    /// Where it is going.
+    /// The destination of the message.
     pub destination: Destination,
-    /// The message. Its `sequence` is there if the same commit saves the aggregate it is about.
+    /// The message. Its `sequence` is set if the same commit saves the aggregate that it is about.
     pub envelope: EncodedEnvelope,
 }
 
 impl Outgoing {
-    /// The name of the schedule that a [scheduled](Destination::Scheduled) command goes by: a function of
-    /// queue, type and subject, so that it can be taken back by whoever knows these.
+    /// Returns the name of the schedule of a [scheduled](Destination::Scheduled) command; `None` for other
+    /// destinations. It is a function of queue, type and subject, so that a handler that knows these can cancel the
+    /// command.
     pub fn schedule_name(&self) -> Option<String> {
         let (Destination::Scheduled { queue, .. } | Destination::Unscheduled { queue }) = &self.destination
         else {
@@ -183,41 +187,42 @@ impl PartialEq for Outgoing {
     }
 }
 
-/// Everything one message did, to happen together or not at all.
+/// All effects of one message, committed together or not at all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
-    /// What the messages before it in its FIFO group did, if it is to happen together with this. The entities
-    /// they read and saved are among [`reads`](Self::reads) and [`saves`](Self::saves), each once, as it was
-    /// before the first of them and as it is after the last.
+    /// The effects of the messages before it in its FIFO group, if they are to be committed together with this. The
+    /// entities that they read and saved are among [`reads`](Self::reads) and [`saves`](Self::saves), each once, as it
+    /// was before the first of them and as it is after the last.
     pub folded: Vec<Folded>,
     /// The claim, now finished. If [`Claim::leased_until`] is set the claim must still be held by its
     /// owner; otherwise it must not exist, or have expired.
     pub claim: Claim,
-    /// What must not have changed.
+    /// The entities that must not have changed.
     pub reads: Vec<Read>,
-    /// What to write.
+    /// The entities to write.
     pub saves: Vec<Save>,
-    /// What to send.
+    /// The messages to send.
     pub outgoing: Vec<Outgoing>,
 }
 
-/// What an earlier message of the same FIFO group did, folded into the commit of a later one.
+/// The effects of an earlier message of the same FIFO group, folded into the commit of a later one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Folded {
-    /// Its claim, now finished.
+    /// The message's claim, now finished.
     pub claim: Claim,
-    /// What it sends.
+    /// The messages that it sends.
     pub outgoing: Vec<Outgoing>,
 }
 
 impl Commit {
-    /// Every claim that this finishes, with what is sent because of it.
+    /// Returns every claim that this commit finishes, with the messages that are sent because of it.
     pub fn finished(&self) -> impl Iterator<Item = (&Claim, &[Outgoing])> {
         let folded = self.folded.iter().map(|folded| (&folded.claim, folded.outgoing.as_slice()));
         folded.chain(std::iter::once((&self.claim, self.outgoing.as_slice())))
     }
 
-    /// Of these claims, the one at a position, with what is sent because of it. Past the end it is the last.
+    /// Returns the claim at a position of these, with the messages that are sent because of it; past the end, the last
+    /// one.
     pub fn finished_at(&self, position: usize) -> (&Claim, &[Outgoing]) {
         match self.folded.get(position) {
             Some(folded) => (&folded.claim, &folded.outgoing),
@@ -225,19 +230,20 @@ impl Commit {
         }
     }
 
-    /// Every entity that must be what it was, with what it was.
+    /// Returns every entity that must not have changed, with its expected version.
     pub fn expected(&self) -> impl Iterator<Item = (&EntityKey, Version)> {
         let reads = self.reads.iter().map(|read| (&read.key, read.version));
         reads.chain(self.saves.iter().map(|save| (&save.key, save.expected)))
     }
 
-    /// How many items it writes or checks.
+    /// Returns the number of items that the commit writes or checks.
     pub fn item_count(&self) -> usize {
         let finished = self.finished().map(|(_, outgoing)| 1 + outgoing.len());
         finished.sum::<usize>() + self.reads.len() + self.saves.len()
     }
 
-    /// How many items it writes or checks, and about how many bytes they have: no fewer.
+    /// Returns the number of items that the commit writes or checks, and an estimate of their bytes that is never too
+    /// low.
     pub fn size(&self) -> (usize, usize) {
         let items = self.item_count();
         let saved: usize = self.saves.iter().map(|save| limits::item_bytes(&save.data)).sum();
@@ -246,58 +252,58 @@ impl Commit {
         (items, saved + sent + items * limits::ITEM_OVERHEAD_BYTES)
     }
 
-    /// Whether it writes nothing but its claim.
+    /// Returns whether the commit writes nothing but its claim.
     pub fn is_claim_only(&self) -> bool {
         self.folded.is_empty() && self.reads.is_empty() && self.saves.is_empty() && self.outgoing.is_empty()
     }
 }
 
-/// What became of a commit.
+/// The result of a commit.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CommitOutcome {
-    /// All of it happened.
+    /// All of the commit happened.
     Committed,
     /// The work was finished before; none of it happened again.
     Duplicate,
     /// The work was finished before, for a message with the same identity and another payload.
     Mismatch,
-    /// Somebody else holds the claim.
+    /// Another attempt holds the claim.
     Busy {
-        /// The end of their lease.
+        /// The end of that attempt's lease.
         until: Timestamp,
     },
-    /// Our lease ended and somebody else took over, or it was released.
+    /// The attempt's lease ended and another attempt took over, or the claim was released.
     LeaseLost,
-    /// An entity is no longer what it was when it was loaded: load and decide again.
+    /// An entity has changed since it was loaded: load and decide again.
     Conflict(EntityKey),
-    /// Another transaction was in the way, or the table is throttled: send the same again, later.
+    /// Another transaction was in the way, or the table is throttled: send the same commit again, later.
     Contended(LedgerError),
-    /// It can never succeed: an item too large, an attribute of the wrong type.
+    /// The commit can never succeed: for example, an item is too large or an attribute has the wrong type.
     Invalid(LedgerError),
-    /// It is not known whether it happened. The next delivery will find out.
+    /// It is not known whether the commit happened. The next delivery will find out.
     Failed(LedgerError),
 }
 
 /// An entity as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
-    /// What it is now; never [`Version::Absent`].
+    /// The entity's version; never [`Version::Absent`].
     pub version: Version,
-    /// Its attributes, but for the ledger's own keys, version and sequence.
+    /// The entity's attributes, without the ledger's own keys, version and sequence.
     pub data: Item,
 }
 
-/// What a ledger says went wrong.
+/// The error of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct LedgerError(pub String);
 
-/// The port.
+/// The port to the store of claims, entities and emitted messages.
 pub trait Ledger: Send + Sync {
     /// Claims messages before their handlers run.
     ///
-    /// A claim may be taken if there is none, or if it has expired, or if its lease has ended. Only a
-    /// claim that exists and is finished is a [`ClaimOutcome::Duplicate`]; every other trouble is an error.
+    /// A message may be claimed if there is no claim, or if it has expired, or if its lease has ended. Only a claim
+    /// that exists and is finished is a [`ClaimOutcome::Duplicate`]; every other trouble is an error.
     fn claim<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Vec<ClaimOutcome>>;
 
     /// Inspects claims without taking them. Returns for each the obstacle that a claim would meet, if there is one.
@@ -306,14 +312,16 @@ pub trait Ledger: Send + Sync {
         claims: &'a [Claim],
     ) -> BoxFuture<'a, Vec<Result<Option<Obstacle>, LedgerError>>>;
 
-    /// Loads entities, strongly consistent, in the order asked for.
+    /// Loads entities, strongly consistent. Returns them in the order of the keys, with `None` for each that does not
+    /// exist.
     fn load<'a>(&'a self, keys: &'a [EntityKey]) -> BoxFuture<'a, Vec<Result<Option<Stored>, LedgerError>>>;
 
-    /// Commits. Each commit happens whole or not at all, and no commit's failure is another's, except that of
-    /// two which save the same entity at the same version one is a [`CommitOutcome::Conflict`].
+    /// Commits. Each commit happens whole or not at all, and no commit's failure is another's, with one exception: of
+    /// two commits that save the same entity at the same version, one is a [`CommitOutcome::Conflict`].
     fn commit<'a>(&'a self, commits: &'a [Commit]) -> BoxFuture<'a, Vec<CommitOutcome>>;
 
-    /// [`commit`](Self::commit), and how many requests that took: one, where the ledger does not count them.
+    /// Commits like [`commit`](Self::commit). Also returns the number of requests that it took: one, if the ledger does
+    /// not count them.
     fn commit_counted<'a>(&'a self, commits: &'a [Commit]) -> BoxFuture<'a, (Vec<CommitOutcome>, usize)> {
         Box::pin(async move { (self.commit(commits).await, 1) })
     }

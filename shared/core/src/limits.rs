@@ -25,7 +25,7 @@ pub const MOST_SCHEDULED_BYTES: usize = 256 * 1024;
 /// 256 KiB ("Step Functions quotas"), nothing catches it when that is exceeded, and what made the saga unwind is
 /// carried with it.
 pub const MOST_START_BYTES: usize = 200 * 1024;
-/// What an item of ours holds besides its data: keys, versions, the copied attributes. An upper bound.
+/// The bytes of an item besides its data: keys, versions, the copied attributes. An upper bound.
 pub(crate) const ITEM_OVERHEAD_BYTES: usize = 2 * 1024;
 
 /// About how many bytes an item has: no fewer than as DynamoDB counts them ("DynamoDB item sizes and formats").
@@ -62,8 +62,8 @@ fn value_bytes(value: &Value) -> usize {
     }
 }
 
-/// How many bytes of JSON a message may have where it is sent, if that is less than DynamoDB's item holds, as which
-/// the log keeps it; and whose limit that is. SQS and EventBridge take more than an item holds.
+/// Returns the most bytes of JSON that a message's destination takes, and whose limit that is, if this is less than the
+/// DynamoDB item in which the log keeps it. SQS and EventBridge take more than an item holds.
 pub(crate) fn most_message_bytes(destination: &Destination) -> Option<(usize, &'static str)> {
     match destination {
         Destination::StateMachine(_) => {
@@ -74,7 +74,7 @@ pub(crate) fn most_message_bytes(destination: &Destination) -> Option<(usize, &'
     }
 }
 
-/// How many bytes a text has in JSON, between quotes and with its escapes.
+/// Returns the bytes of a text in JSON, between quotes and with its escapes.
 fn json_text_bytes(text: &str) -> usize {
     let escaped = text.bytes().map(|byte| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
@@ -111,11 +111,11 @@ pub(crate) fn envelope_json_bytes(envelope: &EncodedEnvelope) -> usize {
     envelope.data.get().len() + texts.sum::<usize>() + extensions.sum::<usize>() + ENVELOPE_OVERHEAD_BYTES
 }
 
-/// What the log's item holds once more, for its keys and indexes.
+/// Returns the attributes that the log's item holds once more, for its keys and indexes.
 fn given_copies(attributes: &Attributes) -> impl Iterator<Item = &String> {
     let Attributes { id, source, message_type, correlation_id, causation_id, subject, .. } = attributes;
     [id, source, message_type, correlation_id].into_iter().chain(causation_id).chain(subject)
 }
 
-/// What an envelope's JSON holds besides its values: names, quotes, the time, the sequence.
+/// The bytes of an envelope's JSON besides its values: names, quotes, the time, the sequence.
 const ENVELOPE_OVERHEAD_BYTES: usize = 512;

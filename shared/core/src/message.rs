@@ -37,7 +37,7 @@ pub enum DataError {
     UnknownType {
         /// The type on the wire.
         found: String,
-        /// What the catalogue holds.
+        /// The types that the catalogue holds.
         known: &'static [MessageType],
     },
     /// The sender is ahead of this code. Retried, because a deployment mends it.
@@ -65,7 +65,7 @@ pub enum DataError {
     Malformed {
         /// The message's type.
         name: String,
-        /// What the JSON reader said, with line and column within `data`.
+        /// The JSON reader's error, with line and column within `data`.
         error: serde_json::Error,
     },
 }
@@ -90,7 +90,7 @@ impl DataError {
     }
 }
 
-/// How a handler's input travels.
+/// The wire form of a handler's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WireForm {
     /// A CloudEvent, bare or inside an EventBridge event or an SNS notification.
@@ -112,7 +112,7 @@ pub enum WireForm {
 pub trait Message: Debug + Clone + Send + Sync + Sized + 'static {
     /// Every type and version this can be on the wire.
     const CATALOGUE: &'static [MessageType];
-    /// How it travels.
+    /// The wire form.
     const WIRE_FORM: WireForm = WireForm::CloudEvent;
     /// The kind of thing the message is about, as in [`Entity::KIND`](crate::Entity::KIND).
     const AGGREGATE_TYPE: Option<&'static str> = None;
@@ -582,5 +582,5 @@ macro_rules! __catalogue {
     };
 }
 
-/// What went wrong when data was turned into JSON.
+/// The error of turning data into JSON.
 pub type EncodeError = serde_json::Error;

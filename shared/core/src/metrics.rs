@@ -16,10 +16,10 @@ pub const EVENT_TYPE: &str = "eventtype";
 /// The dimension that says which step of a saga: one of its definition, or [`OTHER`].
 pub const STEP: &str = "step";
 
-/// What stands for every event type or step that is not to have a metric of its own. Each value of a dimension
-/// is a metric that has to be paid for, and what comes from outside must not be able to make new ones.
+/// The value that stands for every event type or step without a metric of its own. Each value of a dimension is a
+/// metric that has to be paid for, and messages from outside must not be able to make new ones.
 pub const OTHER: &str = "other";
-/// How many event types of one handler, or steps of one saga, have metrics of their own.
+/// The number of event types of one handler, or of steps of one saga, that have metrics of their own.
 pub const MOST_VALUES: usize = 20;
 
 /// The relay's value of [`HANDLER`].
@@ -44,7 +44,7 @@ impl Unit {
     }
 }
 
-/// Who emits a metric.
+/// The emitter of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Emitter {
     /// A function around a handler.
@@ -68,9 +68,9 @@ pub struct Metric {
     pub unit: Unit,
     /// The sets of dimensions that it is there by.
     pub dimensions: &'static [&'static [&'static str]],
-    /// Who emits it.
+    /// Its emitters.
     pub emitted_by: &'static [Emitter],
-    /// What it says.
+    /// Its meaning, for people.
     pub meaning: &'static str,
 }
 
@@ -100,20 +100,20 @@ pub const RETRIES: Metric = of_records("Retries", Unit::Count, "records to be de
 /// Records in the dead-letter queue.
 pub const REJECTED: Metric =
     of_records("Rejected", Unit::Count, "records that were sent to the dead-letter queue");
-/// How long the handler ran for a record.
+/// The time that the handler ran for a record.
 pub const HANDLER_DURATION: Metric = of_records(
     "HandlerDuration",
     Unit::Milliseconds,
     "how long the handler ran for a record, its loads and reruns included; none where it did not run",
 );
-/// How old a record's event was when it was dealt with.
+/// The age of a record's event when the record was settled.
 pub const EVENT_AGE: Metric = of_records(
     "EventAge",
     Unit::Milliseconds,
     "the time from when an event happened, by its envelope, to its record's verdict",
 );
 
-/// How many records an invocation was given.
+/// The number of records in an invocation.
 pub const BATCH_SIZE: Metric = Metric {
     name: "BatchSize",
     unit: Unit::Count,
@@ -121,7 +121,7 @@ pub const BATCH_SIZE: Metric = Metric {
     emitted_by: &[Emitter::HandlerFunction, Emitter::Relay],
     meaning: "how many records the invocation was given",
 };
-/// How many requests an invocation's commits took.
+/// The number of requests of an invocation's commits.
 pub const COMMIT_REQUESTS: Metric = Metric {
     name: "CommitRequests",
     unit: Unit::Count,
@@ -129,7 +129,7 @@ pub const COMMIT_REQUESTS: Metric = Metric {
     emitted_by: &[Emitter::HandlerFunction, Emitter::SagaWorker],
     meaning: "how many requests the ledger's commits took, repetitions and looks at claims included",
 };
-/// Whether an invocation was its process's first.
+/// 1 for the first invocation of a process, 0 for the others.
 pub const COLD_START: Metric = Metric {
     name: "ColdStart",
     unit: Unit::Count,
@@ -156,7 +156,7 @@ pub const DEAD_LETTERED: Metric = of_entries(
     Unit::Count,
     "entries of the log that nobody will ever take, in the relay's dead-letter queue",
 );
-/// How old an entry of the log was when it was dealt with.
+/// The age of an entry of the log when it was settled.
 pub const ENTRY_AGE: Metric = of_entries(
     "EntryAge",
     Unit::Milliseconds,
@@ -183,7 +183,7 @@ pub const STEPS_RETRIED: Metric = of_steps(
 /// Tasks that fail the saga.
 pub const STEPS_FAILED: Metric =
     of_steps("StepsFailed", Unit::Count, "undos and endings that were refused: their saga is stuck");
-/// How long a task took.
+/// The time that a task took.
 pub const STEP_DURATION: Metric =
     of_steps("StepDuration", Unit::Milliseconds, "how long the worker took for a task");
 /// Sagas that were undone to the end.

@@ -1,4 +1,4 @@
-//! What is told to whoever watches the main path and the relay: what metrics and traces are made of.
+//! The observer of the main path and the relay, of which metrics and traces are made.
 
 use crate::{Attributes, Verdict, ledger::Outgoing};
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub trait Observer: Send + Sync {
         let _ = (span, messages);
     }
 
-    /// What was done in this span failed. The type of the error is all that is told: its text may quote anything.
+    /// The work in this span failed. Only the type of the error is given: its text may quote anything.
     fn failed(&self, span: &Span, error_type: &str) {
         let _ = (span, error_type);
     }
@@ -54,7 +54,7 @@ impl Observer for Unobserved {}
 /// A record whose span begins.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BegunRecord<'a> {
-    /// Where it was delivered from, such as a queue's ARN. Nothing if it is an entry of the log.
+    /// The source that delivered it, such as a queue's ARN. `None` for an entry of the log.
     pub source: Option<&'a str>,
     /// The attributes of its message, if they could be read.
     pub message: Option<&'a Attributes>,
@@ -69,12 +69,12 @@ pub struct SettledRecord<'a> {
     /// The type of its message, if it is among those that have metrics of their own; else
     /// [`OTHER`](crate::metrics::OTHER).
     pub event_type: &'static str,
-    /// What is told to its source.
+    /// The verdict that its source is told.
     pub verdict: &'a Verdict,
-    /// How long the handler ran for it, its loads and reruns included. Nothing if it did not run.
+    /// The time that the handler ran for it, loads and reruns included. `None` if it did not run.
     pub handler_ran: Option<Duration>,
-    /// How long ago the event happened, by its envelope. Nothing if that does not say, or could not be read,
-    /// or if it was replayed: then its age says nothing of the way it came.
+    /// The age of the event, by its envelope. `None` if the envelope has no time, could not be read, or was replayed:
+    /// then its age says nothing of the way it came.
     pub age: Option<Duration>,
 }
 
@@ -82,13 +82,13 @@ pub struct SettledRecord<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RelayedEntry {
-    /// What became of it.
+    /// The outcome.
     pub fate: EntryFate,
-    /// How long ago its message was decided on. Nothing if it could not be read.
+    /// The time since its message was decided on. `None` if the entry could not be read.
     pub age: Option<Duration>,
 }
 
-/// What became of an entry of the log.
+/// The outcome of an entry of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryFate {
     /// It is published, or nobody waits for it any more.

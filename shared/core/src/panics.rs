@@ -46,8 +46,8 @@ fn remember(info: &PanicHookInfo<'_>) {
     _ = LAST.try_with(|last| last.replace(Some(Remembered { text, place })));
 }
 
-/// What a caught panic said, and where it happened, if that is known: the thread that caught it is the one it happened
-/// on. A panic that was raised again elsewhere tells no place, and another's must not stand for it.
+/// Describes a caught panic: its message, and its place if that is known. The thread that caught it is the one it
+/// happened on. A panic that was raised again elsewhere tells no place, and another's must not stand for it.
 pub(crate) fn describe(panic: &(dyn Any + Send)) -> String {
     let text = text(panic);
     let last = LAST.try_with(RefCell::take).ok().flatten();

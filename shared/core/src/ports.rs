@@ -1,4 +1,4 @@
-//! What the main path needs from outside: a ledger, a dead-letter queue, time and chance; and who watches.
+//! The ports of the main path: a ledger, a dead-letter queue, time, randomness, and an observer.
 
 pub use crate::dead_letter::{DeadLetter, DeadLetters};
 
@@ -30,15 +30,15 @@ pub trait Random: Send + Sync {
 /// Everything the main path needs from outside.
 #[derive(Clone, Copy)]
 pub struct Ports<'a> {
-    /// Where claims, entities and emitted messages are.
+    /// The ledger, which holds claims, entities and emitted messages.
     pub ledger: &'a dyn Ledger,
-    /// Where rejected messages go.
+    /// The dead-letter queue for rejected messages.
     pub dead_letters: &'a dyn DeadLetters,
     /// Time.
     pub time: &'a dyn Time,
     /// Chance.
     pub random: &'a dyn Random,
-    /// Who is told what happens; [`Unobserved`](crate::observer::Unobserved) if nobody is.
+    /// The observer; [`Unobserved`](crate::observer::Unobserved) if there is none.
     pub observer: &'a dyn Observer,
 }
 

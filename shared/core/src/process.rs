@@ -1,4 +1,4 @@
-//! The main path: a batch of records in, one verdict a record out.
+//! The main path: runs a batch of records and returns one verdict for each record.
 //!
 //! A record goes through five stages:
 //!
@@ -66,32 +66,32 @@ use std::{
 use tracing::{Instrument, Span, debug_span, info, warn};
 use twin::{Twin, TwinAnswer};
 
-/// How the main path behaves.
+/// The settings of the main path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
     /// The CloudEvents `source` of everything the handler emits.
     pub source: String,
-    /// How many records run at the same time. Those that wait for the ledger do not count, unless their handler
+    /// The most records that run at the same time. Records that wait for the ledger do not count, unless their handler
     /// is leased.
     pub concurrency: usize,
-    /// How long before the end of the invocation the last record may be started or still be running;
-    /// what is left then is handed back.
+    /// The safety margin before the end of the invocation: no record is started or runs within it. The records left
+    /// over are handed back.
     pub deadline_margin: Duration,
-    /// How long finished work is remembered. At least as long as anything may be delivered again:
-    /// archive, source queue and dead-letter queue together, and two days.
+    /// The time for which finished work is remembered. It is at least as long as a message may be delivered again, that
+    /// is archive, source queue and dead-letter queue together, and two days.
     pub claim_lifetime: Duration,
-    /// How long is remembered that a replay had a projection look at a message again: at least as long as the
-    /// replay's messages may be delivered, in source queue and dead-letter queue together, and two days. Never
+    /// The time for which it is remembered that a projection reprocessed a message in a replay: at least as long as the
+    /// replay's messages may be delivered, in source queue and dead-letter queue together, and two days. It is never
     /// longer than `claim_lifetime`.
     pub replay_claim_lifetime: Duration,
     /// The longest a handler may hold a claim if the end of the invocation is not known.
     pub longest_lease: Duration,
-    /// How often a handler runs again at once because an entity changed under it.
+    /// The most times that a handler runs again at once because an entity changed under it.
     pub most_reruns: u32,
-    /// How often a request that collided or was throttled is sent again at once.
+    /// The most times that a request that collided or was throttled is sent again at once.
     pub most_resends: u32,
-    /// The wait before the next delivery.
+    /// The back-off before the next delivery.
     pub redelivery: Backoff,
 }
 
@@ -120,25 +120,25 @@ impl Settings {
 /// One record, as its source delivered it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// The id the source gave it.
+    /// The id that the source gave the record.
     pub message_id: &'a str,
-    /// Where it comes from, such as a queue's ARN.
+    /// The source of the record, such as a queue's ARN.
     pub source: &'a str,
-    /// Its body.
+    /// The record's body.
     pub body: &'a str,
-    /// How often it has been delivered, this time included.
+    /// The number of times that the record has been delivered, this time included.
     pub attempt: u32,
-    /// Whether the source will not deliver it again.
+    /// Whether this is the last delivery: the source will not deliver the record again.
     pub is_last_attempt: bool,
-    /// Its FIFO group.
+    /// The record's FIFO group, if it has one.
     pub group: Option<&'a str>,
-    /// What else its source says of it.
+    /// The other things that the source says about the record.
     pub delivery: Delivery<'a>,
 }
 
-/// Takes a batch through the main path: one verdict a record, in their order.
+/// Runs a batch through the main path. Returns one verdict for each record, in their order.
 ///
-/// Nothing a record does can fail another: not a malformed body, not a panic, not a lost connection.
+/// No failure of one record can fail another: not a malformed body, not a panic, not a lost connection.
 pub async fn process<H: Handler>(
     handler: &H,
     ports: Ports<'_>,
@@ -154,7 +154,7 @@ pub async fn process<H: Handler>(
     verdicts.map(|verdict| verdict.unwrap_or_else(|| unanswered(ports))).collect()
 }
 
-/// The verdict of a record that no lane answered for.
+/// Returns the verdict of a record that no lane answered for.
 fn unanswered(ports: Ports<'_>) -> Verdict {
     let verdict = Verdict::Retry { after: Duration::ZERO, cause: RetryCause::Deadline };
     let nothing_known = SettledRecord {
@@ -176,7 +176,7 @@ struct MainPath<'a, H> {
     deadline: Option<Timestamp>,
 }
 
-/// What happened to a record, before it is decided what to tell the source.
+/// The result of a record, before its verdict is decided.
 enum Outcome {
     Done,
     Duplicate,
@@ -192,7 +192,7 @@ impl<H: Handler> MainPath<'_, H> {
         }
     }
 
-    /// Runs a record; a second delivery of a message inherits the first one's verdict.
+    /// Runs a record. A second delivery of a message inherits the first one's verdict.
     async fn run_one(&self, opened: Opened<'_, H::Message>, twin: Option<Twin>) -> Finished {
         let share = self.share(&opened, false);
         let verdict = self.run_record(opened.position, &opened, twin.as_ref(), share).await;
@@ -224,7 +224,8 @@ impl<H: Handler> MainPath<'_, H> {
     fn report(&self, opened: &Opened<'_, H::Message>, verdict: &Verdict) {
         let span = self.span(opened);
         span.in_scope(|| verdict::log(verdict));
-        // A replayed event is as old as it is because somebody wanted it so: its age says nothing of the way it came.
+        // A replayed event is old because an operator replayed it: its age says nothing about its way through the
+        // system.
         let attributes = opened.attributes.as_ref().filter(|attributes| attributes.replay_name.is_none());
         let happened = attributes.and_then(|attributes| attributes.time);
         self.ports.observer.settled(SettledRecord {
@@ -248,8 +249,8 @@ impl<H: Handler> MainPath<'_, H> {
     ) -> Verdict {
         match self.within(share, self.verdict(lane, opened, twin)).await {
             Some(verdict) => verdict,
-            // What a leased handler asked of the outside world may still be going on there. Its lease ends
-            // with the invocation; until then nobody else may ask.
+            // The outside world may still be working on a leased handler's request. Its lease ends with the invocation;
+            // until then no other invocation may send that request.
             None if self.handler.holds_claim_while_running() && opened.message.is_ok() => {
                 Verdict::Retry { after: self.lease(), cause: RetryCause::Deadline }
             }
@@ -257,12 +258,12 @@ impl<H: Handler> MainPath<'_, H> {
         }
     }
 
-    /// Waits for something no longer than until shortly before the end of the invocation.
+    /// Waits for `work` until shortly before the end of the invocation. Returns `None` if it was not done by then.
     async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.within(self.time_left(), work).await
     }
 
-    /// Waits for something no longer than this, if there is a limit.
+    /// Waits for `work` no longer than `limit`, if there is one. Returns `None` if it was not done by then.
     async fn within<T>(&self, limit: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
         let ending = async {
             match limit {
@@ -313,18 +314,18 @@ impl<H: Handler> MainPath<'_, H> {
         Verdict::Retry { after, cause }
     }
 
-    /// What the claim says of a record whose message this code cannot read; nothing if it was not handled before.
-    /// Work that is done stays done, whatever its message looks like by now.
+    /// Returns what the claim says about a record whose message this code cannot read; `None` if it was not handled
+    /// before. Finished work stays finished, even if its message can no longer be read.
     async fn known_unread(&self, lane: LaneId, record: &Record<'_>, unread: &Unread) -> Option<Outcome> {
         let claim = self.new_claim(record, unread.identity.as_ref()?);
         match self.inspect(lane, &claim).await? {
-            // Nobody will ask again: what is wrong with the message says more than that the ledger did not answer.
+            // There is no further delivery: the error in the message explains more than the ledger's failure to answer.
             Outcome::Failed(failure) if failure.kind == FailureKind::Retry && record.is_last_attempt => None,
             outcome => Some(outcome),
         }
     }
 
-    /// Claims (if the handler asks for it), runs and commits; runs again if an entity changed meanwhile.
+    /// Claims (if the handler asks for it), runs and commits. Runs again if an entity changed meanwhile.
     async fn attempt(&self, lane: LaneId, record: &Record<'_>, message: &ReadMessage<H::Message>) -> Outcome {
         if self.is_ending() {
             return Outcome::HandedBack { after: Duration::ZERO, cause: RetryCause::Deadline };
@@ -344,7 +345,7 @@ impl<H: Handler> MainPath<'_, H> {
         let outcome = loop {
             let commit = match self.run_handler(lane, message, &claim, &Staged::default()).await {
                 Ok(commit) => commit,
-                // It may have failed because its work is done: a second "settle this" finds it settled.
+                // The handler may have failed because its work is done: a second "settle this" finds it settled.
                 Err(failure) if !is_leased => {
                     break self.inspect(lane, &claim).await.unwrap_or(Outcome::Failed(failure));
                 }
@@ -352,22 +353,22 @@ impl<H: Handler> MainPath<'_, H> {
             };
             let Settled { outcome, is_overtaken } = self.requests.commit(lane, commit).await;
             match outcome {
-                // One of this batch was first. That can happen only as often as there are records.
+                // Another commit of this batch came first. That can happen only as often as there are records.
                 CommitOutcome::Conflict(_) if !is_leased && is_overtaken => {}
-                // A leased handler has touched the outside world: the next delivery runs it, not we.
+                // A leased handler has already touched the outside world: only the next delivery runs it again.
                 CommitOutcome::Conflict(key) if !is_leased && reruns < self.settings.most_reruns => {
                     reruns += 1;
                     info!(%key, reruns, "an entity changed meanwhile: loading and deciding again");
                     self.ports.time.sleep(Backoff::REQUEST.wait(reruns, self.ports.random)).await;
                 }
-                // It may have happened, and then this is no reason to dead-letter it.
+                // The commit may have happened, and then the record must not be dead-lettered.
                 CommitOutcome::Failed(error) if record.is_last_attempt => {
                     break match self.inspect(lane, &claim).await {
                         Some(Outcome::Duplicate) => Outcome::Done,
                         _ => self.committed(CommitOutcome::Failed(error)),
                     };
                 }
-                // Its work may be done, and then it need not be possible once more.
+                // The work may be done already, and then the commit need not be possible a second time.
                 CommitOutcome::Invalid(error) if !is_leased => {
                     let invalid = || self.committed(CommitOutcome::Invalid(error));
                     break self.inspect(lane, &claim).await.unwrap_or_else(invalid);
@@ -473,7 +474,7 @@ impl<H: Handler> MainPath<'_, H> {
             CommitOutcome::Duplicate => Outcome::Duplicate,
             CommitOutcome::Mismatch => Outcome::Failed(mismatch()),
             CommitOutcome::Busy { until } => self.busy(until),
-            // Whoever took over may still finish the work: it is not for us to give it up.
+            // The invocation that took over may still finish the work, so this one must not dead-letter it.
             CommitOutcome::LeaseLost => {
                 let after = self.settings.redelivery.wait(1, self.ports.random);
                 Outcome::HandedBack { after, cause: RetryCause::LeaseLost }
@@ -494,7 +495,7 @@ impl<H: Handler> MainPath<'_, H> {
         }
     }
 
-    /// Sends a rejected record to the dead-letter queue. Only what is safely there is acknowledged.
+    /// Sends a rejected record to the dead-letter queue. Only a record that was stored there is acknowledged.
     async fn dead_letter(&self, opened: &Opened<'_, H::Message>, failure: &Failure) -> Verdict {
         let record = &opened.record;
         let letter = DeadLetter {
@@ -526,13 +527,14 @@ impl<H: Handler> MainPath<'_, H> {
         self.time_left().is_some_and(|left| left.is_zero())
     }
 
-    /// How long records may still run; nothing if the end is not known.
+    /// Returns the time for which records may still run; `None` if the end of the invocation is not known.
     fn time_left(&self) -> Option<Duration> {
         let left = between(self.ports.time.now(), self.deadline?);
         Some(left.saturating_sub(self.settings.deadline_margin))
     }
 
-    /// No longer than the invocation: after it, nobody is left to work under the lease.
+    /// Returns the length of a lease: at most until the end of the invocation, because no work goes on under it after
+    /// that.
     fn lease(&self) -> Duration {
         let left = self.deadline.map_or(Duration::MAX, |deadline| between(self.ports.time.now(), deadline));
         left.min(self.settings.longest_lease)

@@ -16,7 +16,7 @@ use crate::{
 use serde::{Deserialize, Serialize, de::Error as _};
 use std::fmt::Debug;
 
-/// How many events may wait for one that has not arrived.
+/// The number of events that may wait for one that has not arrived.
 const MOST_AHEAD: usize = 100;
 
 /// Says what a view shows.
@@ -60,10 +60,10 @@ const MOST_AHEAD: usize = 100;
 pub trait Projector: Clone + Send + Sync + 'static {
     /// Its name: see [`Handler::NAME`].
     const NAME: &'static str;
-    /// What it takes: best every event of an aggregate. Those after one that it is never given are kept beside the
-    /// view for good, in case it comes.
+    /// The events that it takes: best every event of an aggregate. Those after one that it is never given are kept
+    /// beside the view for good, in case it comes.
     type Message: Event;
-    /// What it makes of them. [`Entity::id`] is the `subject` of the events.
+    /// The read model that it folds them into. [`Entity::id`] is the `subject` of the events.
     type View: Entity + Clone;
 
     /// The view after an event, which is the next after those that made `view`: a function of these two and
@@ -77,7 +77,7 @@ pub fn projection<P: Projector>(projector: P) -> Projection<P> {
     Projection(projector)
 }
 
-/// What [`projection`] returns.
+/// The handler that [`projection`] returns.
 #[derive(Debug, Clone)]
 pub struct Projection<P>(P);
 
@@ -199,7 +199,7 @@ impl<V> Seen<V> {
 }
 
 impl<P: Projector> Projection<P> {
-    /// What is stored once an event was seen that had not been.
+    /// Returns the state to store after an event that was not seen before.
     fn after(
         &self,
         found: Option<Projected<P::View>>,

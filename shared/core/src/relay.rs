@@ -16,7 +16,7 @@ use crate::{
 use futures_util::future::BoxFuture;
 use tracing::{Instrument as _, debug_span, error, info, info_span, warn};
 
-/// What the relay is called in logs and dead letters.
+/// The relay's name in logs and dead letters.
 const NAME: &str = metrics::RELAY;
 
 /// The most entries one `PutEvents` and one `SendMessageBatch` may hold.
@@ -33,7 +33,7 @@ pub struct LogEntry {
     pub raw: String,
 }
 
-/// What became of publishing one message.
+/// The outcome of publishing one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
     /// It is on the bus, in its queue or in its schedule; the saga is started; the task is answered.
@@ -46,23 +46,23 @@ pub enum Delivery {
     Refused {
         /// The code of the error.
         error_type: String,
-        /// What was wrong.
+        /// The reason.
         reason: String,
     },
 }
 
-/// Where the relay sends messages.
+/// The destination of the relay's messages: bus, queues, schedules and state machines.
 pub trait Publisher: Send + Sync {
     /// Publishes messages; one answer for each. At most [`MOST_ENTRIES`] are given at a time.
     fn publish<'a>(&'a self, messages: &'a [&'a Outgoing]) -> BoxFuture<'a, Vec<Delivery>>;
 }
 
-/// What the relay needs from outside. It needs no ledger: the stream remembers how far it is.
+/// The ports of the relay. It needs no ledger: the stream remembers its position.
 #[derive(Clone, Copy)]
 pub struct RelayPorts<'a> {
-    /// Where it sends messages.
+    /// The publisher of messages.
     pub publisher: &'a dyn Publisher,
-    /// Where messages go that nobody will ever take.
+    /// The dead-letter queue for messages that no destination will ever accept.
     pub dead_letters: &'a dyn DeadLetters,
     /// Time.
     pub time: &'a dyn Time,
@@ -124,7 +124,7 @@ async fn publish(messages: &[&Outgoing], ports: RelayPorts<'_>) -> Vec<Delivery>
     deliveries
 }
 
-/// What kind of failure it is, if it is one.
+/// Returns the kind of failure, if it is one.
 fn failure(delivery: &Delivery) -> Option<&str> {
     match delivery {
         Delivery::Accepted | Delivery::TooLate(_) => None,

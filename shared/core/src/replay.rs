@@ -1,4 +1,4 @@
-//! What handlers do with messages that a replay sends again.
+//! The policies of handlers for messages that a replay sends again.
 //!
 //! A replay keeps a message's id and names itself in the extension `replayname`. A handler's finished work is
 //! remembered under the message's id, so by default a replay changes nothing that was done before, and does what was
@@ -6,7 +6,7 @@
 
 use crate::{Context, Effects, Envelope, Failure, Handler, Never};
 
-/// What a handler does with a message that a replay sends again.
+/// A handler's policy for messages that a replay sends again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ReplayPolicy {
     /// Its claims decide: what is done is a duplicate, what is not is done.
@@ -46,7 +46,7 @@ pub struct Reprocess;
 )]
 pub trait Reprocessable: Handler<Emits = Never> {}
 
-/// What [`Handler::on_replay`] returns.
+/// The handler that [`Handler::on_replay`] returns.
 #[derive(Debug, Clone)]
 pub struct Reprocessed<H>(pub(crate) H);
 

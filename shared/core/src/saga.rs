@@ -1,9 +1,8 @@
-//! Sagas: steps that happen one after another, and are undone when one of them fails for good.
+//! Sagas: steps that run one after another, and are undone (compensated) when one of them fails for good.
 //!
 //! A [`Saga`] is defined once. It is checked ([`Saga::check`]), compiled to a state machine of Step Functions
-//! ([`Saga::states_language`]), and its steps are run by a [`Worker`], through the same main path as every
-//! handler. Step Functions remembers how far an execution is and how long to wait; the ledger knows what became
-//! of each step.
+//! ([`Saga::states_language`]), and its steps are run by a [`Worker`], through the same main path as every handler.
+//! Step Functions stores how far an execution is and how long it waits; the ledger stores the outcome of each step.
 
 mod callback;
 mod context;

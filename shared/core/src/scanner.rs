@@ -150,7 +150,7 @@ fn is_plain(byte: u8) -> bool {
     byte >= 0x20 && byte != b'"' && byte != b'\\'
 }
 
-/// How many bytes of plain text come first: up to a quote, a backslash or a control character.
+/// Returns the number of bytes of plain text that come first: up to a quote, a backslash or a control character.
 pub(crate) fn plain_length(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks::<WORD>();
     for (at, word) in words.iter().enumerate() {
@@ -178,7 +178,7 @@ fn ends_in_block(block: &[u8; BLOCK]) -> u64 {
     })
 }
 
-/// What a string with escapes is given to begin with: such a string is most often a message's body.
+/// The first capacity of a string with escapes, in bytes: such a string is most often a message's body.
 const ROOM: usize = 1536;
 /// A block, and as much behind it as may be copied with it.
 const WINDOW: usize = 2 * BLOCK;
@@ -251,7 +251,7 @@ fn copy_run(from: &[u8], to: &mut [u8], length: usize) {
     }
 }
 
-/// What the byte behind a backslash stands for; zero if it takes more to know.
+/// The byte that each byte after a backslash stands for; zero if it takes more to know.
 const SIMPLE_ESCAPES: [u8; 256] = {
     let mut table = [0; 256];
     table[b'"' as usize] = b'"';

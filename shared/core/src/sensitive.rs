@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 
-/// What stands where a sensitive value would.
+/// The text in place of a sensitive value.
 pub const MASK: &str = "***";
 
 /// A value that is personal or secret: a name, an address, the token of a card.
@@ -67,7 +67,8 @@ impl From<&str> for Sensitive<String> {
     }
 }
 
-/// How a serializer is told that what follows is sensitive. Every other format than ours takes no notice.
+/// The name of the newtype by which a serializer knows that its content is sensitive. Every other format than ours
+/// ignores it.
 pub(crate) const SERIALIZED_AS: &str = "throughline::Sensitive";
 
 impl<T: Serialize> Serialize for Sensitive<T> {

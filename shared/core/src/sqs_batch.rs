@@ -23,13 +23,13 @@ pub struct SqsMessage<'a> {
     /// Names this delivery of it.
     #[serde(borrow)]
     pub receipt_handle: Cow<'a, str>,
-    /// What was sent.
+    /// The message's body.
     #[serde(borrow)]
     pub body: Cow<'a, str>,
     /// The queue.
     #[serde(borrow, rename = "eventSourceARN")]
     pub event_source_arn: Cow<'a, str>,
-    /// What SQS knows about it.
+    /// The attributes that SQS gives it.
     #[serde(borrow)]
     pub attributes: SystemAttributes<'a>,
     /// Its message attributes, as the JSON that they came as.
@@ -46,7 +46,7 @@ fn json_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de s
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct SystemAttributes<'a> {
-    /// How often it was received, this time included; in decimal digits.
+    /// The number of receives, this one included, in decimal digits.
     #[serde(borrow)]
     pub approximate_receive_count: Cow<'a, str>,
     /// Its group: in a FIFO queue always, in others for fairness.
@@ -61,7 +61,7 @@ pub struct SystemAttributes<'a> {
 }
 
 impl SqsMessage<'_> {
-    /// What SQS says of it beside its body.
+    /// Returns SQS's description of the message, beside its body.
     pub fn delivery(&self) -> Delivery<'_> {
         Delivery {
             message_attributes: self.message_attributes,

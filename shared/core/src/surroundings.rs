@@ -1,9 +1,9 @@
-//! What surrounds a message that is taken as it comes.
+//! The surroundings of a message that is taken as it comes.
 
 use crate::{Envelope, Raw, Timestamp, delivery::MessageAttribute};
 use std::collections::BTreeMap;
 
-/// What surrounded a [`Raw`] message on its way: what the queue, the topic and the bus said of it.
+/// The surroundings of a [`Raw`] message: the attributes that the queue, the topic and the bus gave it.
 ///
 /// What is not on the way is left empty: a message of a queue has no `region`, and an event that a rule brings
 /// no `topic`. A message's id, source, type and time are in its [`Attributes`](crate::Attributes).
@@ -68,8 +68,8 @@ static NOTHING: Surroundings = Surroundings {
 };
 
 impl<T> Envelope<Raw<T>> {
-    /// What surrounded the message on its way: resources, account and region of an EventBridge event, topic and
-    /// subject of an SNS notification, message attributes, the time it was sent.
+    /// Returns the message's surroundings: resources, account and region of an EventBridge event, topic and subject of
+    /// an SNS notification, message attributes, the time it was sent.
     pub fn surroundings(&self) -> &Surroundings {
         self.attributes.surroundings.as_deref().unwrap_or(&NOTHING)
     }

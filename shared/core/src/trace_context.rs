@@ -58,7 +58,7 @@ impl TraceContext {
     }
 }
 
-/// Whether this is a `traceparent` ("traceparent Header"). Versions to come only add to what version 00 says, behind
+/// Returns whether the text is a `traceparent` ("traceparent Header"). Later versions only add to version 00, after
 /// another dash.
 pub fn is_trace_parent(text: &str) -> bool {
     /// `00-` trace id `-` span id `-` flags.
@@ -82,8 +82,8 @@ pub fn is_trace_parent(text: &str) -> bool {
         }
 }
 
-/// Whether this can be handed on as a `tracestate` ("tracestate Header"): what vendors put there is theirs, as long as
-/// it is a header's value.
+/// Returns whether the text can be handed on as a `tracestate` ("tracestate Header"): vendors may put anything there
+/// that a header's value may hold.
 pub fn is_trace_state(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte == b'\t' || matches!(byte, b' '..=b'~'))
 }

@@ -1,4 +1,4 @@
-//! What is not watched costs nothing: what the main path does for traces alone allocates nothing where nobody records.
+//! The main path allocates nothing for traces where no trace is recorded.
 
 use allocation_counter::measure;
 use futures_util::FutureExt as _;
@@ -9,7 +9,7 @@ use throughline_core::{
 };
 use tracing::{Instrument as _, debug_span};
 
-/// What the main path and the relay do for a record, besides what they did before their spans could be watched.
+/// Does what the main path and the relay do for a record on behalf of traces alone.
 async fn watched_by(observer: &dyn Observer, message: &Attributes) -> Option<String> {
     let span = debug_span!("record");
     observer.record_began(&span, BegunRecord { source: Some("queue"), message: Some(message) });

@@ -1,4 +1,4 @@
-//! What is emitted is a CloudEvent, by the standard's own JSON schema.
+//! Emitted messages are CloudEvents, by the standard's own JSON schema.
 
 use jsonschema::Validator;
 use serde::{Deserialize, Serialize};
@@ -92,7 +92,7 @@ fn full() -> Envelope<OrderPlaced> {
     envelope
 }
 
-/// What a handler emits when it is given the full envelope.
+/// Returns the messages that a handler emits when it is given the full envelope.
 async fn emitted() -> Vec<EncodedEnvelope> {
     let ran = scenario(Confirm).when_envelope(full()).await.then_done();
     let envelopes: Vec<_> = ran.ledger().log().into_iter().map(|outgoing| outgoing.envelope).collect();

@@ -1,4 +1,5 @@
-//! What CloudEvents' own SDKs write is read, or refused with a reason that names the attribute: a table of every body.
+//! Bodies that CloudEvents' own SDKs write are read, or refused with a reason that names the attribute: a table of
+//! every body.
 //!
 //! The bodies were written by sdk-go v2, the JavaScript SDK 10.0.0 and the Python SDK 2.2.0. The table is
 //! `cloudevents/sdks.md`; with `THROUGHLINE_WRITE=1` it is written anew.
@@ -44,7 +45,7 @@ fn decoded(body: &str) -> Result<Envelope<OrderEvent>, decode::Undecodable> {
     decode::decode(body, origin).map(|decoded| decoded.envelope)
 }
 
-/// What became of a body: the attributes that not every event has, and the data; or why it is refused.
+/// Returns the attributes that not every event has and the data of a body, or the reason why it is refused.
 fn answer(body: &str) -> String {
     let envelope = match decoded(body) {
         Ok(envelope) => envelope,

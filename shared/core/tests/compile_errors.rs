@@ -1,4 +1,4 @@
-//! What the compiler says when the interface is misused. Each file in `compile_errors/` must fail with the
+//! The compiler's errors when the interface is misused. Each file in `compile_errors/` must fail with the
 //! words in the `.stderr` beside it; `TRYBUILD=overwrite` writes those anew, to be read before they are
 //! committed.
 

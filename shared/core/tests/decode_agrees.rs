@@ -33,7 +33,7 @@ fn envelope(event: CloudEvent<OrderPlaced>) -> Envelope<OrderPlaced> {
     Envelope { attributes, data: event.data }
 }
 
-/// What both make of it, which must be the same: the envelope, or nothing if it is refused.
+/// Returns the result of both ways, which must be the same: the envelope, or `None` if it is refused.
 fn agreed(event: &str) -> Option<Envelope<OrderPlaced>> {
     let mut results = FORMS.iter().map(|form| {
         let payload = batch([body(*form, event).as_str()]);

@@ -1,4 +1,4 @@
-//! What is wrong with an envelope is said by name, and what is right is read, in every form that a body has.
+//! A wrong envelope is refused by the attribute's name, and a right one is read, in every form that a body has.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;

@@ -164,7 +164,7 @@ fn a_float_of_32_bits_keeps_its_own_digits() {
     assert_eq!(old.read::<f32>().unwrap().to_bits(), 0.1_f32.to_bits());
 }
 
-/// What other programs write: sets, long numbers, other notations.
+/// Items as other programs write them: sets, long numbers, other notations.
 #[test]
 fn what_other_programs_write_is_read_as_whoever_asks_for_it_wants_it() {
     let number = |text: &str| Attribute::Number(Number::new(text).unwrap());

@@ -327,7 +327,7 @@ async fn a_view_does_not_grow_without_end_while_an_event_is_missing() {
     assert_eq!(bank.movements("a-1"), (2..=110).collect::<Vec<i64>>());
 }
 
-/// What happened at which hour, and how often: keys and numbers that JSON has no types for.
+/// The number of events by hour: keys and numbers that JSON has no types for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Hours {

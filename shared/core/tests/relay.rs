@@ -1,4 +1,4 @@
-//! What the relay makes of each answer of its publisher.
+//! The relay's handling of each answer of its publisher.
 
 use futures_util::future::BoxFuture;
 use serde_json::json;

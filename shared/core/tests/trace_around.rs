@@ -56,7 +56,7 @@ impl Observer for Traces {
     }
 }
 
-/// What the record's span is linked to, and the `traceparent` and `tracestate` of what the handler emits.
+/// Returns the link of the record's span, and the `traceparent` and `tracestate` of the emitted messages.
 async fn traced(
     members: &str,
     delivery: Delivery<'_>,

@@ -17,19 +17,19 @@ use throughline_aws::{
 
 /// The most messages that one SQS request receives, sends or deletes.
 pub const MOST_MESSAGES: usize = 10;
-/// How many letters are put back at the same time.
+/// The number of letters that are put back at the same time.
 const MOST_PUT_BACK: usize = 100;
-/// How long messages stay hidden while a queue is looked through, should they not be put back.
+/// The visibility timeout of letters while a queue is looked through, should they not be put back.
 const LOOK: Duration = Duration::from_secs(10);
-/// How often SQS may find nothing where it counted something.
+/// The number of empty answers that SQS may give although it counts messages.
 const MOST_EMPTY_LOOKS: u32 = 3;
-/// How many letters a second a look manages at least, so that the first are still hidden when the last are seen.
+/// The letters a second that a look manages at least, so that the first are still hidden when the last are seen.
 const LOOKED_AT_A_SECOND: u64 = 100;
 
 /// A letter in hand: hidden from others for a time.
 #[derive(Debug, Clone)]
 pub struct ReceivedLetter {
-    /// What it says.
+    /// The letter.
     pub letter: FoundLetter,
     /// By which it is deleted or put back.
     pub receipt_handle: String,
@@ -44,15 +44,15 @@ impl ReceivedLetter {
     }
 }
 
-/// What a look through a queue found.
+/// The result of a look through a queue.
 #[derive(Debug, Clone, Default)]
 pub struct Look {
     /// The letters, the oldest first.
     pub letters: Vec<FoundLetter>,
-    /// Whether there were more than were to be looked at.
+    /// Whether the queue held more than were to be looked at.
     pub is_sample: bool,
-    /// How many stand behind these in their message groups, roughly. A FIFO queue gives out at most ten letters of a
-    /// group, and nothing more of it while these are in hand.
+    /// The approximate number of letters behind these in their message groups. A FIFO queue gives out at most ten
+    /// letters of a group, and nothing more of it while these are in hand.
     pub behind: u64,
 }
 
@@ -87,7 +87,7 @@ impl DeadLetterQueue {
         &self.url
     }
 
-    /// Whether it keeps the order of its groups.
+    /// Returns whether the queue is FIFO.
     pub fn is_fifo(&self) -> bool {
         sqs_text::is_fifo(&self.url)
     }

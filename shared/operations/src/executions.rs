@@ -1,4 +1,4 @@
-//! What Step Functions remembers of an execution: the only place that knows of failed attempts and of waits.
+//! The history that Step Functions keeps of an execution: the only record of failed attempts and of waits.
 
 use crate::OperateError;
 use aws_sdk_sfn::{
@@ -19,18 +19,18 @@ pub struct HistoryEvent {
     pub previous: Option<i64>,
     /// When it happened.
     pub at: Timestamp,
-    /// What happened.
+    /// The event itself.
     pub what: Happening,
 }
 
-/// What can happen in an execution, as far as it matters to whoever follows one.
+/// The events of an execution that a person who follows it needs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Happening {
     /// A state was entered.
     Entered {
         /// Its name.
         state: String,
-        /// What it does.
+        /// The kind of the state.
         kind: StateKind,
     },
     /// A state was left.
@@ -40,19 +40,19 @@ pub enum Happening {
     },
     /// A task is to be done, for the first time or again.
     Attempted {
-        /// Whether it goes on until somebody answers.
+        /// Whether the state waits for a callback.
         awaits_answer: bool,
     },
     /// A task was done.
     Succeeded {
-        /// What it answered, if that is shown.
+        /// The output, if it is shown; else null.
         output: Value,
     },
     /// A task failed, or took too long.
     Failed(Failure),
     /// The execution ended.
     Ended {
-        /// How.
+        /// The end.
         ending: Ending,
         /// Why, if it did not succeed.
         failure: Failure,
@@ -63,7 +63,7 @@ pub enum Happening {
     Other,
 }
 
-/// What a state does.
+/// The kind of a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StateKind {
     /// It has something done.
@@ -82,7 +82,7 @@ pub enum StateKind {
     Other,
 }
 
-/// How an execution ended.
+/// The end of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// In a state that ends it well.
@@ -100,7 +100,7 @@ pub enum Ending {
 pub struct Failure {
     /// The error's name.
     pub error: String,
-    /// What went wrong, in words.
+    /// The cause, in words.
     pub cause: String,
 }
 

@@ -49,7 +49,7 @@ pub struct NoPlace {
     pub path: String,
 }
 
-/// What is done at a place.
+/// The edit at a place.
 #[derive(Debug, Clone, Copy)]
 enum Edit<'a> {
     /// The value is replaced; a member that is missing is made.
@@ -136,7 +136,7 @@ impl JsonText {
         }
     }
 
-    /// Where the value at a JSON pointer begins, or the innermost one around it that is there.
+    /// Returns the offset of the value at a JSON pointer, or of the innermost value around it that exists.
     pub fn offset_of(text: &str, pointer: &str) -> usize {
         let mut range = trimmed(text, 0..text.len());
         for step in Step::of_pointer(pointer) {
@@ -164,12 +164,12 @@ fn in_words(path: &[Step]) -> String {
     names.collect::<Vec<_>>().join(".")
 }
 
-/// What is put into a text, and where.
+/// A piece to put into a text, and its place.
 #[derive(Debug, PartialEq, Eq)]
 struct Splice {
     range: Range<usize>,
     with: String,
-    /// Whether there is more of the same to do.
+    /// Whether the same edit has more places.
     is_repeated: bool,
 }
 
@@ -190,7 +190,7 @@ fn value_at(text: &str, path: &[Step]) -> Option<String> {
     Some(text[range].to_owned())
 }
 
-/// What an edit comes down to; or the step that leads nowhere.
+/// Returns the splice that an edit comes down to, or the step that leads nowhere.
 fn splice(text: &str, path: &[Step], edit: Edit<'_>) -> Result<Splice, String> {
     splice_in(text, trimmed(text, 0..text.len()), path, edit)
 }

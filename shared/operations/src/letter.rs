@@ -10,7 +10,7 @@ use throughline_core::{
     internal::decode::{MOST_NOTIFICATIONS, OF_NOTIFICATION},
 };
 
-/// Who put a message into a dead-letter queue. Each leaves other traces.
+/// The sender of a message in a dead-letter queue. Each leaves other traces.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Origin {
     /// A function that gave it up: the body is as it was delivered, the reason in attributes of ours.
@@ -26,7 +26,7 @@ pub enum Origin {
     Schedule {
         /// The target's ARN.
         target: String,
-        /// Whether the payload was too long and is not all there.
+        /// Whether the payload was too long and was cut.
         is_truncated: bool,
     },
     /// Lambda's on-failure destination for asynchronous invocations: the event is inside the body.
@@ -62,11 +62,11 @@ pub struct FoundLetter {
     pub attributes: BTreeMap<String, String>,
     /// When it was sent to this queue; if SQS moved it here, to the queue before.
     pub sent_at: Option<Timestamp>,
-    /// How often it was received.
+    /// The number of times that the letter was received.
     pub receives: u32,
     /// Its FIFO group, if this is a FIFO queue.
     pub group: Option<String>,
-    /// Who put it here.
+    /// The sender of the letter.
     pub origin: Origin,
 }
 
@@ -77,7 +77,7 @@ pub enum Wrapping {
     EventBridge,
     /// An SNS notification: what it carries is JSON in the text of its `Message`.
     Notification,
-    /// What Lambda sends to an on-failure destination: what was to be handled is its `requestPayload`.
+    /// The form that Lambda sends to an on-failure destination: the message is its `requestPayload`.
     Invocation,
 }
 
@@ -151,7 +151,7 @@ impl FoundLetter {
         self.attributes.get(name).map(String::as_str)
     }
 
-    /// What its handler was given, or should have been: the body without what Lambda wraps around it.
+    /// Returns the payload that the handler was given, or should have been: the body without Lambda's wrapping.
     pub fn delivered(&self) -> Cow<'_, str> {
         if matches!(self.origin, Origin::Invocation { .. })
             && let Ok(record) = serde_json::from_str::<InvocationRecord<'_>>(&self.body)
@@ -233,8 +233,8 @@ fn origin(attributes: &BTreeMap<String, String>, body: &Value, is_moved: bool) -
     }
 }
 
-/// What a body that holds no CloudEvent says of its message, by the names that one has: a notification's id, or id and
-/// type of an event of EventBridge.
+/// Returns the attributes that a body without a CloudEvent tells of its message: a notification's id, or the id and
+/// type of an EventBridge event.
 fn told_of(body: &Value) -> Value {
     let body = body.get("requestPayload").unwrap_or(body);
     if is_notification(body) {

@@ -60,7 +60,7 @@ fn failed(what: impl Into<String>, reason: impl Into<String>) -> OperateError {
     OperateError { what: what.into(), reason: reason.into() }
 }
 
-/// How many messages a queue holds. SQS counts approximately.
+/// The number of messages in a queue. SQS counts approximately.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QueueDepth {
     /// Waiting to be received.
@@ -72,7 +72,7 @@ pub struct QueueDepth {
 }
 
 impl QueueDepth {
-    /// Whether nothing is in the queue in any state.
+    /// Returns whether the queue holds no message in any state.
     pub fn is_empty(self) -> bool {
         self == Self::default()
     }

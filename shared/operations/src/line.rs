@@ -14,13 +14,13 @@ use throughline_core::{Timestamp, ledger::Outgoing};
 /// Everything with one correlation id, each list in the order of its times.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Line {
-    /// What was handled.
+    /// The claims of the messages that were handled.
     pub claims: Vec<RecordedClaim>,
-    /// What was sent.
+    /// The messages that were sent.
     pub messages: Vec<LoggedMessage>,
 }
 
-/// How far a claim is.
+/// The state of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClaimState {
     /// Its owner works under it, or died.
@@ -43,13 +43,13 @@ pub struct RecordedClaim {
     pub source: String,
     /// The message's type.
     pub message_type: String,
-    /// What the message is about.
+    /// The subject of the message.
     pub subject: Option<String>,
-    /// What caused the message.
+    /// The id of the message's cause.
     pub causation_id: Option<String>,
     /// Which delivery it was.
     pub attempt: u32,
-    /// How far it is.
+    /// The state of the claim.
     pub state: ClaimState,
     /// When the attempt began.
     pub started_at: Option<Timestamp>,
@@ -76,7 +76,7 @@ pub enum LineError {
     Query {
         /// The table.
         table: String,
-        /// What DynamoDB said.
+        /// The reason that DynamoDB gave.
         reason: String,
     },
     /// A part of the table could not be asked.
@@ -86,7 +86,7 @@ pub enum LineError {
         table: String,
         /// The partition key.
         partition: String,
-        /// What DynamoDB said.
+        /// The reason that DynamoDB gave.
         reason: String,
     },
     /// An entry of the log cannot be read.
@@ -94,7 +94,7 @@ pub enum LineError {
     Malformed {
         /// Its partition and sort key.
         key: String,
-        /// What is wrong with it.
+        /// The reason why the item cannot be read.
         reason: String,
     },
 }

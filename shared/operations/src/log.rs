@@ -17,7 +17,7 @@ use throughline_core::{
     ledger::{ClaimKey, Destination, LedgerError, Outgoing},
 };
 
-/// How many hours are read at the same time, each with a request a shard.
+/// The number of hours that are read at the same time, each with a request a shard.
 const HOURS_AT_A_TIME: usize = 4;
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -43,7 +43,7 @@ impl TimeRange {
         self.starts_of_hours().count()
     }
 
-    /// Whether a time belongs to it.
+    /// Returns whether a time belongs to the range.
     pub fn contains(self, time: Timestamp) -> bool {
         self.from <= time && time < self.until
     }
@@ -73,7 +73,7 @@ pub struct LoggedHeader {
     pub handler: String,
     /// The line it belongs to, if its id is one that an index can hold.
     pub correlation_id: Option<String>,
-    /// Where it was going.
+    /// The destination of the message.
     pub destination: Destination,
 }
 
@@ -89,7 +89,7 @@ pub enum LogError {
     Query {
         /// The table.
         table: String,
-        /// What DynamoDB said.
+        /// The reason that DynamoDB gave.
         reason: String,
     },
     /// An entry of the log cannot be read.
@@ -97,7 +97,7 @@ pub enum LogError {
     Malformed {
         /// Its partition and sort key.
         key: String,
-        /// What is wrong with it.
+        /// The reason why the item cannot be read.
         reason: String,
     },
     /// The table could not be read.
@@ -105,7 +105,7 @@ pub enum LogError {
     Ledger(#[from] LedgerError),
 }
 
-/// What the ledger remembers of a handler's work on a message.
+/// The ledger's memory of a handler's work on a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remembered {
     /// It is done: the message is a duplicate.
@@ -203,7 +203,7 @@ pub trait ReadLog {
         keys: &[(String, String)],
     ) -> impl Future<Output = Result<Vec<Option<Outgoing>>, LogError>> + Send;
 
-    /// What is remembered at a time of the work under these claims, in the order asked for.
+    /// Returns the ledger's memory, at a time, of the work under these claims, in the order asked for.
     ///
     /// # Errors
     /// [`LogError::Ledger`].

@@ -7,24 +7,24 @@ use throughline_aws::internal::describe;
 /// The most letters a second that SQS moves.
 const FASTEST: u32 = 500;
 
-/// How far SQS is.
+/// The progress of SQS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Moving {
     /// It goes on.
     Running {
-        /// How many letters are moved; SQS counts approximately.
+        /// The number of moved letters; SQS counts approximately.
         moved: u64,
     },
     /// It is over.
     Completed {
-        /// How many letters were moved.
+        /// The number of moved letters.
         moved: u64,
     },
     /// It ended otherwise.
     Stopped {
-        /// How many letters were moved.
+        /// The number of moved letters.
         moved: u64,
-        /// How it ended, and why.
+        /// The end of the task, and its reason.
         reason: String,
     },
 }
@@ -44,7 +44,7 @@ impl DeadLetterQueue {
         started.task_handle.ok_or_else(|| cannot("it gave no handle for it".to_owned()))
     }
 
-    /// How far SQS is with the latest task that was started.
+    /// Returns the progress of the latest task that was started.
     ///
     /// # Errors
     /// If SQS does not tell.

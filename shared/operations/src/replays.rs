@@ -18,7 +18,8 @@ pub const MOST_REPLAYS: usize = 10;
 /// `replayname`, what it causes does not inherit it.
 pub const RESENT: &str = "resent";
 
-/// What an archive takes: everything that it does not hold already. EventBridge itself leaves out what it replays.
+/// Returns the pattern of an archive: all events that it does not hold already. EventBridge itself leaves out events
+/// that it replays.
 pub fn archive_pattern() -> Value {
     json!({ "detail": { RESENT: [{ "exists": false }] } })
 }
@@ -43,15 +44,15 @@ pub struct BusArchive {
     pub name: String,
     /// Its ARN.
     pub arn: String,
-    /// How many events it holds, as EventBridge counts them: late by up to a day.
+    /// The number of events in the archive. EventBridge's count may be a day old.
     pub events: i64,
-    /// Whether it takes events.
+    /// Whether the archive takes events.
     pub is_enabled: bool,
     /// Which events it takes, in JSON; all if it says nothing.
     pub pattern: Option<String>,
 }
 
-/// What to replay.
+/// A replay to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayOrder {
     /// The replay's name: what it sends carries it.
@@ -68,10 +69,10 @@ pub struct ReplayOrder {
     pub rule_arns: Vec<String>,
 }
 
-/// How far a replay is.
+/// The progress of a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayProgress {
-    /// Whether it goes on by itself, has ended well, or has not.
+    /// The stage: still running, ended well, or failed.
     pub stage: ReplayStage,
     /// Everything before this time was sent, as far as EventBridge says.
     pub sent_until: Option<Timestamp>,
@@ -185,7 +186,7 @@ pub async fn ensure_archive(client: &Client, bus: &str, name: &str) -> Result<bo
     Ok(false)
 }
 
-/// How many replays run just now.
+/// Returns the number of replays that are running.
 ///
 /// # Errors
 /// If EventBridge does not tell.
@@ -223,7 +224,7 @@ pub async fn start_replay(client: &Client, order: &ReplayOrder) -> Result<(), Op
     started.map(drop).map_err(|error| what()(describe(&error)))
 }
 
-/// How far a replay is; nothing if there is none of this name.
+/// Returns the progress of a replay, or `None` if there is none of this name.
 ///
 /// # Errors
 /// If EventBridge does not tell.
@@ -266,7 +267,8 @@ mod tests {
 
     const ARN: &str = "arn:aws:events:eu-west-1:1:event-bus/shop";
 
-    /// What is asked where the bus has these archives, each with its pattern; the last request.
+    /// Ensures an archive on a bus that has these archives, each with its pattern. Returns the requests, and the last
+    /// one's body.
     async fn ensured(archives: &[(&str, &str)]) -> (bool, Vec<String>, Value) {
         let listed: Vec<Value> = archives.iter().map(|(name, _)| json!({ "ArchiveName": name })).collect();
         let described = |(name, pattern): &(&str, &str)| -> Answer {

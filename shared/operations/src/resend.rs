@@ -41,13 +41,13 @@ const LONGEST_NOTE: usize = 512;
 pub struct Resent<'a> {
     /// The letter.
     pub letter: &'a ReceivedLetter,
-    /// What is sent: what was delivered, or an edited form of it.
+    /// The body to send: the delivered one, or an edited form of it.
     pub body: &'a str,
     /// Attributes that say that it was redriven, and how.
     pub notes: Vec<(&'static str, String)>,
 }
 
-/// What became of each of several messages: its new id, or why it was certainly not taken.
+/// The outcome of each of several messages: its new id, or the reason why it was certainly not accepted.
 pub type Answers = Vec<Result<String, String>>;
 
 /// Attributes that are texts as one, in the form that Lambda gives them.
@@ -91,7 +91,7 @@ impl Resent<'_> {
         attributes
     }
 
-    /// What SQS counts: the body, and each attribute's name, type and value.
+    /// Returns the bytes that SQS counts: the body, and each attribute's name, type and value.
     fn bytes(&self) -> usize {
         let notes = self.notes.iter().map(|(name, text)| name.len() + text.len() + 6);
         let texts = self.letter.letter.attributes.iter().map(|(name, text)| name.len() + text.len() + 6);
@@ -156,12 +156,12 @@ fn batches<T>(messages: &[T], bytes_of: impl Fn(&T) -> usize) -> Vec<&[T]> {
 /// A service refused a whole call, so that it certainly did nothing.
 struct Refusal {
     reason: String,
-    /// Whether it objects to what is in a message, rather than to who asks, or how often.
+    /// Whether the service objects to the message itself, rather than to the caller or to the rate.
     is_of_a_message: bool,
 }
 
-/// What became of messages. Those that a service refuses together are sent alone: then the one that it objects to
-/// stands out and does not keep the others back.
+/// Sends messages and returns the outcome of each. Those that a service refuses together are sent alone: then the one
+/// that it objects to stands out and does not keep the others back.
 async fn together_or_alone<T>(
     messages: &[T],
     call: impl AsyncFn(&[T]) -> Result<Result<Answers, Refusal>, OperateError>,
@@ -212,7 +212,7 @@ async fn send_batch(
     Ok(Ok(answers))
 }
 
-/// What a service said when it refused a call; nothing if it may have done something.
+/// Returns the reason with which a service refused a call, or `None` if the call may have taken effect.
 fn refusal<E>(error: &SdkError<E, aws_sdk_sqs::config::http::HttpResponse>) -> Option<Refusal>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -278,8 +278,8 @@ async fn put_batch(
     Ok(Ok(answers))
 }
 
-/// What `PutEvents` counts: the detail, the detail type and the source (EventBridge user guide, "Calculating
-/// `PutEvents` event entry size").
+/// Returns the bytes that `PutEvents` counts: the detail, the detail type and the source (EventBridge user guide,
+/// "Calculating `PutEvents` event entry size").
 fn entry_bytes(entry: &PutEventsRequestEntry) -> usize {
     [entry.detail(), entry.detail_type(), entry.source()].into_iter().flatten().map(str::len).sum()
 }

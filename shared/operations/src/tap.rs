@@ -9,13 +9,13 @@ use throughline_aws::internal::describe;
 use throughline_core::Timestamp;
 use uuid::Uuid;
 
-/// What the names of a tap's rule and queue begin with.
+/// The prefix of the names of a tap's rule and queue.
 const PREFIX: &str = "throughline-tail-";
-/// How long the queue keeps what nobody receives, where somebody looks all the time. SQS takes no less than a minute.
+/// The retention of the queue, which a running tap empties all the time. SQS takes no less than a minute.
 const RETENTION: Duration = Duration::from_mins(10);
-/// How long a received message stays hidden before it is deleted.
+/// The visibility timeout of a received message, until it is deleted.
 const VISIBILITY: Duration = Duration::from_secs(30);
-/// How long a tap may give no sign of life before it counts as left behind.
+/// The time without a sign of life after which a tap counts as abandoned.
 pub const ABANDONED_AFTER: Duration = Duration::from_hours(1);
 
 fn failed(what: impl Into<String>, reason: impl Into<String>) -> OperateError {

@@ -1,4 +1,4 @@
-//! What a log line costs, without the system call that writes it: `cargo bench -p throughline --bench log_lines`.
+//! The cost of a log line, without the system call that writes it: `cargo bench -p throughline --bench log_lines`.
 
 use std::{
     hint::black_box,
@@ -46,7 +46,7 @@ fn line() {
     info!(verdict = "done", "settled");
 }
 
-/// How long one takes.
+/// Returns the median time of one run.
 fn median(run: impl Fn()) -> Duration {
     let mut rounds: Vec<Duration> = (0..ROUNDS)
         .map(|_| {

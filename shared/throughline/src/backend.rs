@@ -34,7 +34,7 @@ pub fn clients() -> &'static Clients {
     &CLIENTS
 }
 
-/// What a handler's main path needs.
+/// The ports of a handler's main path.
 pub(crate) struct Backend {
     ledger: LazyLedger,
     dead_letters: LazyDeadLetters,
@@ -94,7 +94,7 @@ impl LazyLedger {
     }
 }
 
-/// Where handlers send to, by logical names: the settings of these must be there.
+/// The destinations of handlers, by logical names, whose settings must be there.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Destinations {
     pub(crate) command_queues: Vec<&'static str>,
@@ -102,7 +102,7 @@ pub(crate) struct Destinations {
     pub(crate) state_machines: Vec<&'static str>,
 }
 
-/// What the relay needs.
+/// The ports of the relay.
 pub(crate) struct Relay {
     settings: RelaySettings,
     dead_letters: LazyDeadLetters,

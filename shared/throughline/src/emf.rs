@@ -12,12 +12,12 @@ use throughline_core::{Timestamp, metrics::Metric};
 /// The most numbers one line may hold of a metric (section "Target members").
 pub(crate) const MOST_NUMBERS: usize = 100;
 
-/// What a metric is.
+/// The value of a metric.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Figure<'a> {
     /// A number of things.
     Count(usize),
-    /// What was measured, once for each time it was. None of it is no figure at all.
+    /// The measured values. An empty list is no figure at all.
     Each(&'a [f64]),
 }
 
@@ -97,7 +97,7 @@ impl<'a> Figure<'a> {
     }
 }
 
-/// What tells CloudWatch which members are metrics by these dimensions.
+/// Adds the directive that tells CloudWatch which members are metrics by these dimensions.
 fn push_directive(
     text: &mut Vec<u8>,
     namespace: &str,

@@ -11,7 +11,7 @@ use std::{
 use throughline_aws::settings::{self, Lookup};
 use throughline_core::process;
 
-/// What is wrong with a function's environment: everything, not just the first thing.
+/// The problems of a function's environment: all of them, not just the first.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SettingsError {
     /// One sentence for each setting that is missing or malformed.
@@ -101,7 +101,8 @@ impl Environment {
         self.warnings.push(warning);
     }
 
-    /// What is not understood and not heeded, each once: a function logs it when it starts.
+    /// Returns the warnings about settings that are not understood and not heeded, each once. A function logs them when
+    /// it starts.
     pub fn take_warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.warnings)
     }

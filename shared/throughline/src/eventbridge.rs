@@ -35,7 +35,7 @@ pub fn eventbridge<H: Handler>(handler: H) -> EventBridge<H> {
     EventBridge { handler }
 }
 
-/// What [`eventbridge`] returns.
+/// The trigger that [`eventbridge`] returns.
 #[derive(Debug, Clone)]
 pub struct EventBridge<H> {
     handler: H,

@@ -39,7 +39,7 @@ pub fn start(environment: &mut Environment) {
     _ = tracing_subscriber::registry().with(layer.with_filter(filter)).with(traces).try_init();
 }
 
-/// What `THROUGHLINE_LOG` says is to be logged.
+/// Reads from `THROUGHLINE_LOG` which targets are logged.
 fn targets(environment: &mut Environment) -> Targets {
     let name = settings::LOG;
     let text = environment.optional(name).unwrap_or_else(|| "info".into());
@@ -170,7 +170,7 @@ struct Buffers {
 struct Fields {
     named: Vec<(&'static str, Range<usize>)>,
     values: Vec<u8>,
-    /// What a value's `Debug` says, before it is quoted.
+    /// The text of a value's `Debug`, before it is quoted.
     unquoted: String,
 }
 

@@ -28,7 +28,7 @@ use throughline_core::{
     observer::{Observer, Unobserved},
 };
 
-/// Whether metrics are emitted, and where they belong.
+/// The metrics of a process: whether they are emitted, and their namespace.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     /// Nothing if none are emitted.
@@ -59,12 +59,12 @@ impl Metrics {
         Self { namespace: is_on.then_some(namespace), is_warm: AtomicBool::new(false) }
     }
 
-    /// Whether this invocation is the first: asked once in each.
+    /// Returns whether this invocation is the first. Each invocation asks once.
     pub(crate) fn is_cold(&self) -> bool {
         !self.is_warm.swap(true, Ordering::Relaxed)
     }
 
-    /// Who is to watch: whoever makes figures of it, if they are wanted.
+    /// Returns the observer of an invocation: the one that makes figures, if they are wanted.
     pub(crate) fn observer<'a>(&self, figures: &'a dyn Observer) -> &'a dyn Observer {
         if self.namespace.is_some() { figures } else { &Unobserved }
     }

@@ -31,7 +31,7 @@ pub fn outbox() -> Outbox {
     Outbox { destinations: Destinations::default() }
 }
 
-/// What [`outbox`] returns.
+/// The trigger that [`outbox`] returns.
 #[derive(Debug, Clone)]
 pub struct Outbox {
     destinations: Destinations,
@@ -95,7 +95,7 @@ impl Outbox {
     }
 }
 
-/// How to say that part of a batch must be delivered again.
+/// The way to say that part of a batch must be delivered again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamFailures {
     /// With `batchItemFailures`: the stream goes on from the first failure.

@@ -1,10 +1,10 @@
-//! What an invocation's payload is, by the members that its sender alone writes.
+//! The kind of an invocation's payload, by the members that its sender alone writes.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// What an invocation was given, as far as it tells who sent it.
+/// A payload, as far as it tells its sender.
 pub(crate) enum Payload<'a> {
     /// An object, by its members.
     Object(Box<Members<'a>>),
@@ -93,12 +93,12 @@ struct RequestContext<'a> {
     http_method: Option<&'a RawValue>,
 }
 
-/// What a function is fed by that its trigger does not take.
+/// A sender that the function's trigger does not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FedBy {
-    /// Who sent the payload.
+    /// The sender of the payload.
     pub(crate) what: &'static str,
-    /// What can be done about it.
+    /// The cure.
     pub(crate) cure: &'static str,
 }
 
@@ -124,7 +124,7 @@ impl<'a> Payload<'a> {
         if let Self::Object(members) = self { members.event_bridge_id() } else { None }
     }
 
-    /// Who sent the payload, if it is unmistakable and neither EventBridge nor a program of one's own.
+    /// Returns the sender of the payload, if it is unmistakable and neither EventBridge nor a program of one's own.
     pub(crate) fn fed_by(&self) -> Option<FedBy> {
         match self {
             Self::Object(members) if members.event_bridge_id().is_none() => members.fed_by(),
@@ -214,7 +214,7 @@ impl Members<'_> {
     }
 }
 
-/// Who has its records say this.
+/// Returns the sender whose records carry this event source.
 fn source(name: &str) -> Option<FedBy> {
     let (what, cure) = match name {
         "aws:sqs" => (AN_SQS_QUEUE, "wrap the handler in `throughline::sqs(..)`"),

@@ -31,7 +31,7 @@ const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 /// One invocation of the function.
 #[derive(Debug, Clone, Copy)]
 pub struct Invocation<'a> {
-    /// What Lambda was given, as JSON.
+    /// The payload, as JSON.
     pub payload: &'a str,
     /// When Lambda ends it, if that is known.
     pub deadline: Option<Timestamp>,
@@ -63,7 +63,7 @@ impl From<InvocationError> for Diagnostic {
     }
 }
 
-/// What feeds a handler: [`sqs`](fn@crate::sqs), [`eventbridge`](fn@crate::eventbridge),
+/// A source of a handler's messages: [`sqs`](fn@crate::sqs), [`eventbridge`](fn@crate::eventbridge),
 /// [`outbox`](fn@crate::outbox).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a trigger",
@@ -83,7 +83,7 @@ pub trait Trigger: Send + Sync + 'static {
     /// Collects the figures of one invocation while it runs.
     type Figures: Observer + Default;
 
-    /// What the function says of itself when `throughline describe` asks.
+    /// Returns the function's description of itself, for `throughline describe`.
     fn describe(&self) -> FunctionDescription {
         FunctionDescription::default()
     }

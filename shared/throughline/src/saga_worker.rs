@@ -46,7 +46,7 @@ pub fn saga_worker<P: Send + Sync + 'static>(saga: Saga<P>, services: P) -> Saga
     SagaWorker { worker: Worker::new(saga, services) }
 }
 
-/// What [`saga_worker`] returns.
+/// The trigger that [`saga_worker`] returns.
 #[derive(Debug)]
 pub struct SagaWorker<P> {
     worker: Worker<P>,
@@ -59,7 +59,7 @@ impl<P: Send + Sync + 'static> SagaWorker<P> {
         Self { worker: self.worker.still(earlier) }
     }
 
-    /// What runs the steps, for a test that asks which definitions it knows.
+    /// Returns the worker that runs the steps, for a test that asks which definitions it knows.
     pub fn worker(&self) -> &Worker<P> {
         &self.worker
     }
@@ -171,12 +171,12 @@ pub async fn answer<P: Send + Sync + 'static>(
     .await
 }
 
-/// What kind of answer it is. The rest of it may be a step's output, which is nothing for a log.
+/// Returns the kind of an answer. The rest may be a step's output, which does not belong in a log.
 fn kind(answer: &Value) -> Option<&'static str> {
     ["output", "waiting", "skipped", "undone", "ended"].into_iter().find(|kind| answer.get(kind).is_some())
 }
 
-/// What cannot be done is told to the state machine.
+/// A dead-letter queue that takes nothing: the state machine is told of failures.
 struct NoDeadLetters;
 
 impl DeadLetters for NoDeadLetters {

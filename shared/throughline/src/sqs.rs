@@ -48,7 +48,7 @@ pub fn sqs<H: Handler>(handler: H) -> Sqs<H> {
     Sqs { handler }
 }
 
-/// What [`sqs`] returns.
+/// The trigger that [`sqs`] returns.
 #[derive(Debug, Clone)]
 pub struct Sqs<H> {
     handler: H,
@@ -132,7 +132,7 @@ fn most_receives(environment: &mut Environment) -> u32 {
     most
 }
 
-/// How long setting the back-off may take: less than the margin that is kept before the invocation's end.
+/// The time within which the back-off must be set: less than the margin that is kept before the invocation's end.
 const VISIBILITY_PATIENCE: Duration = Duration::from_millis(400);
 
 /// Reads a batch.

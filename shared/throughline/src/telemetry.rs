@@ -15,7 +15,7 @@ mod off {
         Identity::new()
     }
 
-    /// Who watches, given who makes figures.
+    /// Returns the observer of an invocation, given the one that makes figures.
     pub(crate) fn watched(figures: &dyn Observer) -> Unwatched<'_> {
         Unwatched(figures)
     }
@@ -61,7 +61,7 @@ mod on {
         Some(TRACES.get_or_init(|| Traces::start(settings)).layer())
     }
 
-    /// Who watches, given who makes figures.
+    /// Returns the observer of an invocation, given the one that makes figures.
     pub(crate) fn watched(figures: &dyn Observer) -> Watched<'_> {
         Watched { figures, traced: TRACES.get().is_some().then_some(Traced(figures)) }
     }

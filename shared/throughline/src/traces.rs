@@ -74,7 +74,7 @@ use throughline_core::Timestamp;
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, registry::LookupSpan};
 
-/// How long before the end of the invocation sending ends: the answer must still be given.
+/// The time before the end of the invocation at which sending ends: the answer must still be given.
 const MARGIN: Duration = Duration::from_millis(100);
 
 /// Records spans, and sends them when it is told to.
@@ -103,7 +103,7 @@ impl Traces {
         Self { sampler, sending: Sending::new(collector, ended.clone()), ended, patience: timeout }
     }
 
-    /// What records: a layer over `tracing_subscriber`'s registry.
+    /// Returns the layer that records spans, for `tracing_subscriber`'s registry.
     pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> impl Layer<S> + use<S> {
         Recorder { sampler: self.sampler, ended: self.ended.clone() }.with_filter(OnlySpans)
     }

@@ -239,7 +239,7 @@ fn any_sent(fifo: bool) -> impl Strategy<Value = Sent> {
     )
 }
 
-/// What becomes of a record.
+/// The fate of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Done,
@@ -247,7 +247,7 @@ enum Fate {
     DeadLettered,
 }
 
-/// What must become of each, said again without looking at the main path.
+/// Returns the expected fate of each record, computed without the main path.
 fn expected(batch: &[Sent]) -> Vec<Fate> {
     let mut blocked = HashSet::new();
     let fate = |sent: &Sent| {

@@ -1,4 +1,4 @@
-//! Who a message is: through the triggers and the main path, over the in-memory ledger.
+//! The identity of a message: through the triggers and the main path, over the in-memory ledger.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use throughline_testing::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTim
 const FUNCTION: &str = "arn:aws:lambda:eu-west-1:123456789012:function:charge";
 const QUEUE: &str = "arn:aws:sqs:eu-west-1:123456789012:charges";
 
-/// What a handler saw.
+/// The messages that a handler saw.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Seen {
     idempotency_key: String,
@@ -315,7 +315,7 @@ async fn an_event_in_binary_mode_becomes_a_letter_that_says_so() {
     assert!(letter.error_message.contains("binary mode"), "{}", letter.error_message);
 }
 
-/// What a function is given by those who are neither a queue nor a rule, and how they are called.
+/// Returns payloads of senders that are neither a queue nor a rule, with the senders' names.
 fn others() -> Vec<(&'static str, Value)> {
     let batch = |record: Value| json!({ "Records": [record] });
     vec![

@@ -23,7 +23,7 @@ use throughline::{
 use throughline_testing::{MemoryDeadLetters, MemoryLedger, SeededRandom, TestTime};
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// What every message holds, in its data.
+/// The secret in the data of every message.
 const SECRET: &str = "4111-1111-1111-1111";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -34,7 +34,7 @@ impl Connections {
     }
 }
 
-/// What connectors differ in: how long connecting may take, and how long reading.
+/// The time limits by which connectors differ: of connecting, and of reading.
 type TimeLimits = (Option<Duration>, Option<Duration>);
 
 impl HttpClient for Connections {

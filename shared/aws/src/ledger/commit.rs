@@ -29,7 +29,7 @@ pub(super) const ALL_OLD: ReturnValuesOnConditionCheckFailure = ReturnValuesOnCo
 const NOTHING: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::None;
 
 impl DynamoLedger {
-    /// What became of each commit, and how many requests that took.
+    /// Commits, and returns the outcome of each and the number of requests that this took.
     pub(super) async fn commit_all(&self, commits: &[Commit]) -> (Vec<CommitOutcome>, usize) {
         let mut settling = Settling::new(commits);
         let mut sent = 0;
@@ -194,7 +194,7 @@ pub(super) fn refused_put(claim: &Claim, error: &SdkError<PutItemError>) -> Answ
     }
 }
 
-/// What an error of the whole request means. A request that may have arrived may have happened.
+/// Returns the meaning of an error of the whole request. A request that may have arrived may have taken effect.
 pub(super) fn refused<E, R>(error: &SdkError<E, R>) -> Answer
 where
     E: aws_sdk_dynamodb::error::ProvideErrorMetadata + std::error::Error + 'static,

@@ -1,4 +1,4 @@
-//! What must hold of an item for a write to happen.
+//! Conditions on an item, without which a write fails.
 
 use super::{
     Item, items,
@@ -33,7 +33,7 @@ impl Condition {
         self
     }
 
-    /// What the placeholders of names and of values stand for. DynamoDB refuses empty maps.
+    /// Returns the names and values of the placeholders, or `None` for an empty map, which DynamoDB refuses.
     pub(super) fn placeholders(self) -> (Option<Names>, Option<Item>) {
         let Self { names, values, .. } = self;
         (Some(names).filter(|names| !names.is_empty()), Some(values).filter(|values| !values.is_empty()))
@@ -74,7 +74,7 @@ pub(super) fn is_at(address: &Address, version: Version) -> Condition {
     }
 }
 
-/// What a commit asks of a claim: to be held by us, if the handler took it before it ran, or to be free.
+/// Returns a commit's condition on its claim: held by this owner if the handler claimed before it ran, otherwise free.
 pub(super) fn may_finish(claim: &Claim) -> Condition {
     if claim.leased_until.is_some() { is_held_by_us(claim) } else { is_free(claim) }
 }

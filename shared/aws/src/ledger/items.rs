@@ -125,7 +125,7 @@ fn fits_an_index(correlation_id: &str) -> bool {
     (1..=LONGEST_INDEX_KEY).contains(&correlation_id.len())
 }
 
-/// Whether an entity can be at an address, or why not.
+/// Checks that an entity can be stored at an address.
 pub(crate) fn check_sort_key(address: &Address, save: &Save) -> Result<(), String> {
     match &address.sort {
         Some((name, value)) if save.data.get(name).is_some_and(|found| found.as_text() != Some(value)) => {

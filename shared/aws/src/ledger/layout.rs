@@ -1,4 +1,4 @@
-//! Where things are in the table: keys, attribute names and the forms of times.
+//! The layout of the table: keys, attribute names and the forms of times.
 //!
 //! | item | `pk` | `sk` |
 //! |---|---|---|
@@ -37,20 +37,21 @@ pub const OCCURRED_AT: &str = "occurred_at";
 pub const TIME_INDEX: &str = "by-time";
 /// The index's partition key: an hour and a shard, such as `2026-11-21T13#2`. Its sort key is [`OCCURRED_AT`].
 pub const TIME_BUCKET: &str = "time_bucket";
-/// How many partitions share the messages of an hour. DynamoDB takes 1,000 write units a second in one
-/// ("Best practices for designing and using partition keys effectively"), and an index that cannot keep up holds
-/// back its table.
+/// The number of partitions that share the messages of an hour. DynamoDB takes 1,000 write units a second in one ("Best
+/// practices for designing and using partition keys effectively"), and an index that cannot keep up holds back its
+/// table.
 pub const TIME_SHARDS: u8 = 4;
-/// What the index by time projects besides the keys: what a plan asks of a message that it does not open.
+/// The attributes that the index by time projects besides the keys: a plan reads these of a message that it does not
+/// open.
 pub const TIME_INDEX_PROJECTS: [&str; 6] = [ID, SOURCE, TYPE, HANDLER, DESTINATION, CORRELATION_ID];
 
 /// The sort key of a claim.
 pub const CLAIM: &str = "claim";
 /// The sort key of an entity.
 pub const STATE: &str = "state";
-/// What the sort key of an emitted event begins with: what the relay's stream filter lets through.
+/// The prefix of an emitted event's sort key, which the relay's stream filter lets through.
 pub const EVENT_PREFIX: &str = "event#";
-/// What the sort key of a command begins with: what the relay's stream filter lets through.
+/// The prefix of a command's sort key, which the relay's stream filter lets through.
 pub const COMMAND_PREFIX: &str = "command#";
 
 /// `leased` or `done`.
@@ -59,11 +60,11 @@ pub const CLAIM_STATE: &str = "state";
 pub const LEASED: &str = "leased";
 /// A claim whose work is finished.
 pub const DONE: &str = "done";
-/// Who took the claim.
+/// The owner token of the claim.
 pub const OWNER: &str = "owner";
 /// The end of a lease: milliseconds since 1970.
 pub const LEASED_UNTIL: &str = "leased_until_ms";
-/// What the message said.
+/// The hash of the message's payload.
 pub const PAYLOAD_HASH: &str = "payload_hash";
 /// There if the hash is known to be of exact values, and none from before that was so.
 pub const HASH_BY_VALUE: &str = "hash_by_value";
@@ -75,9 +76,9 @@ pub const EVENT_ID: &str = "eventid";
 pub const EVENT_SOURCE: &str = "eventsource";
 /// The claimed message's type.
 pub const EVENT_TYPE: &str = "eventtype";
-/// What the claimed message is about.
+/// The subject of the claimed message.
 pub const SUBJECT: &str = "subject";
-/// What caused the message.
+/// The id of the message's cause.
 pub const CAUSATION_ID: &str = "causationid";
 /// Which delivery it was.
 pub const ATTEMPT: &str = "attempt";
@@ -86,8 +87,8 @@ pub const FINISHED_AT: &str = "finished_at";
 
 /// A message in the log: the whole CloudEvent as JSON text.
 pub const ENVELOPE: &str = "envelope";
-/// Where it is going: `bus`, `queue:<name>`, `scheduled:<RFC 3339>|<name>`, `unscheduled:<name>`,
-/// `state-machine:<name>` or `task:<token>`.
+/// The destination: `bus`, `queue:<name>`, `scheduled:<RFC 3339>|<name>`, `unscheduled:<name>`, `state-machine:<name>`
+/// or `task:<token>`.
 pub const DESTINATION: &str = "destination";
 /// Its id.
 pub const ID: &str = "id";
@@ -96,7 +97,7 @@ pub const SOURCE: &str = "source";
 /// Its type.
 pub const TYPE: &str = "type";
 
-/// Where one item is.
+/// The address of one item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address {
     /// The table's real name.

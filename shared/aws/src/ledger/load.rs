@@ -17,10 +17,10 @@ use throughline_core::{
 
 /// The most keys one `BatchGetItem` may hold.
 const MOST_KEYS: usize = 100;
-/// How often keys that DynamoDB left out of its answer are asked for.
+/// The number of times that keys are asked for which DynamoDB left out of its answer.
 const MOST_ASKS: u32 = 8;
 
-/// What was found where something was looked for.
+/// The items that were found, by address.
 pub(super) type Found<'a> = HashMap<&'a Address, Result<Item, LedgerError>>;
 
 /// Why a request for several keys failed.

@@ -1,4 +1,4 @@
-//! What DynamoDB's refusals mean.
+//! The meanings of DynamoDB's refusals.
 
 use super::{
     Item,
@@ -15,7 +15,7 @@ use throughline_core::{
 /// The code of a reason whose condition did not hold.
 const CONDITION_FAILED: &str = "ConditionalCheckFailed";
 
-/// How a claim stands where this item was found.
+/// Returns the standing of a claim, given the item that was found.
 pub(super) fn standing(claim: &Claim, found: Option<&Item>) -> Standing {
     Standing::of(claim, found.map(recorded))
 }
@@ -35,7 +35,7 @@ fn recorded(item: &Item) -> Recorded<'_> {
     }
 }
 
-/// What the reason for a cancellation says about an item.
+/// Returns the meaning of a cancellation's reason for one item.
 pub(super) fn of_item(
     item: &settling::Item,
     reason: Option<&CancellationReason>,
@@ -61,7 +61,7 @@ pub(super) fn of_item(
     }
 }
 
-/// What an item of a transaction is, for whoever reads why DynamoDB refused it.
+/// Returns a description of an item of a transaction, for the reader of DynamoDB's refusal.
 fn what(item: &settling::Item, commits: &[Commit]) -> String {
     match *item {
         settling::Item::Claim { commit, finished } => {
@@ -78,7 +78,7 @@ fn what(item: &settling::Item, commits: &[Commit]) -> String {
     }
 }
 
-/// What a transaction writes or checks besides claims, where DynamoDB does not say which of it is refused.
+/// Returns a description of all that a transaction writes or checks besides claims, for a refusal that names no item.
 pub(super) fn all_of(items: &[settling::Item], commits: &[Commit]) -> String {
     let others = items.iter().filter(|item| !matches!(item, settling::Item::Claim { .. }));
     let names: Vec<String> = others.map(|item| what(item, commits)).collect();
@@ -100,7 +100,7 @@ pub(super) fn named(outcome: CommitOutcome, what: impl FnOnce() -> String) -> Co
     }
 }
 
-/// What helps against a refusal, by DynamoDB's words for it, which name the attribute.
+/// Returns the cure for a refusal, by DynamoDB's words for it, which name the attribute.
 fn cure(message: &str) -> Option<&'static str> {
     let is_of_an_index = ["Index Key", "index key", "IndexKey"].iter().any(|words| message.contains(words));
     if is_of_an_index && message.contains("Actual: NULL") {

@@ -1,4 +1,4 @@
-//! What is to be asked of whom, for the messages of one call.
+//! The requests to each service for the messages of one call.
 
 use super::{
     AwsPublisher, Schedules, refused,
@@ -15,24 +15,24 @@ use throughline_core::{
     saga::TaskAnswer,
 };
 
-/// What is to be asked of whom.
+/// The requests to each service.
 #[derive(Default)]
 pub(super) struct Plan<'a> {
     /// For the bus, and for each queue, in as few calls as possible.
     pub(super) batched: BTreeMap<Option<&'a str>, Vec<Encoded<'a>>>,
-    /// What takes a request each. Those with the same key are in an order that matters.
+    /// The messages that take a request each. Those with the same key keep their order.
     pub(super) single: BTreeMap<String, Vec<(usize, Request<'a>)>>,
-    /// What is settled without asking anybody.
+    /// The outcomes that need no request.
     pub(super) settled: Vec<(usize, Delivery)>,
 }
 
 /// A message and its text on the wire.
 pub(super) struct Encoded<'a> {
-    /// Where its answer belongs.
+    /// The message's position in the call.
     pub(super) position: usize,
     pub(super) outgoing: &'a Outgoing,
     pub(super) text: String,
-    /// How long its queue is to hold it back: whole seconds.
+    /// The delay in the queue, in whole seconds.
     pub(super) delay: Duration,
 }
 
@@ -136,7 +136,7 @@ fn step_functions(publisher: &AwsPublisher) -> Result<&StepFunctions, Delivery> 
 }
 
 impl Encoded<'_> {
-    /// What `PutEvents` counts: the detail, the detail type, the source, and 14 bytes for the time
+    /// Returns the bytes that `PutEvents` counts: the detail, the detail type, the source, and 14 bytes for the time
     /// (EventBridge user guide, "Calculating `PutEvents` event entry size"). SQS counts the body alone.
     pub(super) fn size(&self) -> usize {
         let attributes = &self.outgoing.envelope.attributes;

@@ -15,7 +15,7 @@ use throughline_core::{Timestamp, ledger::Outgoing, ports::Time, relay::Delivery
 /// The longest that SQS holds a message back: `DelaySeconds` is at most 900.
 pub const LONGEST_DELAY: Duration = Duration::from_mins(15);
 
-/// How often, and for how long, EventBridge Scheduler tries to reach a queue: the most there is.
+/// The retries, and their time, with which EventBridge Scheduler tries to reach a queue: the most there is.
 const MOST_RETRIES: i32 = 185;
 const LONGEST_RETRIED: Duration = Duration::from_hours(24);
 
@@ -23,12 +23,12 @@ const LONGEST_RETRIED: Duration = Duration::from_hours(24);
 /// time further off has not passed, whatever the service objects to.
 const MOST_DIFFERENCE: Duration = Duration::from_mins(5);
 
-/// What EventBridge Scheduler puts a value in place of, wherever it stands in an input.
+/// The start of a keyword, which EventBridge Scheduler replaces by a value wherever it stands in an input.
 const KEYWORD_START: &str = "<aws.scheduler.";
 
 pub(super) const NOT_SET_UP: &str = "commands for later are not set up: set THROUGHLINE_SCHEDULE_GROUP";
 
-/// How commands are kept until they are due.
+/// The way in which commands are kept until they are due.
 ///
 /// A command that is due within [`longest_delay`](Self::longest_delay), or should have been long ago, goes to its
 /// queue at once with a delay: to the second, and never early. One that is due later, or any time later if its queue
@@ -53,7 +53,7 @@ pub struct Schedules {
     pub dead_letter_arn: String,
     /// The ARN of the queue of each logical name.
     pub target_arns: BTreeMap<String, String>,
-    /// What is due later than this is kept by EventBridge Scheduler. [`LONGEST_DELAY`] at most.
+    /// The delay beyond which EventBridge Scheduler keeps a command. [`LONGEST_DELAY`] at most.
     pub longest_delay: Duration,
     /// The clock that says how long it is until something is due.
     pub time: Arc<dyn Time>,
@@ -70,7 +70,7 @@ pub(super) struct Schedule<'a> {
     pub(super) text: String,
 }
 
-/// What became of keeping a command.
+/// The outcome of keeping a command.
 pub(super) enum Kept {
     /// It is kept, or could not be.
     Settled(Delivery),
@@ -79,7 +79,8 @@ pub(super) enum Kept {
 }
 
 impl Schedules {
-    /// How long a queue is to hold back what is due then: whole seconds, rounded up. Nothing if it cannot.
+    /// Returns the delay in whole seconds, rounded up, with which a queue holds back a command until its time, or
+    /// `None` if it cannot.
     pub(super) fn delay(&self, at: Timestamp, queue_url: &str) -> Option<Duration> {
         let left = self.left_until(at);
         let left = Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0));

@@ -48,7 +48,7 @@ impl StepFunctions {
         }
     }
 
-    /// Whether the execution that has the name is the one to be started.
+    /// Returns whether the execution that has the name is the one to be started.
     async fn was_started(&self, saga: &str, state_machine: &str, name: &str, input: &str) -> Delivery {
         let Some(execution) = execution_arn(state_machine, name) else {
             return Delivery::Retry(format!("`{state_machine}` is no ARN of a state machine"));
@@ -99,7 +99,7 @@ pub(super) fn answer_in(outgoing: &Outgoing) -> Result<TaskAnswer, Delivery> {
     })
 }
 
-/// What `StartExecution` takes as a name (API reference, `StartExecution`, `name`).
+/// Returns whether `StartExecution` takes the name (API reference, `StartExecution`, `name`).
 fn is_execution_name(name: &str) -> bool {
     let is_taken = |letter: char| {
         !letter.is_whitespace()

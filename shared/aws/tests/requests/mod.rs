@@ -1,4 +1,4 @@
-//! What a batch costs on the wire: the requests of the main path over DynamoDB, counted.
+//! The cost of a batch on the wire: the requests of the main path over DynamoDB, counted.
 
 use crate::support::{self, LocalLedger, faults::Fault};
 use serde::{Deserialize, Serialize};
@@ -73,7 +73,7 @@ struct Counted {
     told: Told,
 }
 
-/// How many requests of commits the observer was told of.
+/// The number of commit requests that the observer was told of.
 #[derive(Default)]
 struct Told(AtomicUsize);
 

@@ -15,7 +15,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// What goes wrong.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
@@ -36,7 +36,7 @@ pub(crate) struct FaultyWire {
     pub(crate) inner: SharedHttpClient,
     pub(crate) fault: Fault,
     pub(crate) transactions: Arc<AtomicUsize>,
-    /// What was asked for, in order.
+    /// The operations that were asked for, in order.
     pub(crate) operations: Arc<Mutex<Vec<String>>>,
 }
 
@@ -63,7 +63,7 @@ struct FaultyConnection {
     operations: Arc<Mutex<Vec<String>>>,
 }
 
-/// What becomes of one request.
+/// The fate of one request.
 enum Fate {
     Works,
     AnswerLost,

@@ -1,4 +1,4 @@
-//! What is in the table, and what only DynamoDB refuses.
+//! The items in the table, and the refusals that only DynamoDB gives.
 
 use crate::support::{LocalLedger, fresh, fresh_that_answers_no_write, text};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -30,7 +30,7 @@ async fn item_at(ledger: &LocalLedger, sort_key_prefix: &str) -> Item {
     found.next().unwrap_or_else(|| panic!("no item at {sort_key_prefix}"))
 }
 
-/// What a commit that cannot be stored came to.
+/// Returns the reason for which a commit cannot be stored.
 async fn why_invalid(ledger: &LocalLedger, save: Save) -> String {
     let refused = Commit { saves: vec![save], ..bare(claim("e-1")) };
     match commit(ledger, &refused).await {

@@ -1,7 +1,6 @@
-//! The one door to AWS's command line, for what no client of ours does.
+//! The only access to AWS's command line, for operations that none of our clients covers.
 //!
-//! It is a Python program that takes most of a second to start: whatever a command asks often goes through
-//! [`throughline_aws`].
+//! It is a Python program that takes most of a second to start, so frequent requests go through [`throughline_aws`].
 
 use crate::{cloud::place::Place, project::Project};
 use serde_json::Value;
@@ -11,27 +10,27 @@ use std::{
     process::{Child, Output, Stdio},
 };
 
-/// Why AWS's command line did not do what it was asked.
+/// The error of a call of AWS's command line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {reason}{}", advice(.reason).map(|advice| format!("; {advice}")).unwrap_or_default())]
 pub struct CommandLineError {
     /// The call, such as `cloudformation describe-stacks`.
     pub what: String,
-    /// What it said, or why it could not be asked.
+    /// The error message that it printed, or the reason that it could not be run.
     pub reason: String,
 }
 
-/// AWS's command line, told which cloud to talk to.
+/// AWS's command line, directed at one cloud.
 #[derive(Debug, Clone, Copy)]
 pub struct AwsCommandLine<'a> {
-    /// Where it is installed.
+    /// The project in which it is installed.
     pub project: &'a Project,
     /// The cloud.
     pub place: &'a Place,
 }
 
 impl AwsCommandLine<'_> {
-    /// Starts a call, such as `["sts", "get-caller-identity"]`, which then runs by itself.
+    /// Starts a call, such as `["sts", "get-caller-identity"]`, and returns while it runs.
     ///
     /// # Errors
     /// [`CommandLineError`], if it is not installed or cannot be run.
@@ -53,7 +52,7 @@ impl AwsCommandLine<'_> {
     /// Runs a call and returns what it prints.
     ///
     /// # Errors
-    /// [`CommandLineError`], with what it said.
+    /// [`CommandLineError`], with the error message that it printed.
     pub fn text<S: AsRef<OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = S>,
@@ -61,10 +60,10 @@ impl AwsCommandLine<'_> {
         self.start(arguments)?.text()
     }
 
-    /// Runs a call and returns its answer; `null`, if it prints nothing.
+    /// Runs a call and returns its answer as JSON, or `null` if it prints nothing.
     ///
     /// # Errors
-    /// [`CommandLineError`], with what it said, or if that is no JSON.
+    /// [`CommandLineError`], with the error message that it printed, or if its answer is not JSON.
     pub fn json<S: AsRef<OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = S>,
@@ -73,7 +72,7 @@ impl AwsCommandLine<'_> {
     }
 }
 
-/// A call that runs.
+/// A running call of AWS's command line.
 #[derive(Debug)]
 pub struct Running {
     what: String,
@@ -81,10 +80,10 @@ pub struct Running {
 }
 
 impl Running {
-    /// Waits for its end and returns what it printed.
+    /// Waits for the end of the call and returns its output.
     ///
     /// # Errors
-    /// [`CommandLineError`], with what it said.
+    /// [`CommandLineError`], with the error message that it printed.
     pub fn text(self) -> Result<String, CommandLineError> {
         let Self { what, child } = self;
         let printed =
@@ -92,10 +91,10 @@ impl Running {
         printed.map_err(|reason| CommandLineError { what, reason })
     }
 
-    /// Waits for its end and returns its answer; `null`, if it printed nothing.
+    /// Waits for the end of the call and returns its answer as JSON, or `null` if it printed nothing.
     ///
     /// # Errors
-    /// [`CommandLineError`], with what it said, or if that is no JSON.
+    /// [`CommandLineError`], with the error message that it printed, or if its answer is not JSON.
     pub fn json(self) -> Result<Value, CommandLineError> {
         let what = self.what.clone();
         let text = self.text()?;
@@ -107,7 +106,7 @@ fn not_run(error: &io::Error) -> String {
     format!("AWS's command line cannot be run: {error}")
 }
 
-/// What was printed, or what was said of why it failed.
+/// Returns the output of a call, or the error message that it printed.
 fn printed(output: &Output) -> Result<String, String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
@@ -126,7 +125,7 @@ fn answer(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| format!("the answer is no JSON: {error} in {text}"))
 }
 
-/// What to do about what AWS's command line says, where it does not say so itself.
+/// Returns advice on an error of AWS's command line, or `None` if its own message suffices.
 fn advice(reason: &str) -> Option<&'static str> {
     let says = |phrases: [&str; 2]| phrases.iter().any(|phrase| reason.contains(phrase));
     if says(["ExpiredToken", "Token has expired"]) {

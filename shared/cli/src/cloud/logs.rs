@@ -1,4 +1,4 @@
-//! The reader of what the functions logged, in CloudWatch Logs.
+//! The reader of the functions' logs in CloudWatch Logs.
 
 use crate::cloud::stack::{Stack, StackError};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -11,22 +11,22 @@ use throughline_operations::{LogFilter, Logs, OperateError};
 /// A line of a function's log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogLine {
-    /// When.
+    /// The time of the line.
     pub at: Timestamp,
-    /// The function.
+    /// The function's name.
     pub function: String,
-    /// What was logged, as it is.
+    /// The text of the line, unchanged.
     pub text: String,
-    /// What was logged, read; null if it is no JSON.
+    /// The fields of the line, or null if it is not a JSON object.
     pub fields: Value,
-    /// Whether Lambda says it, and all is well.
+    /// Whether Lambda itself wrote the line, about an invocation or a process without problems.
     pub is_platform: bool,
-    /// What tells it apart from all others.
+    /// The line's identity: its event's id, and its number within the event.
     pub(crate) id: (String, usize),
 }
 
 impl LogLine {
-    /// A line of JSON.
+    /// Returns a line of JSON.
     #[cfg(test)]
     pub(crate) fn of_json(at: Timestamp, function: &str, fields: Value) -> Self {
         let (text, function) = (fields.to_string(), function.to_owned());
@@ -53,21 +53,21 @@ impl fmt::Display for LogLine {
     }
 }
 
-/// Why the logs could not be read.
+/// The reason that the logs could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LogsError {
-    /// A group could not be read.
+    /// A log group could not be read.
     #[error(transparent)]
     Unreadable(#[from] OperateError),
     /// The stack has no such function.
     #[error("the stack has no function `{name}`; it has {known}")]
     NoFunction {
-        /// What was asked for.
+        /// The name that was asked for.
         name: String,
-        /// Those there are.
+        /// The functions of the stack.
         known: String,
     },
-    /// Nothing was logged that was asked for.
+    /// No line matches the request.
     #[error("{0}")]
     Nothing(String),
     /// The stack could not be used.
@@ -75,16 +75,16 @@ pub enum LogsError {
     Stack(#[from] StackError),
 }
 
-/// Which lines are read.
+/// The filter of the lines to read.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted<'a> {
-    /// Only what was logged since.
+    /// Only lines from this time on.
     pub since: Option<Timestamp>,
-    /// Only lines with this phrase, which CloudWatch Logs looks for by words: not for parts of ids.
+    /// Only lines with this phrase. CloudWatch Logs searches for whole words, and not for parts of ids.
     pub phrase: Option<&'a str>,
 }
 
-/// What the functions of a stack logged, in the order of their times.
+/// Returns the log lines of all functions of a stack, in the order of their times.
 ///
 /// # Errors
 /// [`LogsError`].
@@ -93,10 +93,11 @@ pub async fn read(stack: &Stack, wanted: Wanted<'_>) -> Result<Vec<LogLine>, Log
     read_of(stack, &functions, wanted).await
 }
 
-/// How many logs are read side by side: CloudWatch Logs takes ten requests a second from an account in most regions.
+/// The number of logs that are read concurrently. CloudWatch Logs accepts ten requests a second from an account in most
+/// regions.
 const SIDE_BY_SIDE: usize = 5;
 
-/// What these functions logged, in the order of their times.
+/// Returns the log lines of these functions, in the order of their times.
 ///
 /// # Errors
 /// [`LogsError`].
@@ -117,7 +118,8 @@ pub(crate) async fn read_of(
     Ok(lines)
 }
 
-/// A filter pattern for a phrase ("Filter pattern syntax for unstructured log events"), if one can say it.
+/// Returns a filter pattern for a phrase ("Filter pattern syntax for unstructured log events"), or `None` if no pattern
+/// can express it.
 fn filter_pattern(phrase: &str) -> Option<String> {
     let is_sayable = !phrase.is_empty() && !phrase.contains(['"', '\\']);
     is_sayable.then(|| format!("\"{phrase}\""))
@@ -127,7 +129,7 @@ fn group(function: &str) -> String {
     format!("/aws/lambda/{function}")
 }
 
-/// The lines of an event in CloudWatch Logs. A runtime may put several into one.
+/// Returns the lines of an event in CloudWatch Logs. A runtime may put several into one event.
 pub(crate) fn lines(function: &str, event: &Value) -> Vec<LogLine> {
     let logged_at = event["timestamp"].as_i64().and_then(|at| Timestamp::from_millisecond(at).ok());
     let message = event["message"].as_str().unwrap_or_default();
@@ -138,7 +140,7 @@ pub(crate) fn lines(function: &str, event: &Value) -> Vec<LogLine> {
     let line = |(number, text): (usize, &str)| {
         let fields: Value = serde_json::from_str(text).unwrap_or_default();
         let fields = if fields.is_object() { fields } else { Value::Null };
-        // Our own lines say it more exactly.
+        // The time in our own lines is more exact.
         let said_at = ["timestamp", "time"].iter().find_map(|name| fields[name].as_str()?.parse().ok());
         LogLine {
             at: said_at.or(logged_at).unwrap_or_default(),
@@ -152,7 +154,8 @@ pub(crate) fn lines(function: &str, event: &Value) -> Vec<LogLine> {
     message.lines().map(str::trim_end).filter(|text| !text.is_empty()).enumerate().map(line).collect()
 }
 
-/// Whether Lambda says that an invocation or a process began or ended as it should ("Lambda log formats": text and JSON).
+/// Returns whether the line is Lambda's report of a normal beginning or end of an invocation or a process ("Lambda log
+/// formats": text and JSON).
 fn is_platform(text: &str, fields: &Value) -> bool {
     let is_event = fields["type"].as_str().is_some_and(|kind| kind.starts_with("platform."));
     if is_event && fields["record"].is_object() {

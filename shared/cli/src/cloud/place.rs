@@ -1,22 +1,22 @@
-//! Where a stack is: on a local cloud, or on AWS.
+//! The place of a stack: a local cloud, or AWS.
 
 use crate::project::{OUTPUTS, Project, STACKS, without_real_credentials};
 use std::{env, fmt, path::PathBuf, process::Command};
 use throughline_aws::Clients;
 
-/// Where a stack is.
+/// The place of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A cloud on this machine, or one that acts as AWS at an address.
     Local {
-        /// Its address.
+        /// The cloud's address.
         endpoint: String,
     },
-    /// AWS, as the environment and the profile say.
+    /// AWS, with the region and the profile of the environment.
     Aws,
 }
 
-/// Says which cloud it is, for every command to begin with.
+/// Names the cloud in the words that every command prints first.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -32,9 +32,9 @@ impl fmt::Display for Place {
     }
 }
 
-/// What a project keeps of the stacks at a place.
+/// The files that a project keeps of the stacks at a place.
 impl Project {
-    /// What is kept of a stack.
+    /// Returns the folder for the files of a stack.
     pub(crate) fn stack(&self, place: &Place, stack: &str) -> PathBuf {
         match place.folder_name() {
             Some(cloud) => self.root().join(".throughline/local").join(cloud).join(STACKS).join(stack),
@@ -42,36 +42,36 @@ impl Project {
         }
     }
 
-    /// Where `throughline deploy` writes the outputs of a stack.
+    /// Returns the file into which `throughline deploy` writes the outputs of a stack.
     pub fn outputs(&self, place: &Place, stack: &str) -> PathBuf {
         self.stack(place, stack).join(OUTPUTS)
     }
 }
 
 impl Place {
-    /// Whether it is a local cloud, where nothing is lost that matters.
+    /// Returns whether it is a local cloud, which holds no data of value.
     pub fn is_local(&self) -> bool {
         matches!(self, Self::Local { .. })
     }
 
-    /// The port of a cloud on this machine.
+    /// Returns the port of a cloud on this machine, or `None` for any other place.
     pub fn port(&self) -> Option<u16> {
         let Self::Local { endpoint } = self else { return None };
         let (host, port) = authority(endpoint).rsplit_once(':')?;
         ["127.0.0.1", "localhost", "[::1]"].contains(&host).then(|| port.parse().ok())?
     }
 
-    /// A name for it that a folder can have: for a cloud on this machine its port, else its address.
+    /// Returns the place's folder name: the port of a cloud on this machine, or else its address. `None` for AWS.
     fn folder_name(&self) -> Option<String> {
         let Self::Local { endpoint } = self else { return None };
         let permitted = |letter: char| letter.is_ascii_alphanumeric() || "-.".contains(letter);
         let written = |letter| if permitted(letter) { letter } else { '_' };
-        // With something before it, no address is the name of a folder above.
+        // The prefix prevents an address such as `..` from being the name of a folder above.
         let address = || format!("at-{}", authority(endpoint).chars().map(written).collect::<String>());
         Some(self.port().map_or_else(address, |port| port.to_string()))
     }
 
-    /// The SDK's clients for it.
+    /// Returns the SDK's clients for this place.
     pub async fn clients(&self) -> Clients {
         match self {
             Self::Local { endpoint } => Clients::local(endpoint).await,
@@ -79,7 +79,7 @@ impl Place {
         }
     }
 
-    /// AWS's command line, told where to go. It is the one that `scripts/setup` installed.
+    /// Returns AWS's command line, directed at this place. It is the one that `scripts/setup` installed.
     ///
     /// # Errors
     /// A sentence, if it is not installed.
@@ -89,12 +89,13 @@ impl Place {
         Ok(command)
     }
 
-    /// Tells a program that speaks to AWS where to go. A local cloud never sees real credentials.
+    /// Directs a program that uses AWS at this place. A local cloud never gets real credentials.
     pub fn direct<'a>(&self, program: &'a mut Command) -> &'a mut Command {
         match self {
             Self::Local { endpoint } => without_real_credentials(program).env("AWS_ENDPOINT_URL", endpoint),
             Self::Aws => {
-                // The SDKs read the one variable, this version of the command line the other: both mean one region.
+                // The SDKs read `AWS_REGION`, and this version of the command line reads `AWS_DEFAULT_REGION`: both get
+                // one region.
                 if let Some(region) = env::var_os("AWS_REGION").filter(|region| !region.is_empty()) {
                     program.env("AWS_DEFAULT_REGION", region);
                 }
@@ -104,7 +105,7 @@ impl Place {
     }
 }
 
-/// The host and the port of an address such as `http://127.0.0.1:4566`.
+/// Returns the host and the port of an address such as `http://127.0.0.1:4566`.
 fn authority(endpoint: &str) -> &str {
     let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
     rest.split('/').next().unwrap_or(rest)

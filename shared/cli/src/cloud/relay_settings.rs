@@ -1,4 +1,4 @@
-//! What the deployed relay was told, so that what it would send can be sent in its place.
+//! The settings of the deployed relay, with which this process can send messages in its place.
 
 use crate::{
     cloud::{aws_command_line::AwsCommandLine, stack::Stack},
@@ -18,7 +18,7 @@ use throughline_aws::{
 };
 use throughline_core::{Timestamp, ports::Time};
 
-/// The output that names the relay.
+/// The name of the output that holds the relay's function name.
 const RELAY: &str = "RelayOutboxFunction";
 
 /// The system's clock.
@@ -35,7 +35,7 @@ impl Time for Clock {
     }
 }
 
-/// A publisher with the settings of the deployed relay, which sends under this process's own rights.
+/// Returns a publisher with the settings of the deployed relay. It sends with this process's own permissions.
 ///
 /// # Errors
 /// A sentence, if they cannot be read.

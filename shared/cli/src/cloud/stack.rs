@@ -1,4 +1,4 @@
-//! A deployed stack, as the commands see it: its outputs, and where its cloud is.
+//! A deployed stack, as the commands use it: its outputs, its place and its clients.
 
 mod described;
 
@@ -14,23 +14,23 @@ use std::{collections::BTreeMap, io, path::Path, time::Duration};
 use throughline_aws::Clients;
 use throughline_operations::{self as operate, FoundLetter, OperateError, line::LineError};
 
-/// Why a stack could not be used.
+/// The reason that a stack could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
-    /// Nothing listens where the cloud should be.
+    /// No cloud listens at the address.
     #[error("no cloud answers at {endpoint}: {advice}")]
     NoCloud {
-        /// Where it should be.
+        /// The place at which it was expected.
         endpoint: String,
-        /// What to do.
+        /// The command that helps.
         advice: String,
     },
-    /// Nothing was deployed from this folder yet.
+    /// No stack was deployed from this folder yet.
     #[error("the stack's outputs are not at {path} ({source}): deploy first, with `throughline deploy`")]
     NotDeployed {
-        /// Where they should be.
+        /// The path of the outputs.
         path: String,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The outputs cannot be read.
@@ -38,9 +38,9 @@ pub enum StackError {
         "the stack's outputs at {path} cannot be read ({reason}): deploy again, with `throughline deploy`"
     )]
     Malformed {
-        /// Where they are.
+        /// The path of the outputs.
         path: String,
-        /// What is wrong with them.
+        /// The parse error.
         reason: String,
     },
     /// The cloud has no such stack.
@@ -48,30 +48,30 @@ pub enum StackError {
     NotThere {
         /// The stack's name.
         stack: String,
-        /// Where it should be.
+        /// The place at which it was expected.
         place: Place,
-        /// Which there are, and what to do.
+        /// The stacks that exist there, and the command that helps.
         advice: String,
     },
-    /// The outputs are another stack's.
+    /// The outputs belong to another stack.
     #[error(
         "the outputs at {path} are those of stack `{found}`, and stack `{stack}` was asked for: say --stack {found}, or \
          name {stack}'s outputs with --outputs"
     )]
     AnothersOutputs {
-        /// Where they are.
+        /// The path of the outputs.
         path: String,
-        /// Whose they are.
+        /// The name of the stack that they belong to.
         found: String,
         /// The stack that was asked for.
         stack: String,
     },
-    /// CloudFormation does not tell of the stack.
+    /// CloudFormation did not describe the stack.
     #[error("what belongs to stack `{stack}` on {place} is not known: {reason}")]
     NotTold {
         /// The stack's name.
         stack: String,
-        /// Where it should be.
+        /// The place at which it was expected.
         place: Place,
         /// What CloudFormation said.
         reason: String,
@@ -79,18 +79,18 @@ pub enum StackError {
     /// The template declares no such output.
     #[error("the stack has no output `{name}`: add it to the template's Outputs, and deploy again")]
     NoOutput {
-        /// Its name.
+        /// The output's name.
         name: String,
     },
-    /// There is no such queue.
+    /// The stack has no such queue.
     #[error("the stack has no queue `{name}`; it has {known}")]
     NoQueue {
-        /// Its logical name.
+        /// The queue's logical name.
         name: String,
-        /// Those there are.
+        /// The queues of the stack.
         known: String,
     },
-    /// AWS did not do what it was asked.
+    /// AWS did not carry out a request.
     #[error(transparent)]
     Operate(#[from] OperateError),
     /// A line could not be read.
@@ -98,30 +98,30 @@ pub enum StackError {
     Line(#[from] LineError),
 }
 
-/// A deployed stack. What the template gives no output is known by its logical id: `PlaceOrderFunction` is a function,
-/// and `PlaceOrderQueue` a queue, as if there were an output `PlaceOrderQueueUrl`.
+/// A deployed stack. A resource without an output is known by its logical id: `PlaceOrderFunction` is a function, and
+/// `PlaceOrderQueue` a queue, as if there were an output `PlaceOrderQueueUrl`.
 #[derive(Debug)]
 pub struct Stack {
-    /// Its name, where it is known.
+    /// The stack's name, if it is known.
     name: Option<String>,
-    /// The outputs, and what has none.
+    /// The outputs, and the names that resources without an output would have as outputs.
     outputs: BTreeMap<String, String>,
     place: Place,
-    /// The clients of its cloud.
+    /// The clients of the stack's cloud.
     pub clients: Clients,
 }
 
-/// What the name of an output ends with that holds a dead-letter queue's URL.
+/// The suffix of the names of outputs that hold a dead-letter queue's URL.
 const DEAD_LETTER_QUEUE: &str = "DeadLetterQueueUrl";
-/// What the name of an output ends with that holds any queue's URL.
+/// The suffix of the names of outputs that hold any queue's URL.
 const QUEUE: &str = "QueueUrl";
 
-/// What the name of an output ends with that holds a function's name.
+/// The suffix of the names of outputs that hold a function's name.
 const FUNCTION: &str = "Function";
-/// What the name of an output ends with that holds a state machine's ARN.
+/// The suffix of the names of outputs that hold a state machine's ARN.
 const STATE_MACHINE: &str = "StateMachine";
 
-/// `PlaceOrder` in a template is `place-order` elsewhere.
+/// Returns the kebab-case form of a template's name: `PlaceOrder` becomes `place-order`.
 pub(crate) fn kebab_case(name: &str) -> String {
     let mut out = String::new();
     for letter in name.chars() {
@@ -133,7 +133,7 @@ pub(crate) fn kebab_case(name: &str) -> String {
     out
 }
 
-/// `place-order` elsewhere is `PlaceOrder` in a template.
+/// Returns the template's form of a kebab-case name: `place-order` becomes `PlaceOrder`.
 pub(crate) fn camel_case(name: &str) -> String {
     let capital = |word: &str| {
         let mut letters = word.chars();
@@ -143,7 +143,8 @@ pub(crate) fn camel_case(name: &str) -> String {
 }
 
 impl Stack {
-    /// A stack whose outputs were written to a file, on a local cloud at `endpoint`, or else on AWS.
+    /// Opens a stack whose outputs were written to a file, on the local cloud at `endpoint`, or on AWS if there is
+    /// none.
     ///
     /// # Errors
     /// [`StackError::NotDeployed`] and [`StackError::Malformed`].
@@ -152,7 +153,7 @@ impl Stack {
         Self::of_file(outputs, place).await
     }
 
-    /// A stack whose outputs were written to a file, as `throughline deploy` does.
+    /// Opens a stack whose outputs were written to a file, as `throughline deploy` does it.
     ///
     /// # Errors
     /// [`StackError::NoCloud`], [`StackError::NotDeployed`] and [`StackError::Malformed`].
@@ -170,7 +171,7 @@ impl Stack {
         Ok(Self::of(described, place).await)
     }
 
-    /// A stack of which CloudFormation tells, on a local cloud or on AWS.
+    /// Opens a stack that CloudFormation describes, on a local cloud or on AWS.
     ///
     /// # Errors
     /// [`StackError::NoCloud`], [`StackError::NotThere`] with the stacks that there are, and [`StackError::NotTold`].
@@ -204,7 +205,8 @@ impl Stack {
         Self { name, outputs: described.names(), place, clients }
     }
 
-    /// That it is the stack of this name, as far as that is known. `outputs` is where it was found.
+    /// Returns the stack if it has this name, or if its name is unknown. `outputs` is the file it was read from, for
+    /// the error.
     pub(crate) fn must_be(self, stack: &str, outputs: &Path) -> Result<Self, StackError> {
         match &self.name {
             Some(found) if found != stack => Err(StackError::AnothersOutputs {
@@ -216,12 +218,12 @@ impl Stack {
         }
     }
 
-    /// Where it is.
+    /// Returns the place of the stack.
     pub fn place(&self) -> &Place {
         &self.place
     }
 
-    /// One of the stack's outputs, or what would be one.
+    /// Returns one of the stack's outputs, or the value that the output of a resource without one would have.
     ///
     /// # Errors
     /// [`StackError::NoOutput`].
@@ -229,16 +231,16 @@ impl Stack {
         self.outputs.get(name).map(String::as_str).ok_or_else(|| StackError::NoOutput { name: name.into() })
     }
 
-    /// The queues that take commands, by their logical names.
+    /// Returns the logical names of the queues, without dead-letter queues.
     pub fn queues(&self) -> Vec<String> {
         let names = self.outputs.keys().filter(|name| !name.ends_with(DEAD_LETTER_QUEUE));
         names.filter_map(|name| name.strip_suffix(QUEUE)).map(kebab_case).collect()
     }
 
-    /// The URL of the queue with a logical name: `place-order` is the output `PlaceOrderQueueUrl`.
+    /// Returns the URL of the queue with a logical name: `place-order` is the output `PlaceOrderQueueUrl`.
     ///
     /// # Errors
-    /// [`StackError::NoQueue`], with the queues there are.
+    /// [`StackError::NoQueue`], with the queues of the stack.
     pub fn queue_url(&self, name: &str) -> Result<&str, StackError> {
         let is_it =
             |output: &&String| output.strip_suffix(QUEUE).is_some_and(|found| kebab_case(found) == name);
@@ -248,18 +250,18 @@ impl Stack {
         }
     }
 
-    /// The functions: their names in `functions/`, and those on the cloud.
+    /// Returns the functions' names in `functions/`, each with its name on the cloud.
     pub fn logical_functions(&self) -> impl Iterator<Item = (String, &str)> {
         let outputs = self.outputs.iter();
         outputs.filter_map(|(name, value)| Some((kebab_case(name.strip_suffix("Function")?), value.as_str())))
     }
 
-    /// The functions' names, as they were deployed.
+    /// Returns the names of the deployed functions.
     pub fn functions(&self) -> impl Iterator<Item = &str> {
         self.outputs.iter().filter(|(name, _)| name.ends_with("Function")).map(|(_, name)| name.as_str())
     }
 
-    /// The dead-letter queues by name, and their URLs.
+    /// Returns the names of the dead-letter queues with their URLs.
     pub fn dead_letter_queues(&self) -> impl Iterator<Item = (&str, &str)> {
         self.outputs
             .iter()
@@ -267,26 +269,26 @@ impl Stack {
             .map(|(name, url)| (name.trim_end_matches("Url"), url.as_str()))
     }
 
-    /// The dead-letter queues' URLs, by the names of what they belong to: `place-order` is the output
+    /// Returns the logical names of the dead-letter queues' owners with the queues' URLs: `place-order` is the output
     /// `PlaceOrderDeadLetterQueueUrl`.
     pub fn dead_letter_queues_by_name(&self) -> impl Iterator<Item = (String, &str)> {
         let named = |name: &str| name.strip_suffix(DEAD_LETTER_QUEUE).map(kebab_case);
         self.outputs.iter().filter_map(move |(name, url)| Some((named(name)?, url.as_str())))
     }
 
-    /// The URLs of all its queues.
+    /// Returns the URLs of all queues of the stack.
     pub fn queue_urls(&self) -> impl Iterator<Item = &str> {
         self.outputs.iter().filter(|(name, _)| name.ends_with(QUEUE)).map(|(_, url)| url.as_str())
     }
 
-    /// The name of a deployed function: `place-order` is the output `PlaceOrderFunction`.
+    /// Returns the name of a deployed function: `place-order` is the output `PlaceOrderFunction`.
     pub fn function_named(&self, name: &str) -> Option<&str> {
         let is_it =
             |output: &str| output.strip_suffix(FUNCTION).is_some_and(|found| kebab_case(found) == name);
         self.outputs.iter().find(|(output, _)| is_it(output)).map(|(_, function)| function.as_str())
     }
 
-    /// How long the ledger remembers that an event was handled.
+    /// Returns the time that the ledger remembers that an event was handled.
     ///
     /// # Errors
     /// [`StackError::NoOutput`].
@@ -299,7 +301,7 @@ impl Stack {
         Ok(Duration::from_hours(24 * days))
     }
 
-    /// The URLs of the queues that feed functions: those that have a dead-letter queue.
+    /// Returns the URLs of the queues that feed functions, which are those with a dead-letter queue.
     pub fn work_queues(&self) -> impl Iterator<Item = &str> {
         let feeds = |name: &str| {
             let logical = name.strip_suffix(QUEUE)?;
@@ -308,7 +310,7 @@ impl Stack {
         self.outputs.iter().filter(move |(name, _)| feeds(name).is_some()).map(|(_, url)| url.as_str())
     }
 
-    /// Everything that lies in a dead-letter queue, with the queue's name.
+    /// Returns all letters in dead-letter queues, each with its queue's name.
     ///
     /// # Errors
     /// If a queue cannot be read.
@@ -326,7 +328,7 @@ impl Stack {
         Ok(found)
     }
 
-    /// The ARN of the state machine of a saga: `checkout` is the output `CheckoutStateMachine`.
+    /// Returns the ARN of a saga's state machine: `checkout` is the output `CheckoutStateMachine`.
     ///
     /// # Errors
     /// [`StackError::NoOutput`].

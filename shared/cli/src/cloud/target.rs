@@ -1,4 +1,4 @@
-//! Which stack a command is about, and on which cloud.
+//! The stack and the cloud that a command uses.
 
 use crate::{
     cloud::{place::Place, stack::Stack},
@@ -9,10 +9,10 @@ use crate::{
 use clap::Args;
 use std::{env, error::Error, path::PathBuf};
 
-/// The stack that is meant unless told otherwise.
+/// The name of the stack that commands use by default.
 pub(crate) const DEFAULT_STACK: &str = "shop";
 
-/// Which local cloud is meant.
+/// The local cloud that a command uses.
 #[derive(Debug, Clone, Args)]
 pub struct Cloud {
     /// The local cloud's port
@@ -21,16 +21,16 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// The local cloud of the project around the present folder.
+    /// Returns the local cloud of the project around the current folder.
     ///
     /// # Errors
-    /// If this is no project.
+    /// If the current folder is not in a project.
     pub fn open(&self) -> Result<LocalCloud, Box<dyn Error>> {
         Ok(LocalCloud::new(Project::find()?, self.port))
     }
 }
 
-/// Where a cloud is that need not have been started by `throughline up`.
+/// The address of a cloud that `throughline up` need not have started.
 #[derive(Debug, Clone, Args)]
 pub struct Endpoint {
     /// The cloud's address; by default that of the local cloud on --port
@@ -42,7 +42,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Where that is.
+    /// Returns the place of the cloud.
     pub fn place(&self, cloud: &Cloud) -> Place {
         if self.aws {
             return Place::Aws;
@@ -51,13 +51,13 @@ impl Endpoint {
     }
 }
 
-/// Which stack is meant, and where it is.
+/// The stack that a command uses, and its place.
 #[derive(Debug, Clone, Args)]
 pub struct Target {
     /// The local cloud.
     #[command(flatten)]
     pub cloud: Cloud,
-    /// Another place.
+    /// Another place than the local cloud on --port.
     #[command(flatten)]
     pub endpoint: Endpoint,
     /// The stack's name
@@ -69,18 +69,19 @@ pub struct Target {
 }
 
 impl Target {
-    /// Where the stack is.
+    /// Returns the place of the stack.
     pub fn place(&self) -> Place {
         self.endpoint.place(&self.cloud)
     }
 
-    /// The port of the local cloud that it is on: that of its address, if it is one of this machine.
+    /// Returns the port of the stack's local cloud: the port of its address if that is on this machine, or else that of
+    /// --port.
     pub fn port(&self) -> u16 {
         self.place().port().unwrap_or(self.cloud.port)
     }
 
-    /// What another command must be told to mean the same stack, each with a space before it: nothing, if all is as it
-    /// is by itself.
+    /// Returns the options with which another command means the same stack, each after a space. The text is empty if
+    /// the defaults suffice.
     pub fn said_again(&self) -> String {
         self.differing_from(|name| env::var(name).ok())
     }
@@ -110,10 +111,10 @@ impl Target {
         said
     }
 
-    /// Finds the stack, and says which one it is, and where.
+    /// Opens the stack, and prints its name and place.
     ///
     /// # Errors
-    /// If there is none, or its cloud does not answer.
+    /// If the stack does not exist, or its cloud does not answer.
     pub async fn open(&self, terminal: &Terminal) -> Result<Stack, Box<dyn Error>> {
         let place = self.place();
         terminal.note(format_args!("stack `{}` on {place}", self.stack));
@@ -122,7 +123,7 @@ impl Target {
         }
         let project = Project::find()?;
         let outputs = project.outputs(&place, &self.stack);
-        // AWS is asked itself: somebody else may have deployed there since.
+        // On AWS, CloudFormation itself is asked, because another machine may have deployed since.
         if place.is_local() && outputs.is_file() {
             return Ok(Stack::of_file(&outputs, place).await?.must_be(&self.stack, &outputs)?);
         }
@@ -130,10 +131,10 @@ impl Target {
     }
 }
 
-/// A name that CloudFormation takes for a stack.
+/// Returns the text if CloudFormation permits it as the name of a stack.
 ///
 /// # Errors
-/// A sentence, if it takes none such.
+/// A sentence with the rules of names, if CloudFormation does not permit it.
 pub(crate) fn stack_name(text: &str) -> Result<String, String> {
     let is_permitted = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
     let begins_well = text.starts_with(|letter: char| letter.is_ascii_alphabetic());

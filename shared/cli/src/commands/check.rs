@@ -49,7 +49,7 @@ pub enum CheckError {
         "what checks the template is not installed at {path}: run `scripts/setup checks` (about a minute)"
     )]
     NotSetUp {
-        /// Where it should be.
+        /// The path where it should be.
         path: String,
     },
     /// Python could not be started.
@@ -57,7 +57,7 @@ pub enum CheckError {
     NotRun {
         /// The program.
         path: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The checks themselves failed.
@@ -68,12 +68,12 @@ pub enum CheckError {
     Broken(usize),
 }
 
-/// What was found.
+/// The findings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Checked {
-    /// How many resources were looked at.
+    /// The number of resources that were looked at.
     pub resources: usize,
-    /// How many rules they were held against.
+    /// The number of rules that they were checked by.
     pub rules: usize,
     /// Each thing that is wrong.
     pub problems: Vec<Problem>,
@@ -86,11 +86,11 @@ pub struct Problem {
     pub rule: String,
     /// The resource, by its name in the template.
     pub resource: String,
-    /// What is wrong.
+    /// The problem.
     pub problem: String,
-    /// What to do.
+    /// The action to take.
     pub action: String,
-    /// Where it is wrong: on AWS, on the local cloud. Nothing means wherever it is deployed.
+    /// The clouds where it is wrong: AWS or the local cloud. Empty means wherever it is deployed.
     #[serde(rename = "where")]
     pub places: Vec<String>,
 }
@@ -109,7 +109,7 @@ impl fmt::Display for Checked {
     }
 }
 
-/// What the roles allow, and why.
+/// The rights of the roles, and their reasons.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Rights(Vec<Right>);
@@ -119,15 +119,15 @@ pub struct Rights(Vec<Right>);
 pub struct Right {
     /// The function, or the role of what is none.
     pub function: String,
-    /// What it may do.
+    /// The action that it may do.
     pub action: String,
     /// With what, as the template names it.
     pub resource: String,
-    /// What for.
+    /// The reason for it.
     pub why: String,
     /// The function of the code that makes the call. Empty where AWS makes it.
     pub code: String,
-    /// Where the call was seen, or who makes it unseen.
+    /// The place where the call was seen, or the component that makes it unseen.
     pub proof: String,
 }
 
@@ -210,7 +210,7 @@ impl Checks {
         self.answer(direct(&mut self.command("deployed.py", &[stack, TEMPLATE])))
     }
 
-    /// What a script answers: JSON, and 1 if it found something. Anything else is its failure.
+    /// Returns a script's answer: JSON, with exit status 1 if it found something. Anything else is its failure.
     fn answer<T: DeserializeOwned>(&self, command: &mut Command) -> Result<T, CheckError> {
         let path = self.python().display().to_string();
         let output = command.output().map_err(|source| CheckError::NotRun { path, source })?;
@@ -223,7 +223,7 @@ impl Checks {
 }
 
 const TEMPLATE: &str = "infra/template.yaml";
-/// Where the transformed template is kept for who wants to look at it.
+/// The folder where the transformed template is kept for inspection.
 const FOLDER: &str = ".throughline/template";
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub struct Arguments {
     /// Which stack.
     #[command(flatten)]
     pub target: Target,
-    /// Where the payment provider and the carrier say what they did; by default those of `throughline up`.
+    /// The URL of the payment provider and the carrier; by default those of `throughline up`.
     #[arg(long, value_name = "URL")]
     pub providers: Option<String>,
     /// The folder with the orders.
@@ -59,7 +59,7 @@ pub struct Arguments {
     pub stock_only: bool,
 }
 
-/// How long the demo waits for something to happen before it says what it waited for.
+/// The time that the demo waits for an event before it stops and names it.
 const PATIENCE: Duration = Duration::from_mins(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -71,7 +71,7 @@ pub enum DemoError {
     File {
         /// Which one.
         path: String,
-        /// What is wrong with it.
+        /// The problem with it.
         reason: String,
     },
     /// The stack could not be used.
@@ -80,9 +80,9 @@ pub enum DemoError {
     /// The payment provider and the carrier could not be asked what they did.
     #[error("the providers at {address} do not say what they did: {reason}")]
     Providers {
-        /// Where they should answer.
+        /// The address where they should answer.
         address: String,
-        /// What was wrong.
+        /// The problem.
         reason: String,
     },
     /// Something did not happen.
@@ -91,13 +91,13 @@ pub enum DemoError {
         PATIENCE.as_secs()
     )]
     InVain {
-        /// What.
+        /// The event that did not come.
         what: String,
     },
     /// The providers did something else than the shop believes.
     #[error("the books do not agree: {what}")]
     BooksDiffer {
-        /// What does not agree.
+        /// The disagreement.
         what: String,
     },
     /// An execution cost something else than its definition says.
@@ -113,11 +113,11 @@ pub enum DemoError {
     /// The same orders changed something when they came again.
     #[error("the same orders, published again, changed {what}: from {before} to {after}")]
     Changed {
-        /// What.
+        /// The event that did not come.
         what: String,
-        /// What it was.
+        /// The value before.
         before: String,
-        /// What it is.
+        /// The value after.
         after: String,
     },
 }

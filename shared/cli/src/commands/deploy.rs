@@ -75,7 +75,7 @@ pub struct Arguments {
     /// infra/aws.parameters.json if there is one
     #[arg(long = "parameters", value_name = "FILE")]
     pub parameters_file: Option<PathBuf>,
-    /// What builds the functions; by default cargo-lambda for AWS, else cargo
+    /// The builder of the functions; by default cargo-lambda for AWS, else cargo
     #[arg(long, value_name = "BUILDER")]
     pub with: Option<Builder>,
     /// The cargo profile the functions are built with; by default `release` for AWS, else `local`
@@ -86,7 +86,7 @@ pub struct Arguments {
     pub bucket: Option<String>,
 }
 
-/// How a deployment ended.
+/// The outcome of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -100,26 +100,26 @@ pub enum Outcome {
     CodeUpdated,
 }
 
-/// What a deployment did.
+/// The report of a deployment.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// The stack.
     pub stack: String,
     /// The cloud, in words.
     pub place: String,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What the change set says.
+    /// The changes that the change set lists.
     pub changes: Changes,
     /// The functions that were given new code by themselves.
     pub code: Vec<UpdatedFunction>,
-    /// Where the stack's outputs are.
+    /// The file with the stack's outputs.
     pub outputs: Option<PathBuf>,
-    /// What is to be done next, with its command, if the stack is new.
+    /// The next thing to do, with its command, if the stack is new.
     pub next: Option<String>,
 }
 
-/// What follows on the change set, which was shown already.
+/// Shows what follows the change set, which was shown before.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for code in &self.code {
@@ -183,7 +183,7 @@ pub fn new_code(
     Ok(updated.iter().map(ToString::to_string).collect())
 }
 
-/// What the template calls the shop's table of what there is to sell.
+/// The logical id of the shop's stock table.
 const STOCK: &str = "StockTable";
 
 struct Deployment<'a> {
@@ -318,7 +318,7 @@ impl Deployment<'_> {
         })
     }
 
-    /// What changes besides resources, as far as CloudFormation tells what there is.
+    /// Returns the changes besides resources, as far as CloudFormation gives the current values.
     fn outside_resources(&self, state: &StackState, parameters: &BTreeMap<String, String>) -> Vec<Change> {
         let stack = &self.arguments.target.stack;
         let now = self.aws().json(["cloudformation", "get-template", "--stack-name", stack]);

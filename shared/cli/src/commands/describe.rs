@@ -61,7 +61,7 @@ pub enum DescribeError {
     NotRun {
         /// The program.
         path: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A function says nothing of itself.
@@ -72,7 +72,7 @@ pub enum DescribeError {
     NotDescribed {
         /// The function.
         path: String,
-        /// What it said instead.
+        /// The answer that came instead.
         reason: String,
     },
     /// The catalogue cannot be used.
@@ -86,7 +86,7 @@ pub enum DescribeError {
     Different(usize),
 }
 
-/// What the functions say of themselves, by their crates' names.
+/// The functions' descriptions, by their crates' names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Described {
     /// The functions.

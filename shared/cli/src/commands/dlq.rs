@@ -37,18 +37,18 @@ const PURGE_EXAMPLES: &str = "Examples:
 /// `throughline dlq redrive`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: DlqCommand,
 }
 
-/// What to do with dead letters.
+/// The subcommands for dead letters.
 #[derive(Debug, Subcommand)]
 pub enum DlqCommand {
-    /// What lies in the dead-letter queues: by handler, error and event type, with counts, ages and a sample.
+    /// List the letters in the dead-letter queues: by handler, error and event type, with counts, ages and a sample.
     #[command(after_help = LIST_EXAMPLES)]
     List(ListArguments),
-    /// What is in letters, who put them there, and what would happen if they were redriven.
+    /// Show letters: their contents, their senders, and what a redrive would do with them.
     #[command(after_help = SHOW_EXAMPLES)]
     Show(ShowArguments),
     /// Sends letters back to where they came from: one first, and once it is handled the others.

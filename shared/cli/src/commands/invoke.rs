@@ -55,15 +55,15 @@ pub enum InvokeError {
     /// The message cannot be read.
     #[error("{file}: {reason}")]
     Message {
-        /// Where it is.
+        /// Its path.
         file: String,
-        /// What is wrong with it.
+        /// The problem with it.
         reason: String,
     },
     /// The stack has no such function.
     #[error("the stack has no function `{name}`; it has {known}")]
     NoFunction {
-        /// What was asked for.
+        /// The requested name.
         name: String,
         /// Those there are.
         known: String,
@@ -73,7 +73,7 @@ pub enum InvokeError {
     File {
         /// Which file.
         path: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Lambda did not call it.
@@ -127,7 +127,7 @@ fn read(file: &str) -> Result<Value, InvokeError> {
     serde_json::from_str(&text).map_err(|error| wrong(format!("it is no JSON: {error}")))
 }
 
-/// What is written for AWS's command line, and gone afterwards.
+/// Files for AWS's command line, which are removed afterwards.
 struct Scratch(PathBuf);
 
 impl Scratch {

@@ -44,9 +44,9 @@ pub struct Arguments {
     pub text: Option<String>,
 }
 
-/// How long after one look at the logs the next one follows.
+/// The pause between two looks at the logs.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// How much later than others a line may get into the logs.
+/// The delay with which a line may get into the logs.
 const LATEST: Duration = Duration::from_secs(30);
 
 /// Runs the command.
@@ -144,12 +144,12 @@ fn functions(stack: &Stack, named: &[String]) -> Result<Vec<String>, LogsError> 
 }
 
 impl Arguments {
-    /// Whether a line is meant.
+    /// Returns whether a line is meant.
     fn has(&self, line: &LogLine) -> bool {
         (self.platform || !line.is_platform) && self.text.as_ref().is_none_or(|text| line.text.contains(text))
     }
 
-    /// What was asked for in vain.
+    /// Returns the message that nothing was found, with all that was asked for.
     fn nothing(&self, functions: &[&str]) -> String {
         let who = if self.function.is_empty() { "the functions".to_owned() } else { functions.join(", ") };
         let what = self.text.as_ref().map(|text| format!(" that contains `{text}`")).unwrap_or_default();

@@ -35,7 +35,7 @@ pub struct Arguments {
     /// Which stack.
     #[command(flatten)]
     pub target: Target,
-    /// What happened since so long ago, such as 15m or 2h
+    /// The length of time to look back, such as 15m or 2h
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1h")]
     pub since: Duration,
     /// Only this handler, saga or `relay`
@@ -46,7 +46,7 @@ pub struct Arguments {
     pub alarms: bool,
 }
 
-/// What is shown.
+/// The figures that are shown.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Report {

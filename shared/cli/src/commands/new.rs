@@ -50,7 +50,7 @@ pub enum NewError {
     /// There is one already.
     #[error("{what} exists already: choose another name, or remove it")]
     Exists {
-        /// What exists.
+        /// The path that exists.
         what: String,
     },
     /// Nobody declares such an event.
@@ -58,7 +58,7 @@ pub enum NewError {
         "no `events!` in shared/ declares `{message_type}`; they declare {known}. Declare it first, or take one of these"
     )]
     UnknownType {
-        /// What was asked for.
+        /// The requested types.
         message_type: String,
         /// Those there are.
         known: String,
@@ -66,7 +66,7 @@ pub enum NewError {
     /// A handler takes events of one enum.
     #[error("{types} are not all of one enum, and a handler takes one: make a function for each")]
     SeveralEnums {
-        /// What was asked for.
+        /// The requested types.
         types: String,
     },
     /// There is nothing for its test to begin with.
@@ -83,7 +83,7 @@ pub enum NewError {
     File {
         /// Which one.
         path: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Cargo does not take the new crate.
@@ -91,7 +91,7 @@ pub enum NewError {
         "the function is written, but Cargo.lock was not renewed: {reason}; run `cargo update --workspace`"
     )]
     NotLocked {
-        /// What cargo said.
+        /// The reason that cargo gave.
         reason: String,
     },
 }
@@ -102,7 +102,7 @@ impl NewError {
     }
 }
 
-/// What was made.
+/// The report of the new function.
 #[derive(Debug, Serialize)]
 struct Made {
     function: String,

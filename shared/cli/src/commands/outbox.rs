@@ -25,12 +25,12 @@ use throughline_core::{Timestamp, ports::Time as _};
 /// The ledger's log, from which the relay sends what handlers emitted.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do with the log.
+/// The subcommands for the log.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Sends again what a time holds.
@@ -51,7 +51,7 @@ pub struct Republish {
     /// Which stack.
     #[command(flatten)]
     pub target: Target,
-    /// What got into the log since then: a time, or a length of time ago such as 25h
+    /// The start of the range: a time, or a length of time ago such as 25h
     #[arg(long, value_name = "MOMENT", value_parser = moment, required_unless_present = "resume")]
     pub since: Option<Timestamp>,
     /// The moment after the last; by default now

@@ -60,7 +60,7 @@ pub enum PublishError {
     File {
         /// Which one.
         path: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A field cannot be changed.
@@ -72,14 +72,14 @@ pub enum PublishError {
     /// Something is wrong in the files.
     #[error("{}\n{} wrong, so nothing was sent; --unchecked sends it all the same", list(.0), things(.0.len()))]
     Invalid(Vec<Wrong>),
-    /// What is in a file was not taken. Those before it were.
+    /// A message in a file was not accepted. Those before it were sent.
     #[error("{path}: {source}; {sent} before it {} sent", if *.sent == 1 { "was" } else { "were" })]
     NotTaken {
         /// Which one.
         path: String,
-        /// What AWS said.
+        /// The reason that AWS gave.
         source: OperateError,
-        /// How many were sent.
+        /// The number of messages that were sent.
         sent: usize,
     },
     /// The stack could not be used.

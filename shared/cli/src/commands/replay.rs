@@ -69,7 +69,7 @@ pub struct Arguments {
     /// Replay events that are older than what handlers remember: they do such work again
     #[arg(long)]
     pub accept_rerun: bool,
-    /// Where events are sent one by one: the most a second
+    /// The most events a second, where they are sent one by one
     #[arg(long, value_name = "EVENTS", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: u32,
     /// Go on with a replay that was interrupted: the last one, or the one of this name
@@ -78,7 +78,7 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// What is asked for, without the words of the command line.
+    /// Returns the request, without the words of the command line.
     fn request(&self) -> ReplayRequest {
         ReplayRequest {
             stack: self.target.stack.clone(),

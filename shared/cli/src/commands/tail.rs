@@ -49,11 +49,11 @@ pub struct Arguments {
     pub count: Option<u64>,
 }
 
-/// How long one request waits for events, and so how long it takes at most to end.
+/// The time that one request waits for events, which is the longest time until the command ends.
 const WAIT: Duration = Duration::from_secs(1);
-/// How long an event is held back at most, so that an earlier one may still be shown before it.
+/// The longest time that an event is held back, so that an earlier one may still be shown before it.
 const HELD_BACK: Duration = Duration::from_secs(3);
-/// How often it is said that somebody still looks.
+/// The interval at which the tap gives a sign of life.
 const SIGN_OF_LIFE: Duration = Duration::from_mins(10);
 
 /// Runs the command.
@@ -148,7 +148,7 @@ impl Follower<'_> {
     }
 }
 
-/// What an event says, as it may be shown.
+/// Returns the data of an event, masked as it may be shown.
 fn masked(may_show: &Shown, shown: &ShownEvent, event: &Value) -> Value {
     let detail = &event["detail"];
     if detail["specversion"].is_string() {

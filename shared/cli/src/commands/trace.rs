@@ -48,7 +48,7 @@ pub struct Arguments {
     /// Go on showing it until nothing has happened for a while
     #[arg(long)]
     pub follow: bool,
-    /// How long nothing must have happened
+    /// The time without news after which the line counts as complete
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration, requires = "follow")]
     pub quiet: Duration,
     /// Leave out what the functions logged: attempts that failed are then not shown

@@ -36,7 +36,7 @@ pub struct Arguments {
     /// LocalStack as a program, even where a Docker engine runs
     #[arg(long)]
     pub without_docker: bool,
-    /// Where the functions reach the cloud, if something stands in between
+    /// The URL at which functions reach the cloud, if something stands in between
     #[arg(long, value_name = "URL")]
     pub functions_endpoint: Option<String>,
     /// Build and deploy a function again whenever its source changes, until Ctrl-C; the cloud goes on

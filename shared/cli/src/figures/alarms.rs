@@ -1,4 +1,4 @@
-//! The template's alarms, evaluated: what CloudWatch would say of them on AWS.
+//! Evaluates the template's alarms as CloudWatch does on AWS.
 
 mod data;
 mod definition;
@@ -20,10 +20,10 @@ use std::{
 };
 use throughline_core::Timestamp;
 
-/// Further back no alarm looks: CloudWatch evaluates at most a day, ours less.
+/// The longest time that an alarm looks back. CloudWatch evaluates at most a day; our alarms need less.
 pub(crate) const LONGEST_LOOK_BACK: Duration = Duration::from_hours(1);
 
-/// What the alarms say.
+/// The states of a stack's alarms.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct AlarmReport {
     pub(crate) alarms: Vec<Judged>,
@@ -34,13 +34,13 @@ pub(crate) struct AlarmReport {
 pub(crate) struct Judged {
     pub(crate) alarm: String,
     pub(crate) state: State,
-    /// The figures, or why there are none.
+    /// The figures, or the reason that there are none.
     pub(crate) because: String,
-    /// What the alarm says to do.
+    /// The alarm's description, which says what to do.
     pub(crate) what_to_do: String,
 }
 
-/// As CloudWatch names them, but for `INSUFFICIENT_DATA`.
+/// The state of an alarm, named as in CloudWatch except for `INSUFFICIENT_DATA`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) enum State {
     #[serde(rename = "OK")]
@@ -61,7 +61,7 @@ impl fmt::Display for State {
     }
 }
 
-/// Alarms, and what they look at.
+/// Alarms with the data that they are evaluated on.
 pub(crate) struct Evaluation {
     alarms: Vec<Alarm>,
     data: Data,
@@ -86,7 +86,7 @@ impl Evaluation {
         Ok(Self { alarms, data, now })
     }
 
-    /// The state of each alarm that is about a handler, or of all.
+    /// Returns the state of each alarm of a handler, or of all.
     pub(crate) fn report(&self, handler: Option<&str>) -> AlarmReport {
         let is_wanted = |alarm: &&Alarm| handler.is_none_or(|handler| alarm.name.contains(handler));
         AlarmReport { alarms: self.alarms.iter().filter(is_wanted).map(|alarm| self.judge(alarm)).collect() }
@@ -106,7 +106,7 @@ impl Evaluation {
         Judged { alarm: alarm.name.clone(), state, because, what_to_do: alarm.description.clone() }
     }
 
-    /// The value in each period the alarm looks at, the latest first.
+    /// Returns the value in each period that the alarm looks at, the latest first.
     fn points(&self, alarm: &Alarm) -> Result<Vec<Option<f64>>, String> {
         let periods = 0..alarm.evaluation_periods;
         match &alarm.measure {
@@ -136,7 +136,7 @@ impl Evaluation {
 
     fn point(&self, series: &Series, statistic: Statistic, length: Duration, period: u32) -> Option<f64> {
         let values = match series {
-            // It was asked for just now, and nothing remembers what it was before.
+            // The value is of this moment, and no earlier value is known.
             Series::Now(value) => return (period == 0).then_some(*value),
             Series::Over(values) => values,
         };
@@ -148,7 +148,7 @@ impl Evaluation {
     }
 }
 
-/// What the named expression comes to; it may name metrics and other expressions.
+/// Returns the value of the named expression, which may refer to metrics and other expressions.
 fn value_of(
     id: &str,
     expressions: &BTreeMap<String, String>,
@@ -181,7 +181,7 @@ impl Statistic {
     }
 }
 
-/// The names of a stack's alarms.
+/// Returns the names of a stack's alarms.
 ///
 /// # Errors
 /// A sentence, if a file of parameters cannot be read.
@@ -197,8 +197,8 @@ pub(crate) fn names(
 }
 
 impl AlarmReport {
-    /// What CloudWatch says (`describe-alarms`) of the alarms of a stack. It is asked by a prefix, which another stack's
-    /// alarms may share.
+    /// Returns CloudWatch's answer (`describe-alarms`) on the alarms of a stack. The request filters by a prefix, which
+    /// another stack's alarms may share, so `names` filters again.
     pub(crate) fn of_cloudwatch(answer: &Value, names: &BTreeSet<String>, handler: Option<&str>) -> Self {
         let text = |alarm: &Value, name: &str| alarm[name].as_str().unwrap_or_default().to_owned();
         let judged = |alarm: &Value| Judged {

@@ -1,4 +1,4 @@
-//! The same from CloudWatch.
+//! Figures and alarms from CloudWatch.
 
 use super::samples::{Sample, Samples};
 use crate::{
@@ -16,10 +16,10 @@ use throughline_core::{
 };
 use throughline_operations::{CloudWatch, OperateError};
 
-/// CloudWatch's metrics since a time: what `GetMetricData` answers.
+/// Returns CloudWatch's metrics since a time, as `GetMetricData` answers them.
 ///
 /// # Errors
-/// If CloudWatch cannot be asked.
+/// If the request to CloudWatch fails.
 pub(crate) async fn figures(
     stack: &Stack,
     stack_name: &str,
@@ -31,29 +31,30 @@ pub(crate) async fn figures(
     CloudWatch::of(&stack.clients).await?.metric_data(start, now, queries).await
 }
 
-/// The state of a stack's alarms: what `DescribeAlarms` answers.
+/// Returns the state of a stack's alarms, as `DescribeAlarms` answers it.
 ///
 /// # Errors
-/// If CloudWatch cannot be asked.
+/// If the request to CloudWatch fails.
 pub(crate) async fn alarms(stack: &Stack, stack_name: &str) -> Result<Value, OperateError> {
     CloudWatch::of(&stack.clients).await?.alarms(&format!("{stack_name}-")).await
 }
 
-/// When all of the time asked for begins, and how many seconds it is: a period is a whole number of minutes.
+/// Returns the start and the length in seconds of a period that covers the time asked for. A period is a whole number
+/// of minutes.
 fn period(since: Duration, now: Timestamp) -> (Timestamp, u64) {
     let seconds = since.as_secs().div_ceil(60).max(1) * 60;
     (now - Duration::from_secs(seconds), seconds)
 }
 
-/// What separates the parts of a label; no name of ours holds it.
+/// The separator of a label's parts, which no name of ours contains.
 const SEPARATOR: char = '|';
 
-/// One search for each metric, statistic and set of dimensions. What is found labels itself by its dimensions
+/// Returns one search for each metric, statistic and set of dimensions. Each result is labelled with its dimensions
 /// ("Using dynamic labels").
 fn queries(namespace: &str, period: u64) -> Value {
     let mut queries = Vec::new();
     for metric in CATALOGUE {
-        // The finest set holds all there is, but for what is only there by handler.
+        // The finest set contains all values, except those that exist only by handler.
         let Some(dimensions) = metric.dimensions.iter().max_by_key(|set| set.len()) else { continue };
         for statistic in statistics(*metric) {
             let names = dimensions.join(",");
@@ -74,7 +75,7 @@ fn queries(namespace: &str, period: u64) -> Value {
     Value::Array(queries)
 }
 
-/// Which statistics of a metric are shown.
+/// Returns the statistics of a metric that are shown.
 fn statistics(metric: Metric) -> &'static [&'static str] {
     match metric.unit {
         Unit::Count => &["Sum", "SampleCount"],
@@ -82,7 +83,7 @@ fn statistics(metric: Metric) -> &'static [&'static str] {
     }
 }
 
-/// What `get-metric-data` answered: by statistic, samples of what was found.
+/// The answer of `get-metric-data`: the samples found, by statistic.
 #[derive(Debug, Default)]
 pub(crate) struct Answer(BTreeMap<String, Samples>);
 
@@ -114,7 +115,7 @@ impl Answer {
         self.0.get(statistic)
     }
 
-    /// The greatest of what the periods say: all of the time may touch two of them.
+    /// Returns the greatest of the periods' values, because the time asked for may extend over two of them.
     fn greatest(&self, statistic: &str, metric: Metric, dimensions: &[(&str, &str)]) -> Option<f64> {
         self.by(statistic)?.values(metric, dimensions).reduce(f64::max)
     }

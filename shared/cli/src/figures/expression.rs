@@ -1,7 +1,7 @@
-//! As much of CloudWatch's metric math as alarms need: numbers, metrics, the four operations, and `FILL`
-//! ("Using metric math").
+//! The part of CloudWatch's metric math that alarms need: numbers, metrics, the four operations and `FILL` ("Using
+//! metric math").
 
-/// What an expression comes to; nothing where a metric that is not filled has no value, or by a division by zero.
+/// Returns the value of an expression, or `None` if a metric without `FILL` has no value, or after a division by zero.
 ///
 /// # Errors
 /// A sentence, if it cannot be read.

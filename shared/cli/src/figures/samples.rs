@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use throughline_core::{Timestamp, metrics::Metric};
 
-/// What was measured.
+/// The samples of all metrics that were read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Samples(Vec<Sample>);
 
@@ -14,15 +14,15 @@ pub(crate) struct Samples(Vec<Sample>);
 pub(crate) struct Sample {
     pub(crate) metric: String,
     pub(crate) at: Timestamp,
-    /// All that any of the line's sets of dimensions names.
+    /// The values of all dimensions in any of the line's sets.
     pub(crate) dimensions: BTreeMap<String, String>,
     pub(crate) values: Vec<f64>,
-    /// Who logged it.
+    /// The name of the function that logged it.
     pub(crate) function: String,
 }
 
 impl Samples {
-    /// What lines of logs say. Those that are no metrics are passed over.
+    /// Reads the samples in lines of logs. Lines without metrics are skipped.
     pub(crate) fn of(lines: &[LogLine]) -> Self {
         Self(lines.iter().flat_map(read).collect())
     }
@@ -31,7 +31,7 @@ impl Samples {
         self.0.iter()
     }
 
-    /// Every value of a metric where the dimensions are these, among others.
+    /// Returns every value of a metric whose sample has these dimensions, among others.
     pub(crate) fn values<'a>(
         &'a self,
         metric: Metric,
@@ -89,7 +89,7 @@ fn numbers(value: &Value) -> Vec<f64> {
     }
 }
 
-/// The value that so many percent of all are not above (nearest rank); nothing if there are none.
+/// Returns the value at a percentile (nearest rank), or `None` if there are no values.
 pub(crate) fn percentile(values: &[f64], percent: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -108,7 +108,7 @@ pub(crate) mod tests {
     use super::*;
     use serde_json::json;
 
-    /// A line of metrics at a time.
+    /// Returns a log line with these metrics at a time.
     pub(crate) fn line(at: Timestamp, fields: Value) -> LogLine {
         let dimensions: Vec<&str> =
             ["handler", "eventtype", "step"].into_iter().filter(|name| fields.get(name).is_some()).collect();

@@ -1,4 +1,4 @@
-//! Where a letter goes when it is redriven: to where it came from, and to nobody else.
+//! The destination of a redriven letter: the queue, function or bus that its message came from, and no other consumer.
 
 use super::identity::Identity;
 use crate::cloud::stack::{Stack, StackError};
@@ -6,27 +6,27 @@ use std::fmt;
 use throughline_core::{ledger::Destination as Sent, metrics::RELAY};
 use throughline_operations::{FoundLetter, Origin, line::follow_line};
 
-/// Where a letter goes.
+/// The destination of a redriven letter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Destination {
-    /// Into a queue.
+    /// A queue of the stack.
     Queue {
-        /// Its URL.
+        /// The queue's URL.
         url: String,
     },
-    /// To a function, asynchronously, as a rule does.
+    /// A function, which is invoked asynchronously, as a rule does it.
     Function {
-        /// Its name.
+        /// Its name in AWS.
         name: String,
     },
-    /// Onto the bus: nobody has seen it there.
+    /// The event bus: the relay could not put the event there, so no consumer has seen it.
     Bus {
-        /// Its name.
+        /// Its name in AWS.
         name: String,
     },
-    /// It cannot be redriven.
+    /// No destination: the letter cannot be redriven.
     Nowhere {
-        /// Why, and what can be done instead.
+        /// The reason, and the command that helps instead.
         why: String,
     },
 }
@@ -50,7 +50,7 @@ fn nowhere(why: impl Into<String>) -> Destination {
     Destination::Nowhere { why: why.into() }
 }
 
-/// Where a letter of a dead-letter queue came from.
+/// Returns the destination of a letter in a dead-letter queue: the place that its message came from.
 pub(crate) async fn destination(
     stack: &Stack,
     queue: &str,
@@ -73,7 +73,8 @@ pub(crate) async fn destination(
     })
 }
 
-/// What a function was fed by: its queue, or else a rule.
+/// Returns the place that feeds the function of a dead-letter queue: its queue, or else the function itself, which a
+/// rule invokes.
 fn of_queue(stack: &Stack, queue: &str) -> Destination {
     if let Ok(url) = stack.queue_url(queue) {
         return Destination::Queue { url: url.to_owned() };
@@ -96,7 +97,8 @@ fn of_target(stack: &Stack, target: &str) -> Destination {
     }
 }
 
-/// A message that the relay could not send: the log knows where it was going.
+/// Returns the destination of a message that the relay could not send, which is read from its entry in the ledger's
+/// log.
 async fn of_relay(stack: &Stack, letter: &FoundLetter) -> Result<Destination, StackError> {
     let Some(identity) = Identity::of(letter) else {
         return Ok(nowhere("this entry of the log cannot be read, so nobody knows where it was going"));

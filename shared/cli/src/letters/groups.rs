@@ -1,9 +1,9 @@
-//! Letters that stand behind others in their message groups, and what can be done about them.
+//! Letters behind others in their message groups, and the commands that help.
 
-/// How many groups are named.
+/// The number of groups that a text names at most.
 const MOST_NAMED: usize = 5;
 
-/// Message groups by their names, the first of them if there are many.
+/// Returns the names of message groups as a text: the first few, and the number of the others.
 pub(crate) fn named<S: AsRef<str>>(groups: &[S]) -> String {
     let names = groups.iter().take(MOST_NAMED).map(|group| format!("`{}`", group.as_ref()));
     let text = names.collect::<Vec<_>>().join(", ");
@@ -13,7 +13,8 @@ pub(crate) fn named<S: AsRef<str>>(groups: &[S]) -> String {
     }
 }
 
-/// Why letters that are waiting cannot be seen, and what helps. `queue` is what the dead-letter queue is called here.
+/// Explains why waiting letters cannot be received, and which command helps. `queue` is the command's name for the
+/// dead-letter queue.
 pub(crate) fn out_of_reach<S: AsRef<str>>(queue: &str, count: u64, groups: &[S]) -> String {
     let letters =
         if count == 1 { "1 letter stands".to_owned() } else { format!("about {count} letters stand") };

@@ -1,4 +1,4 @@
-//! What makes a dead letter's message the same message, wherever it turns up.
+//! The identity of a dead letter's message, which stays the same in every form and queue that the message appears in.
 
 use serde_json::Value;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -8,14 +8,14 @@ use throughline_core::{
 };
 use throughline_operations::FoundLetter;
 
-/// What a claim knows a message by, and how its line is found.
+/// The values by which a claim identifies a message, and the correlation id that finds its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// The message's id.
     pub(crate) id: String,
-    /// The message's source, if it says one.
+    /// The message's source, if it has one.
     pub(crate) source: Option<String>,
-    /// The id of its line.
+    /// The message's correlation id, which is the id of its line.
     pub(crate) correlation_id: String,
 }
 
@@ -24,8 +24,9 @@ fn text(value: &Value, name: &str) -> Option<String> {
 }
 
 impl Identity {
-    /// Of the message in a letter, as its handler reads it: a CloudEvent in whatever is wrapped around it, an event of
-    /// EventBridge, an SNS notification. An envelope that no handler could read may say who it is all the same.
+    /// Returns the identity of a letter's message as its handler reads it: from a CloudEvent in any wrapping, an event
+    /// of EventBridge or an SNS notification. An envelope that no handler could read may still name its id. `None` if
+    /// nothing identifies the message.
     pub(crate) fn of(letter: &FoundLetter) -> Option<Self> {
         let body = letter.delivered();
         let read = |form| {
@@ -49,13 +50,13 @@ impl Identity {
         Self { id, source: Some(source), correlation_id }
     }
 
-    /// Of a message that has none of its own: SQS's id stands for it.
+    /// Returns the identity of a message without an id of its own: SQS's message id stands for it.
     pub(crate) fn of_sqs_message(id: &str) -> Self {
         Self { id: id.to_owned(), source: None, correlation_id: id.to_owned() }
     }
 }
 
-/// A text that is the same for two letters of one message, whoever put them there.
+/// Returns a text that is the same for two letters with the same message, no matter which service dead-lettered them.
 pub(crate) fn message_name(letter: &FoundLetter) -> String {
     match Identity::of(letter) {
         Some(Identity { id, source, .. }) => format!("event {} {id}", source.unwrap_or_default()),
@@ -67,7 +68,7 @@ pub(crate) fn message_name(letter: &FoundLetter) -> String {
     }
 }
 
-/// When what a letter tells of happened: its event's time, or else when it was sent.
+/// Returns the time of a letter's event, or else the time at which the letter was sent.
 pub(crate) fn happened_at(letter: &FoundLetter) -> Option<Timestamp> {
     let event = letter.event().or_else(|| serde_json::from_str(&letter.delivered()).ok());
     let time = event.as_ref().and_then(|event| event["time"].as_str()?.parse().ok());

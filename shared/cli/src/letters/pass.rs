@@ -1,4 +1,4 @@
-//! One pass through a queue: every letter in it comes by once; what is not wanted is put back at the end.
+//! One pass through a queue: every letter is received once, and unwanted letters are put back at the end.
 
 use super::queues::NamedQueue;
 use crate::cloud::stack::{Stack, StackError};
@@ -8,34 +8,36 @@ use std::{
 };
 use throughline_operations::{QueueDepth, ReceivedLetter};
 
-/// How many letters a second pass by at least, so that the first set aside are still hidden at the end.
+/// The number of letters that a pass handles at least in a second. The time that letters stay hidden is derived from
+/// it, so that the first one that was set aside is still hidden at the end.
 const PASS_BY_A_SECOND: u64 = 100;
-/// How long SQS is asked to wait for a letter where there was none.
+/// The time that SQS is asked to wait for a letter after a receive that found none.
 const WAIT: Duration = Duration::from_secs(1);
-/// How much longer than letters are held they are waited for.
+/// The extra time that the pass waits for hidden letters, beyond the time that they are held.
 const GRACE: Duration = Duration::from_secs(3);
-/// How long SQS may count letters that are gone already: its counts are approximate, and settle "at least 1 minute
-/// after the producers stop sending messages" (SQS API reference, `GetQueueAttributes`).
+/// The time that SQS may still count letters that are already gone: its counts are approximate, and settle "at least 1
+/// minute after the producers stop sending messages" (SQS API reference, `GetQueueAttributes`).
 const COUNTS_SETTLE: Duration = Duration::from_mins(1);
-/// The longest that SQS hides a letter.
+/// The longest visibility timeout of SQS.
 const LONGEST_HELD: Duration = Duration::from_hours(12);
-/// After how many fruitless receives, one short and the others a second long, nothing more comes of a FIFO queue whose
-/// letters are set aside.
+/// The number of fruitless receives (the first short, the others a second long) after which a FIFO queue with letters
+/// set aside is given up.
 const FRUITLESS: u32 = 3;
-/// How often what was set aside may come round again, held twice as long each time, while nothing new comes.
+/// The number of rounds in which letters that were set aside may come back, held twice as long each time, while no new
+/// one comes.
 const MOST_ROUNDS: u32 = 3;
 
-/// The letters that a pass goes through, and the clock that it goes by.
+/// The letters that a pass receives, and the clock that it uses.
 pub(crate) trait Letters {
-    /// How many there are.
+    /// Returns the number of letters in the queue.
     async fn depth(&self) -> Result<QueueDepth, StackError>;
-    /// Receives at most ten and hides them for a time; waits so long for the first one.
+    /// Receives at most ten letters and hides them for `hidden`. Waits at most `wait` for the first one.
     async fn receive(&self, hidden: Duration, wait: Duration) -> Result<Vec<ReceivedLetter>, StackError>;
-    /// Puts letters back, by their receipt handles.
+    /// Puts letters back into the queue by their receipt handles.
     async fn put_back(&self, receipt_handles: Vec<String>) -> Result<(), StackError>;
-    /// What time it is.
+    /// Returns the current time.
     fn now(&self) -> Instant;
-    /// Whether the queue keeps the order of its message groups.
+    /// Returns whether the queue keeps the order of its message groups (a FIFO queue).
     fn keeps_order(&self) -> bool;
 }
 
@@ -72,9 +74,9 @@ impl Letters for LettersOf<'_> {
 #[derive(Debug)]
 struct Aside {
     receipt_handle: String,
-    /// Until when it is certainly hidden.
+    /// The time until which the letter is certainly hidden.
     hidden_until: Instant,
-    /// Its message group, in which nothing behind it comes.
+    /// The letter's message group. SQS gives out no letter behind it in the group.
     group: Option<String>,
 }
 
@@ -84,19 +86,19 @@ pub(crate) struct Pass<L> {
     letters: L,
     held: Duration,
     aside: BTreeMap<String, Aside>,
-    /// Until when what was received last is certainly hidden.
+    /// The time until which the letters received last are certainly hidden.
     hidden_until: Instant,
     depth: QueueDepth,
-    /// The letters that came by.
+    /// The ids of the letters received so far.
     seen: BTreeSet<String>,
-    /// Whether an interrupted pass had letters in hand, which counts may not tell of yet.
+    /// Whether an interrupted pass held letters, which the counts may not show yet.
     goes_on: bool,
     others: u64,
     not_reached: u64,
 }
 
 impl<'a> Pass<LettersOf<'a>> {
-    /// Begins a pass. Letters in hand stay hidden for at least `held`, should this process die; longer if many are to
+    /// Begins a pass. Letters in hand stay hidden for at least `held` if this process dies, and longer if many have to
     /// be set aside.
     pub(crate) async fn begin(
         stack: &'a Stack,
@@ -119,28 +121,28 @@ impl<L: Letters> Pass<L> {
         Ok(Self { letters, held, aside, hidden_until, depth, seen, goes_on, others, not_reached })
     }
 
-    /// It goes on where another was interrupted: what that had in hand is waited for.
+    /// Marks the pass as the continuation of an interrupted one: it waits for the letters that the other one held.
     pub(crate) fn going_on(self, goes_on: bool) -> Self {
         Self { goes_on, ..self }
     }
 
-    /// How many letters there were at the beginning.
+    /// Returns the number of letters at the beginning.
     pub(crate) fn total(&self) -> u64 {
         self.depth.waiting + self.depth.in_flight
     }
 
-    /// How many were last seen in somebody else's hands.
+    /// Returns the number of letters that another consumer held when they were last counted.
     pub(crate) fn in_others_hands(&self) -> u64 {
         self.others
     }
 
-    /// How many were still waiting when the pass ended, and never came: in a FIFO queue they stand behind what was
-    /// set aside.
+    /// Returns the number of letters that were still waiting at the end of the pass and were never received. In a FIFO
+    /// queue they stand behind letters that were set aside.
     pub(crate) fn not_reached(&self) -> u64 {
         self.not_reached
     }
 
-    /// The message groups in which those that were not reached stand behind what was set aside.
+    /// Returns the message groups in which letters that were not reached stand behind letters that were set aside.
     pub(crate) fn blocked_groups(&self) -> Vec<String> {
         if self.not_reached == 0 || !self.letters.keeps_order() {
             return Vec::new();
@@ -150,11 +152,12 @@ impl<L: Letters> Pass<L> {
         groups.into_iter().cloned().collect()
     }
 
-    /// The next letters, at most ten, none that was set aside; nothing once all have passed by. What others have in
-    /// hand is waited for as long as we would hold it: an interrupted redrive had it.
+    /// Returns the next letters, at most ten and none that was set aside, or `None` once all have been received. Waits
+    /// for letters that other consumers hold for as long as the pass would hold them, because an interrupted redrive
+    /// may have held them.
     ///
-    /// Only the time in here counts for that. Whoever takes long over the letters finds those that were set aside
-    /// waiting again, before the others: they are hidden anew, for longer if they come round once more.
+    /// Only the time in here counts for that. If the caller takes long over the letters, those that were set aside
+    /// become visible again before the others: they are hidden again, and for longer if they come back once more.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<ReceivedLetter>>, StackError> {
         let (mut fruitless, mut last_fruit) = (0, self.letters.now());
         let (mut rounds, mut come_round) = (0, BTreeSet::new());
@@ -193,13 +196,13 @@ impl<L: Letters> Pass<L> {
         }
     }
 
-    /// Whether nothing more is to be waited for, after so many receives in a row that found nothing: the first asks only
-    /// some of SQS's servers, the others all of them.
+    /// Returns whether the pass is over after this many receives in a row that found nothing. The first receive asks
+    /// only some of SQS's servers, the others ask all of them.
     async fn is_over(&mut self, fruitless: u32, last_fruit: Instant) -> Result<bool, StackError> {
         let waiting = self.count().await?;
         let is_settled = !self.goes_on && self.depth.in_flight == 0;
         let have_all_come = is_settled && self.seen.len() as u64 >= self.depth.waiting;
-        // Counts lag, and the first receive asks some servers alone: where there was a letter there may be another.
+        // Counts lag, and the first receive asks only some servers: where there was one letter, there may be another.
         let was_empty = have_all_come && self.seen.is_empty();
         if waiting + self.others == 0 && (was_empty || fruitless > 1) {
             return Ok(true);
@@ -208,11 +211,11 @@ impl<L: Letters> Pass<L> {
             return Ok(false);
         }
         if have_all_come && !self.seen.is_empty() {
-            // What is counted still is gone, or came after the pass began.
+            // Letters that are still counted are gone, or came after the pass began.
             (self.others, self.not_reached) = (0, 0);
             return Ok(true);
         }
-        // What stands behind letters that are set aside does not come, however long it is waited for.
+        // Letters behind others that are set aside do not come, however long the pass waits.
         if self.letters.keeps_order() && self.others == 0 && !self.aside.is_empty() && fruitless > FRUITLESS {
             return Ok(true);
         }
@@ -221,7 +224,8 @@ impl<L: Letters> Pass<L> {
         Ok(self.letters.now().duration_since(last_fruit) > patience)
     }
 
-    /// Counts what is left to whom. How many are waiting, ours among them if their time is over.
+    /// Counts the letters that others hold and those that were not reached. Returns the number of waiting letters,
+    /// including ours whose visibility timeout is over.
     async fn count(&mut self) -> Result<u64, StackError> {
         let QueueDepth { waiting, in_flight, .. } = self.letters.depth().await?;
         let now = self.letters.now();
@@ -231,22 +235,22 @@ impl<L: Letters> Pass<L> {
         Ok(waiting)
     }
 
-    /// Keeps a letter hidden until the end.
+    /// Keeps a letter hidden until the end of the pass.
     pub(crate) fn set_aside(&mut self, received: ReceivedLetter) {
         let ReceivedLetter { letter, receipt_handle, .. } = received;
         let aside = Aside { receipt_handle, hidden_until: self.hidden_until, group: letter.group };
         self.aside.insert(letter.message_id, aside);
     }
 
-    /// Puts letters back that may come by again.
+    /// Puts letters back that the pass may receive again.
     pub(crate) async fn put_back(&self, received: Vec<ReceivedLetter>) -> Result<(), StackError> {
         self.letters.put_back(received.into_iter().map(|received| received.receipt_handle).collect()).await
     }
 
-    /// Puts back what was set aside.
+    /// Ends the pass and puts back the letters that were set aside.
     ///
     /// # Errors
-    /// If that does not work: it comes back by itself when its time is over.
+    /// If SQS does not take them back: they reappear by themselves when their visibility timeout is over.
     pub(crate) async fn end(self) -> Result<(), StackError> {
         self.letters.put_back(self.aside.into_values().map(|aside| aside.receipt_handle).collect()).await
     }

@@ -4,23 +4,23 @@ use super::selection::Selection;
 use crate::cloud::stack::{Stack, StackError};
 use throughline_operations::{DeadLetterQueue, QueueDepth, depth};
 
-/// A dead-letter queue, and what it is called here: by the function whose letters it takes.
+/// A dead-letter queue with its short name, which is that of the function whose letters it takes.
 #[derive(Debug, Clone)]
 pub(crate) struct NamedQueue {
-    /// Its name, such as `place-order`.
+    /// The short name, such as `place-order`.
     pub(crate) name: String,
     /// The queue.
     pub(crate) queue: DeadLetterQueue,
 }
 
 impl NamedQueue {
-    /// How full it is.
+    /// Returns the number of letters in the queue.
     pub(crate) async fn depth(&self, stack: &Stack) -> Result<QueueDepth, StackError> {
         Ok(depth(stack.clients.sqs().await, self.queue.url()).await?)
     }
 }
 
-/// The dead-letter queues that are meant.
+/// Returns the dead-letter queues that a selection names, or all of the stack.
 pub(crate) async fn selected(stack: &Stack, selection: &Selection) -> Result<Vec<NamedQueue>, StackError> {
     let all: Vec<(String, &str)> = stack.dead_letter_queues_by_name().collect();
     if let Some(unknown) = selection.queue.iter().find(|name| all.iter().all(|(known, _)| known != *name)) {

@@ -1,4 +1,4 @@
-//! A redrive: letters go back to where they came from, and none is lost wherever it is killed.
+//! A redrive: letters are sent back to their source, and none is lost if the process is killed at any point.
 
 mod begin;
 mod canary;
@@ -27,7 +27,7 @@ use std::{
 };
 use throughline_core::Timestamp;
 
-/// What was asked for, as the journal keeps it: whoever goes on does the same.
+/// The request of a redrive, as the journal keeps it: a resumed redrive does the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Asked {
     pub(crate) selection: Selection,
@@ -35,7 +35,7 @@ pub(crate) struct Asked {
     pub(crate) accept_rerun: bool,
 }
 
-/// Without what is put into letters: that may be nobody's business.
+/// The text leaves out the values that edits put into letters, because they may be confidential.
 impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "redrive {}", self.selection.in_words())?;
@@ -46,41 +46,42 @@ impl fmt::Display for Asked {
     }
 }
 
-/// How letters are taken.
+/// The pace and safety of a redrive.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Manner {
-    /// How fast they go out.
+    /// The rate at which letters are sent.
     pub(crate) rate: Rate,
-    /// How long letters in hand stay hidden from others, should this process die.
+    /// The time that letters in hand stay hidden from other consumers if this process dies.
     pub(crate) hold: Duration,
-    /// How long the first letter of each queue is waited for, before the others follow; `None` sends all at once.
+    /// The time to wait for the handler of each queue's first letter before the others are sent; `None` sends all at
+    /// once.
     pub(crate) canary_wait: Option<Duration>,
 }
 
-/// A redrive, with all that it needs.
+/// A redrive with all its inputs.
 pub(crate) struct Redrive<'a> {
-    /// The stack whose letters they are.
+    /// The stack that owns the letters.
     pub(crate) stack: &'a Stack,
-    /// The project's folder, in which the journals lie.
+    /// The project's folder, which contains the journals.
     pub(crate) root: &'a Path,
-    /// What edited letters are held against.
+    /// The catalogue that edited letters are checked against.
     pub(crate) catalogue: &'a Catalogue,
-    /// Which letters are meant, and how they are changed.
+    /// The letters that are selected, and the edits to them.
     pub(crate) asked: &'a Asked,
-    /// How they are taken.
+    /// The pace and safety settings.
     pub(crate) manner: Manner,
-    /// Whether it only goes on with what was interrupted, as it was asked for then.
+    /// Whether it only resumes interrupted redrives, as they were asked for.
     pub(crate) is_resume: bool,
-    /// Who is told how far it is.
+    /// The receiver of progress reports.
     pub(crate) progress: &'a dyn Progress,
 }
 
 impl Redrive<'_> {
-    /// Takes the letters of these queues that are meant, queue by queue, and returns what it did. A queue whose first
-    /// letter is not handled stops it.
+    /// Redrives the selected letters, queue by queue, and returns a report. It stops at a queue whose first letter is
+    /// not handled.
     ///
     /// # Errors
-    /// If a journal or a queue cannot be used: nothing is lost, and the journals say where to go on.
+    /// If a journal or a queue cannot be used: nothing is lost, and the journals hold the point to resume from.
     pub(crate) async fn carry_out(&self, queues: &[NamedQueue]) -> Result<Report, Box<dyn Error>> {
         let mut opened = open(queues, |queue| journal_path(self.root, queue.queue.url()))?;
         let each = begin(&mut opened, self.asked, self.is_resume, Timestamp::now())?;
@@ -104,7 +105,8 @@ impl Redrive<'_> {
     }
 }
 
-/// Where the journal of a queue is: the URL tells account, region, cloud and stack apart.
+/// Returns the path of a queue's journal. It contains the queue's URL, which differs by account, region, cloud and
+/// stack.
 fn journal_path(root: &Path, queue_url: &str) -> PathBuf {
     let url = queue_url.split_once("://").map_or(queue_url, |(_, rest)| rest);
     let permitted = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);

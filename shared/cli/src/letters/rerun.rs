@@ -1,4 +1,4 @@
-//! What would happen if a letter were redriven.
+//! The effect that redriving a letter would have.
 
 use super::{
     identity::{Identity, happened_at},
@@ -16,27 +16,27 @@ use throughline_operations::{
     line::{ClaimState, follow_line},
 };
 
-/// What would happen if a letter were redriven.
+/// The effect that redriving a letter would have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "verdict", rename_all = "kebab-case")]
 pub(crate) enum OnRedrive {
-    /// Its handler runs it.
+    /// Its handler runs.
     Runs,
-    /// Its handler has handled it: nothing would happen.
+    /// Its handler has already handled it: nothing happens.
     Duplicate {
-        /// When it did.
+        /// The time at which the handler finished.
         finished_at: Option<Timestamp>,
     },
-    /// Its handler holds it just now, or died with it.
+    /// Another delivery holds the claim at the moment, or died while it held it.
     Leased {
-        /// Until when.
+        /// The time at which the claim's lease ends.
         until: Option<Timestamp>,
     },
     /// It is so old that the ledger may have forgotten that it was handled.
     MayRunAgain {
-        /// When it happened.
+        /// The time at which the event happened.
         happened_at: Timestamp,
-        /// How long the ledger remembers.
+        /// The time that the ledger remembers a claim.
         #[serde(skip)]
         claim_lifetime: Duration,
     },
@@ -66,7 +66,7 @@ impl fmt::Display for OnRedrive {
     }
 }
 
-/// Whether a letter is so old that nobody knows any more whether it was handled.
+/// Returns a verdict if a letter is so old that the ledger may have forgotten that it was handled.
 pub(crate) fn may_run_again(
     letter: &FoundLetter,
     claim_lifetime: Duration,
@@ -77,7 +77,8 @@ pub(crate) fn may_run_again(
         .then_some(OnRedrive::MayRunAgain { happened_at, claim_lifetime })
 }
 
-/// How far the handler of a letter is with a message, if the ledger knows of it.
+/// Returns the state of a handler's claim on a message and the time at which it finished, or `None` if the ledger knows
+/// no claim.
 pub(crate) async fn claim_state(
     stack: &Stack,
     handler: &str,
@@ -93,7 +94,7 @@ pub(crate) async fn claim_state(
     Ok(claim.map(|claim| (claim.state, claim.finished_at)))
 }
 
-/// What would happen if a letter were redriven.
+/// The effect that redriving a letter would have.
 pub(crate) async fn on_redrive(
     stack: &Stack,
     queue: &str,

@@ -1,12 +1,12 @@
-//! Which dead letters are meant.
+//! The selection of dead letters by queue, handler, error, type or id.
 
 use serde::{Deserialize, Serialize};
 use throughline_operations::{FoundLetter, Origin};
 
-/// A selection of dead letters; all that is given must hold.
+/// A selection of dead letters. A letter must meet all conditions that are given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Selection {
-    /// Only letters of these queues, such as `place-order`; of all, if none is named.
+    /// Only letters of these queues, such as `place-order`; of all queues if none is named.
     pub(crate) queue: Vec<String>,
     /// Only letters of this handler.
     pub(crate) handler: Option<String>,
@@ -14,22 +14,22 @@ pub(crate) struct Selection {
     pub(crate) error: Option<String>,
     /// Only messages of this type, such as `order.placed`.
     pub(crate) message_type: Option<String>,
-    /// Only these letters, by their ids or their events'.
+    /// Only these letters, by their own ids or their events' ids.
     pub(crate) id: Vec<String>,
 }
 
 impl Selection {
-    /// Whether it leaves nothing out.
+    /// Returns whether the selection leaves no letter out.
     pub(crate) fn is_everything(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether it leaves nothing of a queue out that it has to do with at all.
+    /// Returns whether the selection includes every letter of each of its queues.
     pub(crate) fn is_whole_queues(&self) -> bool {
         Self { queue: Vec::new(), ..self.clone() }.is_everything()
     }
 
-    /// What it means, in words.
+    /// Returns the selection in words.
     pub(crate) fn in_words(&self) -> String {
         let all = [
             ("of handler", self.handler.as_ref()),
@@ -47,12 +47,12 @@ impl Selection {
         }
     }
 
-    /// Whether a queue is meant.
+    /// Returns whether a queue is selected.
     pub(crate) fn has_queue(&self, name: &str) -> bool {
         self.queue.is_empty() || self.queue.iter().any(|queue| queue == name)
     }
 
-    /// Whether a letter in a queue is meant.
+    /// Returns whether a letter in a queue is selected.
     pub(crate) fn has(&self, queue: &str, letter: &FoundLetter) -> bool {
         let is =
             |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
@@ -65,7 +65,7 @@ impl Selection {
     }
 }
 
-/// Who gave a letter up. Whoever is no handler has only the queue's name.
+/// Returns the handler that dead-lettered a letter, or the queue's name if another service did.
 pub(crate) fn handler_of<'a>(queue: &'a str, letter: &'a FoundLetter) -> &'a str {
     match letter.origin {
         Origin::Function => letter.attribute("Handler").unwrap_or(queue),
@@ -73,7 +73,7 @@ pub(crate) fn handler_of<'a>(queue: &'a str, letter: &'a FoundLetter) -> &'a str
     }
 }
 
-/// The type of a letter's error, or what stands for it where nobody could say.
+/// Returns the type of a letter's error, or a name for the reason if the letter does not tell it.
 pub(crate) fn error_of(letter: &FoundLetter) -> &str {
     letter.attribute("ErrorType").unwrap_or(match letter.origin {
         Origin::Queue => "ReceivedTooOften",
@@ -83,7 +83,7 @@ pub(crate) fn error_of(letter: &FoundLetter) -> &str {
     })
 }
 
-/// The type of a letter's message.
+/// Returns the type of a letter's message.
 pub(crate) fn type_of(letter: &FoundLetter) -> &str {
     letter.attribute("EventType").unwrap_or("(no event)")
 }

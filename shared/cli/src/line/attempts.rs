@@ -4,42 +4,42 @@ use super::branch::Branch;
 use crate::cloud::logs::LogLine;
 use throughline_core::Timestamp;
 
-/// What became of one delivery of a message to a handler.
+/// The result of one delivery of a message to a handler.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoggedAttempt {
-    /// The handler.
+    /// The handler's name.
     pub handler: String,
     /// The message's id.
     pub message_id: String,
     /// The message's type.
     pub message_type: String,
-    /// Which delivery it was.
+    /// The number of the delivery, from 1.
     pub attempt: u64,
-    /// When it was over.
+    /// The time at which it ended.
     pub ended_at: Option<Timestamp>,
-    /// How it ended.
+    /// The verdict with which it ended.
     pub verdict: AttemptVerdict,
-    /// Why it failed, if it did.
+    /// The reason that it failed, if it did.
     pub reason: Option<String>,
-    /// How long the message is left alone before it is delivered again.
+    /// The time until the message is delivered again, as the function logged it.
     pub again_after: Option<String>,
 }
 
-/// How an attempt ended.
+/// The verdict with which an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptVerdict {
-    /// It did its work.
+    /// The handler did its work.
     Done,
-    /// The work was done before.
+    /// The work had been done before.
     Duplicate,
     /// The message is delivered again.
     Retry,
-    /// It was given up.
+    /// The message became a dead letter.
     Rejected,
 }
 
 impl LoggedAttempt {
-    /// The attempt that a line of a log tells of, if it does.
+    /// Returns the attempt that a line of a log records, or `None` if it records none.
     pub fn of(line: &LogLine) -> Option<Self> {
         let text = |name: &str| line.fields[name].as_str().map(ToOwned::to_owned);
         let verdict = match line.fields["verdict"].as_str()? {
@@ -80,13 +80,13 @@ impl LoggedAttempt {
 pub(super) struct Attempts<'a>(pub(super) Vec<&'a LoggedAttempt>);
 
 impl Attempts<'_> {
-    /// A row for each that failed and was to be tried again.
+    /// Returns a row for each attempt that failed and was to be repeated.
     pub(super) fn failed(&self) -> Vec<Branch> {
         let failed = self.0.iter().filter(|attempt| attempt.verdict == AttemptVerdict::Retry);
         failed.map(|attempt| attempt.row()).collect()
     }
 
-    /// How often the work was found done already, in words.
+    /// Returns in words the number of deliveries that found the work already done.
     pub(super) fn duplicates(&self) -> String {
         match self.0.iter().filter(|attempt| attempt.verdict == AttemptVerdict::Duplicate).count() {
             0 => String::new(),

@@ -1,4 +1,4 @@
-//! A tree of rows, and how it is drawn.
+//! A tree of rows, and its drawing.
 
 use crate::time::duration;
 use serde::Serialize;
@@ -6,30 +6,30 @@ use serde_json::Value;
 use std::time::Duration;
 use throughline_core::Timestamp;
 
-/// The columns of a screen that is not wide.
+/// The width of a narrow screen, in columns.
 const COLUMNS: usize = 120;
-/// Where the times begin, unless a label is longer.
+/// The column in which the times begin, unless a label is longer.
 const SHORTEST_LABELS: usize = 52;
-/// Beyond this, a label pushes its own row aside and no other.
+/// The length beyond which a label shifts only its own row.
 const LONGEST_LABELS: usize = 72;
 
-/// A row, what is said below it, and what follows from it.
+/// A row with its notes and its effects.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Branch {
     /// A message, a handler, a step, or an attempt.
     pub label: String,
-    /// When it began; of an attempt that failed, when it was over.
+    /// The time at which it began, or at which a failed attempt ended.
     pub at: Option<Timestamp>,
-    /// How far it is.
+    /// The state, in words.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub state: String,
-    /// What is to be said of it.
+    /// The notes below the row.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// The data of a message, if it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
-    /// What follows from it.
+    /// The rows that follow from it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<Branch>,
 }
@@ -40,7 +40,7 @@ impl Branch {
     }
 }
 
-/// Sorts by time, and leaves what has none where it is told to be: last.
+/// Sorts by time. Rows without a time come last, in their order.
 pub(super) fn in_time_order(mut branches: Vec<Branch>) -> Vec<Branch> {
     branches.sort_by_key(|branch| (branch.at.is_none(), branch.at));
     branches
@@ -49,11 +49,11 @@ pub(super) fn in_time_order(mut branches: Vec<Branch>) -> Vec<Branch> {
 /// One row of the drawing.
 struct Row {
     label: String,
-    /// `None` in a note, which goes over all columns.
+    /// `None` for a note, which extends over all columns.
     time_and_state: Option<(String, String)>,
 }
 
-/// The trees as text, with times counted from `start`.
+/// Draws the trees as text, with times counted from `start`.
 pub(super) fn drawn(roots: &[Branch], start: Option<Timestamp>) -> String {
     let mut rows = Vec::new();
     for root in roots {
@@ -102,7 +102,7 @@ fn continuation(joint: &str) -> &'static str {
     }
 }
 
-/// A text in lines of at most so many characters; a longer word has a line of its own.
+/// Breaks a text into lines of at most `columns` characters; a longer word gets a line of its own.
 fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -117,8 +117,8 @@ fn wrapped(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// Returns how long it took from one time to another. The ledger's and Step Functions' clocks are told to the
-/// millisecond.
+/// Returns the time from one moment to another, in words. The clocks of the ledger and of Step Functions are exact to
+/// the millisecond.
 pub(super) fn elapsed(from: Timestamp, to: Timestamp) -> String {
     let milliseconds = to.duration_since(from).as_millis();
     duration::took(Duration::from_millis(u64::try_from(milliseconds).unwrap_or_default()))

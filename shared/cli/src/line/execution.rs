@@ -1,16 +1,16 @@
-//! An execution of a saga, made of Step Functions' history: its states in the order they were entered, and how
-//! often each was tried.
+//! An execution of a saga, built from Step Functions' history: its states in the order in which they were entered, with
+//! the attempts at each.
 
 use std::collections::HashMap;
 use throughline_core::Timestamp;
 use throughline_operations::executions::{Ending, Failure, Happening, HistoryEvent, StateKind};
 
-/// What is known of an execution.
+/// The known state of an execution.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Execution {
     /// Its states, in the order they were entered.
     pub visits: Vec<Visit>,
-    /// How and when it ended, if it has.
+    /// The end of the execution, if it has ended.
     pub end: Option<End>,
 }
 
@@ -19,45 +19,45 @@ pub struct Execution {
 pub struct Visit {
     /// The state's name.
     pub state: String,
-    /// What the state does.
+    /// The kind of the state.
     pub kind: StateKind,
-    /// When it was entered.
+    /// The time at which it was entered.
     pub entered_at: Timestamp,
-    /// When it was left, if it was.
+    /// The time at which it was left, if it was.
     pub exited_at: Option<Timestamp>,
-    /// How often its task was tried, in this order.
+    /// The attempts at its task, in order.
     pub attempts: Vec<Attempt>,
 }
 
-/// A task that was tried.
+/// An attempt at a task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attempt {
-    /// When it was asked for.
+    /// The time at which it was started.
     pub started_at: Timestamp,
-    /// When it was over, if it is.
+    /// The time at which it ended, if it has.
     pub ended_at: Option<Timestamp>,
-    /// Whether it goes on until somebody answers.
+    /// Whether it waits for an answer with its task token.
     pub awaits_answer: bool,
-    /// What came of it, if it is over.
+    /// The output or the failure, if it has ended.
     pub outcome: Option<Result<serde_json::Value, Failure>>,
 }
 
-/// How an execution ended.
+/// The end of an execution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct End {
-    /// How.
+    /// The kind of end.
     pub ending: Ending,
-    /// When.
+    /// The time of the end.
     pub at: Timestamp,
-    /// Why, if it did not succeed.
+    /// The failure; empty if it succeeded.
     pub failure: Failure,
 }
 
 impl Execution {
-    /// Makes an execution of its history.
+    /// Builds an execution from its history.
     ///
-    /// Which state a task belongs to is known by what its event follows from. Where that is not told, as by a
-    /// local cloud, it belongs to the state that was entered last.
+    /// The event before a task's event tells which state the task belongs to. Where the history does not contain it, as
+    /// on a local cloud, the task belongs to the state that was entered last.
     pub fn of(history: &[HistoryEvent]) -> Self {
         let mut execution = Self::default();
         let mut visit_of: HashMap<i64, usize> = HashMap::new();
@@ -99,19 +99,20 @@ impl Execution {
         }
     }
 
-    /// How many state transitions are billed for it so far: "a state transition each time a step of your
-    /// workflow is executed" (Step Functions' pricing page), retries included, and one for the start.
+    /// Returns the number of state transitions billed for it so far: "a state transition each time a step of your
+    /// workflow is executed" (Step Functions' pricing page), including retries, and one for the start.
     pub fn transitions(&self) -> usize {
         let of_visit = |visit: &Visit| visit.attempts.len().max(1);
         1 + self.visits.iter().map(of_visit).sum::<usize>()
     }
 
-    /// How many of its attempts were not the first at their task.
+    /// Returns the number of its attempts that were retries.
     pub fn retries(&self) -> usize {
         self.visits.iter().map(|visit| visit.attempts.len().saturating_sub(1)).sum()
     }
 
-    /// The name of the state it ended in: `Completed`, `Compensated` or `Stuck`, if nothing cut it short.
+    /// Returns the name of the state in which it ended (`Completed`, `Compensated` or `Stuck`), unless it was cut
+    /// short.
     pub fn ended_in(&self) -> Option<&str> {
         self.end.as_ref()?;
         let last = self.visits.last()?;
@@ -142,7 +143,7 @@ impl Visit {
         }
     }
 
-    /// What came of it in the end, if its task is over.
+    /// Returns the output or the failure of its last attempt, if that has ended.
     pub fn outcome(&self) -> Option<&Result<serde_json::Value, Failure>> {
         self.attempts.last()?.outcome.as_ref()
     }

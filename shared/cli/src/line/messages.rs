@@ -1,4 +1,4 @@
-//! From what is known of a line to its tree: messages and handlers.
+//! Builds the tree of messages and handlers of a line.
 
 use super::{
     Data, LoggedAttempt, WholeLine,
@@ -16,7 +16,7 @@ use throughline_operations::{
     line::{ClaimState, LoggedMessage, RecordedClaim},
 };
 
-/// Makes the tree of a line.
+/// The builder of a line's tree.
 pub(super) struct Builder<'a> {
     pub(super) line: &'a WholeLine,
     /// The ids of everything that was sent in the line.
@@ -24,7 +24,7 @@ pub(super) struct Builder<'a> {
     data: Data<'a>,
 }
 
-/// A message that nobody in the line sent: known by what was done with it.
+/// A message that no handler in the line sent. It is known only by its claims, dead letters or attempts.
 struct Arrived<'a> {
     id: &'a str,
     label: String,
@@ -38,7 +38,7 @@ impl<'a> Builder<'a> {
         Self { line, sent, data }
     }
 
-    /// The messages nothing in the line caused: where it starts.
+    /// Returns the messages without a cause in the line, with which the line starts.
     pub(super) fn roots(&self) -> Vec<Branch> {
         let arrived = self.arrived(|cause| cause.is_none_or(|cause| !self.sent.contains(cause)));
         let mut known: HashSet<&str> = arrived.iter().map(|arrived| arrived.id).collect();
@@ -51,7 +51,7 @@ impl<'a> Builder<'a> {
         arrived.chain(orphans.map(|message| self.message(message))).collect()
     }
 
-    /// The messages from outside whose cause is one of these, each once.
+    /// Returns the messages from outside whose cause meets a condition, each once.
     fn arrived(&self, is_cause: impl Fn(Option<&str>) -> bool) -> Vec<Arrived<'a>> {
         let mut seen = HashSet::new();
         let mut arrived = Vec::new();
@@ -86,7 +86,7 @@ impl<'a> Builder<'a> {
         Branch { children, ..Branch::new(&*arrived.label, arrived.at) }
     }
 
-    /// A message that was sent in the line.
+    /// Returns the row of a message that was sent in the line.
     pub(super) fn message(&self, message: &LoggedMessage) -> Branch {
         if let Destination::StateMachine(saga) = &message.outgoing.destination {
             return self.saga(saga, message);
@@ -98,7 +98,7 @@ impl<'a> Builder<'a> {
             _ => sentence_of(&message.outgoing, self.line.started_at()),
         };
         let mut children = self.handlers_of(id);
-        // What somebody outside did because of it.
+        // Messages from outside the line that this message caused.
         let answers = self.arrived(|cause| cause == Some(id.as_str()));
         children.extend(answers.iter().map(|arrived| self.arrival(arrived)));
         Branch { children, data: self.data_of(message), ..Branch::new(label, message.occurred_at) }
@@ -109,7 +109,7 @@ impl<'a> Builder<'a> {
         self.data.map(|shown| shown.data(&message.outgoing.envelope.attributes.message_type, data()))
     }
 
-    /// What handlers did with a message.
+    /// Returns the rows of the handlers of a message.
     fn handlers_of(&self, id: &str) -> Vec<Branch> {
         let claims = self.line.recorded.claims.iter().filter(|claim| claim.message_id == id);
         let letters = self.line.dead_letters.iter();
@@ -120,7 +120,7 @@ impl<'a> Builder<'a> {
         let mut branches: Vec<Branch> = handled.chain(given_up).collect();
         let mut told: HashSet<&str> = claims.map(|claim| claim.handler.as_str()).collect();
         told.extend(refused.filter_map(|(_, letter)| letter.attribute("Handler")));
-        // Those that have neither finished nor given up.
+        // Handlers that have neither finished nor dead-lettered the message.
         for attempt in self.line.attempts.iter().filter(|attempt| attempt.message_id == id) {
             if told.insert(&attempt.handler) {
                 branches.push(self.unfinished(attempt));
@@ -137,7 +137,7 @@ impl<'a> Builder<'a> {
 
     fn unfinished(&self, first: &LoggedAttempt) -> Branch {
         let children = self.attempts(&first.handler, &first.message_id).failed();
-        // What is logged as done, and is in no claim any more, has expired.
+        // Work that is logged as done and has no claim any more has expired.
         let state = if children.is_empty() { "done" } else { "to be delivered again" };
         Branch { state: state.to_owned(), children, ..Branch::new(&*first.handler, first.ended_at) }
     }
@@ -175,14 +175,14 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// What was sent when a message was handled.
+    /// Returns the rows of the messages that were sent when a message was handled.
     pub(super) fn sent_by(&self, claim: &RecordedClaim) -> Vec<Branch> {
         let messages = self.line.recorded.messages.iter().filter(|message| {
             let cause = message.outgoing.envelope.attributes.causation_id.as_deref();
             message.handler == claim.handler && cause == Some(&claim.message_id)
         });
         let mut messages: Vec<&LoggedMessage> = messages.collect();
-        // A saga is long: what was sent with its start stands before it.
+        // A saga is long, so the messages sent with its start come before it.
         let is_start =
             |message: &LoggedMessage| matches!(message.outgoing.destination, Destination::StateMachine(_));
         messages.sort_by_key(|message| is_start(message));
@@ -202,7 +202,8 @@ fn label_of(outgoing: &Outgoing) -> String {
     label(&attributes.message_type, attributes.subject.as_deref())
 }
 
-/// What a handler did when it sent a message, in words. Of a time on the day of `day` only the hour is said.
+/// Returns in words the effect of a handler that sends a message. A time on the same day as `day` is given without the
+/// date.
 pub fn sentence_of(outgoing: &Outgoing, day: Option<Timestamp>) -> String {
     let label = label_of(outgoing);
     match &outgoing.destination {
@@ -226,7 +227,7 @@ pub fn sentence_of(outgoing: &Outgoing, day: Option<Timestamp>) -> String {
     }
 }
 
-/// Enough of an execution's name to tell it from its neighbours.
+/// Returns the first part of an execution's name, which is enough to tell it from others.
 pub fn short_name(execution: &str) -> &str {
     execution.split('-').next().unwrap_or(execution)
 }

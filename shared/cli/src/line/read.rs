@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use throughline_operations::{FoundLetter, executions, line::follow_line};
 
 impl Stack {
-    /// Everything with a correlation id.
+    /// Reads the line of a correlation id.
     ///
     /// # Errors
     /// If the ledger or a dead-letter queue cannot be read.
@@ -18,7 +18,7 @@ impl Stack {
         self.line_among(correlation_id, &letters).await
     }
 
-    /// Everything with a correlation id, with the dead letters read already.
+    /// Reads the line of a correlation id, with dead letters that were already read.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -36,7 +36,7 @@ impl Stack {
         Ok(line)
     }
 
-    /// The executions of the sagas that a line started. A line can be followed without them.
+    /// Reads the executions of the sagas that a line started. A line can be followed without them.
     async fn executions(&self, line: &WholeLine) -> BTreeMap<String, Result<Execution, String>> {
         let mut executions = BTreeMap::new();
         for (saga, start) in line.sagas() {

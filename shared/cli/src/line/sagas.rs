@@ -1,4 +1,4 @@
-//! From an execution to its part of the tree: what Step Functions remembers, and what the ledger does.
+//! Builds the tree of a saga's execution from Step Functions' history and the ledger.
 
 use super::{
     branch::{Branch, elapsed, in_time_order},
@@ -12,7 +12,7 @@ use throughline_operations::{
     line::{ClaimState, LoggedMessage, RecordedClaim},
 };
 
-/// What the name of a state begins with that undoes a step.
+/// The prefix of the names of states that undo a step.
 const UNDO: &str = "undo_";
 
 /// A step, or the undo of one, as the ledger knows it.
@@ -22,7 +22,7 @@ struct Step<'a> {
     claims: Vec<&'a RecordedClaim>,
 }
 
-/// What of a step a claim is about: the end of its message's id.
+/// The part of a step that a claim is about, by the end of its message's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Run,
@@ -42,12 +42,12 @@ fn part_of(claim: &RecordedClaim) -> Option<(&str, Part)> {
 }
 
 impl<'a> Builder<'a> {
-    /// Whether a step of a saga that was started in the line did this.
+    /// Returns whether a claim belongs to a step of a saga that was started in the line.
     pub(super) fn is_of_saga(&self, claim: &RecordedClaim) -> bool {
         self.line.sagas().any(|(saga, start)| is_of(claim, saga, start))
     }
 
-    /// Whose answer was awaited in the line, if there is no doubt.
+    /// Returns the name of the step whose answer was awaited in the line, or a general text if there are several.
     pub(super) fn who_waits(&self) -> String {
         let waits = self.line.recorded.claims.iter().filter_map(|claim| {
             let (execution, _) = claim.message_id.split_once('/')?;
@@ -63,7 +63,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The start of a saga, and everything its execution did.
+    /// Returns the start of a saga with everything that its execution did.
     pub(super) fn saga(&self, saga: &str, start: &LoggedMessage) -> Branch {
         let name = &start.outgoing.envelope.attributes.id;
         let mut steps = self.steps(saga, start);
@@ -87,7 +87,7 @@ impl<'a> Builder<'a> {
         Branch { state, notes, children, ..Branch::new(label, start.occurred_at) }
     }
 
-    /// What the ledger knows of the steps of an execution.
+    /// Returns the steps of an execution that the ledger knows.
     fn steps(&self, saga: &str, start: &LoggedMessage) -> Vec<Step<'a>> {
         let mut steps: Vec<Step<'a>> = Vec::new();
         for claim in self.line.recorded.claims.iter().filter(|claim| is_of(claim, saga, start)) {
@@ -101,8 +101,7 @@ impl<'a> Builder<'a> {
         steps
     }
 
-    /// The states of an execution that do something, each with what the ledger knows of it, which is taken out
-    /// of `steps`.
+    /// Returns the rows of an execution's states that do work, each with its claims, which are removed from `steps`.
     fn visits(&self, execution: &Execution, steps: &mut Vec<Step<'a>>) -> Vec<Branch> {
         let mut branches = Vec::new();
         for visit in &execution.visits {
@@ -134,7 +133,7 @@ impl<'a> Builder<'a> {
         step.claims.iter().flat_map(|claim| self.sent_by(claim)).collect()
     }
 
-    /// A step of which only the ledger tells.
+    /// Returns the row of a step that only the ledger knows.
     fn recorded(&self, step: &Step<'_>) -> Branch {
         let started = step.claims.iter().filter_map(|claim| claim.started_at).min();
         let finished = step.claims.iter().filter_map(|claim| claim.finished_at).max();
@@ -195,7 +194,8 @@ fn state_of(visit: &Visit) -> String {
     }
 }
 
-/// What is said below a step: why it failed, if that is not said of its attempts; what its undo did not know.
+/// Returns the notes below a step: the failure of a single attempt, or that the undo did not know whether the step had
+/// taken effect.
 fn notes_of(visit: &Visit, name: &str) -> Vec<String> {
     match (visit.outcome(), visit.attempts.len()) {
         (Some(Err(failure)), 1) => vec![words(failure)],
@@ -210,10 +210,10 @@ fn words(Failure { error, cause }: &Failure) -> String {
     if cause.is_empty() { error.clone() } else { format!("{error}: {cause}") }
 }
 
-/// Of so many attempts that fail alike, one after another, each has a row; more of them share one.
+/// The number of equal failures in a row that get a row each. A longer series shares one row.
 const MOST_ROWS_ALIKE: usize = 3;
 
-/// What became of each attempt, and how long the next one was waited for.
+/// Returns a row for each attempt, with its result and the wait before the next one.
 fn attempts(attempts: &[Attempt]) -> Vec<Branch> {
     let mut branches = Vec::new();
     let mut number = 1;
@@ -224,7 +224,7 @@ fn attempts(attempts: &[Attempt]) -> Vec<Branch> {
             branches.push(attempt(several, number, next));
             number += several.len();
         }
-        // The same words once.
+        // The cause of equal failures is shown once.
         if let (Some(Err(failure)), Some(last)) = (&alike[0].outcome, branches.last_mut()) {
             last.notes.extend(Some(failure.cause.clone()).filter(|cause| !cause.is_empty()));
         }

@@ -1,4 +1,4 @@
-//! Lines and what is drawn of them.
+//! Tests of lines and their drawings.
 
 use super::*;
 use crate::{
@@ -163,7 +163,7 @@ fn a_message_that_was_refused_at_once_is_a_line_of_its_own() {
     assert!(WholeLine::default().is_empty());
 }
 
-/// `charge` timed out twice and is undone; `approve` waits in another line.
+/// A line in which `charge` timed out twice and is undone, while `approve` is answered in another line.
 fn checkout(steps: &[(&str, &str, i64)]) -> Line {
     let mut line = Line {
         claims: vec![claim("place-order", "c-1", "order.place", 0)],

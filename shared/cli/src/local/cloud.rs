@@ -1,5 +1,5 @@
-//! The local clouds on this machine: ministack, or LocalStack. `throughline up`, `down` and `status` start, stop and
-//! tell of them.
+//! The local clouds on this machine: ministack, or LocalStack. `throughline up`, `down` and `status` start them, stop
+//! them and report on them.
 
 use crate::{
     local::{
@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The local cloud on one port, and the stand-in for the services outside that the functions ask.
+/// The local cloud on one port, with the stand-in for the external services that the functions call.
 #[derive(Debug, Clone)]
 pub struct LocalCloud {
     project: Project,
@@ -32,56 +32,57 @@ pub struct LocalCloud {
     database: Database,
 }
 
-/// What somebody wants of a local cloud when it starts.
+/// The options for the start of a local cloud.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options<'a> {
-    /// Which one.
+    /// The local cloud to start.
     pub on: Wanted,
-    /// LocalStack as a program even where a Docker engine runs.
+    /// Whether LocalStack runs as a program even if a Docker engine runs.
     pub without_docker: bool,
-    /// Where the functions reach it, if not where everybody does: a recorder may stand in between.
+    /// The cloud's address for the functions, if it differs from that of other clients: a recorder may stand in
+    /// between.
     pub functions_endpoint: Option<&'a str>,
 }
 
-/// What there is to say about the local cloud on a port.
+/// The status of the local cloud on a port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
-    /// Its address, whether or not anything is there.
+    /// The cloud's address, whether or not it runs.
     pub endpoint: String,
-    /// Which one was started there and has not ended.
+    /// The kind of cloud that was started there and has not ended.
     pub cloud: Option<Kind>,
-    /// Its process, if it is one of this machine.
+    /// The cloud's process id, if it is a process of this machine.
     pub pid: Option<u32>,
-    /// Whether it answers.
+    /// Whether the cloud answers.
     pub is_ready: bool,
-    /// Where it writes what it does.
+    /// The path of the cloud's log.
     pub log: Option<PathBuf>,
-    /// Where the payment provider and the carrier answer.
+    /// The address at which the payment provider and the carrier answer.
     pub providers: Option<String>,
-    /// The stacks that were deployed to it from here.
+    /// The stacks that were deployed to it from this project.
     pub stacks: Vec<String>,
 }
 
 impl LocalCloud {
-    /// The local cloud of a project on a port. Nothing is started yet.
+    /// Returns the local cloud of a project on a port, without starting it.
     pub fn new(project: Project, port: u16) -> Self {
         let (providers, database) = (Providers::of(&project, port), Database::of(&project, port));
         Self { project, port, providers, database }
     }
 
-    /// The local cloud of a project at an address, whether or not anything is there. Nothing if it is no address of
-    /// one.
+    /// Returns the local cloud of a project at an address, whether or not it runs, or `None` if it is not the address
+    /// of a local cloud.
     pub fn at(project: Project, address: &str) -> Option<Self> {
         let port = address.rsplit_once(':')?.1.parse().ok()?;
         (endpoint(port) == address).then(|| Self::new(project, port))
     }
 
-    /// Its address.
+    /// Returns the cloud's address.
     pub fn endpoint(&self) -> String {
         endpoint(self.port)
     }
 
-    /// Starts it, unless it runs already, and waits until it answers.
+    /// Starts the cloud unless it already runs, and waits until it answers.
     ///
     /// # Errors
     /// [`CloudError`]; also if another kind of cloud runs there.
@@ -126,7 +127,7 @@ impl LocalCloud {
         program.wait_until(child, is_ready).inspect_err(|_| _ = self.database.down())
     }
 
-    /// Stops it and every function it runs. Which one it was, if any ran.
+    /// Stops the cloud and every function that it runs. Returns the kind of cloud that ran, or `None`.
     ///
     /// # Errors
     /// [`CloudError`].
@@ -149,7 +150,7 @@ impl LocalCloud {
             }
             None => {}
         }
-        // It outlives a LocalStack that ended by itself.
+        // The database outlives a LocalStack that ended by itself.
         self.database.down()?;
         if running.is_some() {
             self.forget();
@@ -159,15 +160,15 @@ impl LocalCloud {
         Ok(running.map(|(kind, _)| kind))
     }
 
-    /// What was deployed to a cloud is gone with it.
+    /// Removes the files of deployed stacks, because the stacks are lost with their cloud.
     fn forget(&self) {
         _ = fs::remove_dir_all(self.project.stacks(self.port));
     }
 
-    /// Says whether it runs.
+    /// Returns the status of the cloud.
     ///
     /// # Errors
-    /// If that cannot be known.
+    /// If the status cannot be determined.
     pub fn status(&self) -> Result<Status, CloudError> {
         let running = self.running()?;
         let endpoint = self.endpoint();
@@ -191,7 +192,8 @@ impl LocalCloud {
         stacks
     }
 
-    /// What was started and has not ended: its process, if it is one of this machine.
+    /// Returns the kind of cloud that was started and has not ended, with its process id if it is a process of this
+    /// machine.
     fn running(&self) -> Result<Option<(Kind, Option<u32>)>, CloudError> {
         let recorded = fs::read_to_string(self.kind_file()).ok();
         let Some(kind) = recorded.as_deref().and_then(Kind::named) else { return Ok(None) };
@@ -222,12 +224,13 @@ impl LocalCloud {
         self.project.state(self.port).join("kind")
     }
 
-    /// What it unpacks and keeps; `down` removes it.
+    /// Returns the folder for files that the cloud unpacks and keeps; `down` removes it.
     fn temporary(&self) -> PathBuf {
         self.project.state(self.port).join("tmp")
     }
 
-    /// A process that was killed counts as ended while the last of its threads still hold its port.
+    /// Waits until the port is free. A killed process counts as ended while the last of its threads still hold the
+    /// port.
     fn wait_until_free(&self) {
         let started = Instant::now();
         while self.is_listening() && started.elapsed() < PATIENCE {
@@ -241,7 +244,7 @@ impl LocalCloud {
     }
 }
 
-/// What to do where no cloud answers: one of the project's may run on another port.
+/// Returns advice for an address where no cloud answers: one of the project's clouds may run on another port.
 pub(crate) fn advice(project: &Project) -> String {
     let mut running: Vec<u16> = project
         .local_ports()

@@ -1,7 +1,7 @@
-//! LocalStack's image, where a Docker engine runs: `infra/compose.yaml`, and nothing of ours in it.
+//! LocalStack's image, for machines with a Docker engine: `infra/compose.yaml`, which contains none of our programs.
 //!
-//! It could not be run where Throughline is developed. The shop's providers listen on this machine alone, where a
-//! container does not reach them: orders that are delivered wait for them.
+//! It could not be run where Throughline is developed. The shop's providers listen only on this machine, where a
+//! container does not reach them: deliveries of orders wait for them.
 
 use crate::local::{
     error::{CloudError, system},
@@ -9,7 +9,7 @@ use crate::local::{
 };
 use std::process::{Command, Stdio};
 
-/// Whether an engine answers.
+/// Returns whether a Docker engine answers.
 pub(super) fn answers() -> bool {
     let asked = Command::new("docker")
         .args(["info", "--format", "{{.ServerVersion}}"])

@@ -1,12 +1,12 @@
-//! Why the local cloud did not do as it was told.
+//! The reason that an operation on a local cloud failed.
 
 use crate::local::Kind;
 use std::io;
 
-/// Why the local cloud did not do as it was told.
+/// The reason that an operation on a local cloud failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CloudError {
-    /// It is not set up.
+    /// A program that it needs is not installed.
     #[error("{0}")]
     NotSetUp(String),
     /// Another program listens on its port.
@@ -20,46 +20,46 @@ pub enum CloudError {
         "{running} runs on port {port}: stop it with `throughline down --port {port}`, or choose another port with --port"
     )]
     AnotherRuns {
-        /// Which one.
+        /// The kind of cloud that runs.
         running: Kind,
         /// The port.
         port: u16,
     },
-    /// Docker did not do what it was asked.
+    /// A call of `docker compose` failed.
     #[error("`docker compose {what}` failed: it says why above; `--without-docker` does without")]
     Docker {
-        /// What it was asked.
+        /// The arguments of the call.
         what: String,
     },
-    /// Functions in containers find the cloud by themselves.
+    /// The option has no effect, because functions in containers find the cloud by themselves.
     #[error("--functions-endpoint has no effect on functions in Docker: say --without-docker, too")]
     NoFunctionsEndpoint,
-    /// It stopped while it started, or did not answer.
+    /// A program stopped during its start, or did not answer in time.
     #[error("{name} did not start ({what}); the end of its log, {log}:\n{tail}")]
     NotStarted {
-        /// The program.
+        /// The program's name.
         name: &'static str,
-        /// What happened.
+        /// The reason, in words.
         what: String,
-        /// Where its log is.
+        /// The path of the program's log.
         log: String,
         /// The log's last lines.
         tail: String,
     },
-    /// It goes on though it was told to stop.
+    /// A program still runs after it was told to stop.
     #[error("{name} (pid {pid}) does not stop: end it with `kill -KILL {pid}`")]
     NotStopped {
-        /// The program.
+        /// The program's name.
         name: &'static str,
-        /// Its process.
+        /// The process id.
         pid: u32,
     },
-    /// The system did not do what it was asked.
+    /// The operating system refused an operation.
     #[error("{what}: {source}")]
     System {
-        /// What was asked.
+        /// The operation, in words.
         what: String,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! The one thing that is asked of a cloud before there are clients for it: whether it is well.
+//! The health check of a cloud, which needs no SDK client.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -9,7 +9,7 @@ use std::{
 const TO_CONNECT: Duration = Duration::from_secs(1);
 const TO_ANSWER: Duration = Duration::from_secs(3);
 
-/// Whether `GET path` is answered with 200 at an address such as `http://127.0.0.1:4566`.
+/// Returns whether `GET path` is answered with 200 at an address such as `http://127.0.0.1:4566`.
 pub(crate) fn is_ok(endpoint: &str, path: &str) -> bool {
     ask(endpoint, path).unwrap_or(false)
 }
@@ -19,7 +19,8 @@ fn ask(endpoint: &str, path: &str) -> io::Result<bool> {
     let address = host.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
     let mut stream = TcpStream::connect_timeout(&address, TO_CONNECT)?;
     stream.set_read_timeout(Some(TO_ANSWER))?;
-    // In one piece: a server that answers the first of several, and closes, resets the connection.
+    // The request is written in one piece: a server that answers the first of several pieces and closes resets the
+    // connection.
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut answer = [0; 12];

@@ -1,22 +1,22 @@
-//! The local clouds there are, and how they differ for everybody else.
+//! The kinds of local clouds, and their differences.
 
 use crate::local::health;
 use serde::Serialize;
 use std::fmt;
 
-/// A local cloud.
+/// A kind of local cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// ministack, a program.
+    /// The program ministack.
     Ministack,
-    /// LocalStack as a program, with what it lacks without Docker.
+    /// LocalStack as a program, without the parts that need Docker.
     Localstack,
-    /// LocalStack's image.
+    /// LocalStack's image in Docker.
     LocalstackInDocker,
 }
 
-/// Which local cloud somebody asks for.
+/// The local cloud that a user asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Wanted {
     /// ministack: small, starts at once
@@ -27,7 +27,7 @@ pub enum Wanted {
 }
 
 impl Kind {
-    /// Every one, with the name that is written beside its pid.
+    /// Every kind, with the name in the file beside its pid.
     const ALL: [(Self, &'static str); 3] = [
         (Self::Ministack, "ministack"),
         (Self::Localstack, "localstack"),
@@ -42,12 +42,12 @@ impl Kind {
         Self::ALL.into_iter().find(|(_, known)| *known == name.trim()).map(|(kind, _)| kind)
     }
 
-    /// Whether this is what somebody asked for.
+    /// Returns whether this kind is what the user asked for.
     pub(super) fn is(self, wanted: Wanted) -> bool {
         (self == Self::Ministack) == (wanted == Wanted::Ministack)
     }
 
-    /// Where it says that it is well.
+    /// Returns the path of the cloud's health check.
     pub(super) fn health(self) -> &'static str {
         match self {
             Self::Ministack => "/_ministack/health",
@@ -55,14 +55,14 @@ impl Kind {
         }
     }
 
-    /// The kind of cloud that answers at an address, whoever started it. LocalStack is not asked whether it runs in
-    /// Docker. Nothing if it is neither.
+    /// Returns the kind of cloud that answers at an address, even if another program started it, or `None` if neither
+    /// answers. LocalStack is not asked whether it runs in Docker.
     pub fn at(endpoint: &str) -> Option<Self> {
-        // ministack answers to LocalStack's paths, too.
+        // ministack also answers at LocalStack's paths.
         [Self::Ministack, Self::Localstack].into_iter().find(|kind| health::is_ok(endpoint, kind.health()))
     }
 
-    /// The template's parameters on this cloud: a file of the project.
+    /// Returns the path of the project's file with the template's parameters for this cloud.
     pub fn parameters_file(self) -> &'static str {
         match self {
             Self::Ministack => "infra/local.parameters.json",

@@ -1,5 +1,5 @@
-//! How LocalStack is started without Docker: as a Python program, with our plugin (`infra/localstack`) in the place
-//! of what it would download.
+//! The start of LocalStack without Docker: as a Python program, with our plugin (`infra/localstack`) in place of the
+//! parts that it would download.
 
 use crate::{
     local::{
@@ -15,17 +15,17 @@ use std::{
     process::Command,
 };
 
-/// The module that is LocalStack; its command holds this.
+/// The Python module of LocalStack, which its command contains.
 pub(super) const MODULE: &str = "localstack.runtime.main";
-/// Its DynamoDB. `scripts/setup localstack` builds it, and it lies beside this command.
+/// The program of its DynamoDB. `scripts/setup localstack` builds it into the folder of this command.
 const DATABASE: &str = "local-dynamodb";
 
-/// How often a mapping looks for work, in seconds: LocalStack's own second, or ten when there was none, would make an
-/// order's way last half a minute.
+/// The interval at which an event source mapping polls, in seconds. LocalStack's own interval is one second, or ten
+/// after an empty poll, and would make an order take half a minute.
 const POLL_SECONDS: &str = "0.05";
 const POLL_SECONDS_WHEN_EMPTY: &str = "0.3";
 
-/// The DynamoDB beside LocalStack. It starts and stops with it.
+/// The DynamoDB beside LocalStack, which starts and stops with it.
 #[derive(Debug, Clone)]
 pub(super) struct Database {
     program: BackgroundProgram,
@@ -44,7 +44,7 @@ impl Database {
         Self { program, address_file: state.join("dynamodb.address") }
     }
 
-    /// Starts it, empty, and returns its port.
+    /// Starts the database, empty, and returns its port.
     fn up(&self) -> Result<String, CloudError> {
         let built = env::current_exe().ok().map(|command| command.with_file_name(DATABASE));
         let Some(built) = built.filter(|built| built.is_file()) else {
@@ -61,7 +61,7 @@ impl Database {
         Ok(address.trim().rsplit(':').next().unwrap_or_default().to_owned())
     }
 
-    /// Stops it, if it runs.
+    /// Stops the database if it runs.
     pub(super) fn down(&self) -> Result<(), CloudError> {
         self.program.stop()?;
         _ = fs::remove_file(&self.address_file);
@@ -75,7 +75,7 @@ pub(super) fn command(start: &Start<'_>, database: &Database) -> Result<Command,
     let database_port = database.up()?;
     let address = format!("127.0.0.1:{}", start.port);
     let mut command = Command::new(python);
-    // LocalStack reads a hundred variables: none of somebody else's.
+    // LocalStack reads a hundred variables, so it inherits none from the user's environment.
     command.args(["-m", MODULE]).env_clear();
     if let Some(path) = env::var_os("PATH") {
         command.env("PATH", path);
@@ -85,15 +85,16 @@ pub(super) fn command(start: &Start<'_>, database: &Database) -> Result<Command,
         .env("FILESYSTEM_ROOT", start.temporary)
         .envs([("GATEWAY_LISTEN", address.as_str()), ("LOCALSTACK_HOST", &address)])
         .envs([("DNS_ADDRESS", "0"), ("USE_SSL", "0"), ("SKIP_SSL_CERT_DOWNLOAD", "1")])
-        // Nothing is told to anybody.
+        // LocalStack sends no usage events.
         .envs([("DISABLE_EVENTS", "1"), ("LS_LOG", "warning")])
         .env("SQS_ENDPOINT_STRATEGY", "path")
         .envs([("LAMBDA_RUNTIME_EXECUTOR", "process"), ("PROVIDER_OVERRIDE_DYNAMODB", "v2")])
         .env("LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC", POLL_SECONDS)
         .env("LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC", POLL_SECONDS_WHEN_EMPTY)
-        // The template holds what it does not know; the limits are written down beside the end-to-end tests.
+        // The template contains types that LocalStack does not know; its limits are documented beside the end-to-end
+        // tests.
         .env("CFN_IGNORE_UNSUPPORTED_RESOURCE_TYPES", "1")
-        // Our plugin's.
+        // The settings of our plugin.
         .env("THROUGHLINE_DYNAMODB_PORT", database_port)
         .env("THROUGHLINE_FUNCTIONS_ENDPOINT", start.functions_endpoint);
     Ok(command)

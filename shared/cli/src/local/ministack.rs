@@ -1,4 +1,4 @@
-//! How ministack is started.
+//! The start of ministack.
 
 use crate::{
     local::{
@@ -16,11 +16,11 @@ pub(super) fn command(start: &Start<'_>) -> Result<Command, CloudError> {
     let mut command = Command::new(program);
     without_real_credentials(&mut command)
         .envs([("BIND_HOST", "127.0.0.1"), ("GATEWAY_PORT", &start.port.to_string())])
-        // Functions inherit the cloud's environment: this is how they find it.
+        // Functions inherit the cloud's environment, in which they find its address.
         .env("AWS_ENDPOINT_URL", start.functions_endpoint)
-        // It unpacks the functions there; `down` removes them.
+        // ministack unpacks the functions into this folder; `down` removes it.
         .env("TMPDIR", start.temporary)
-        // Servers nobody asked for.
+        // These servers are not needed.
         .envs([("IOT_MTLS_ENABLED", "0"), ("SFTP_ENABLED", "0")]);
     Ok(command)
 }

@@ -1,4 +1,4 @@
-//! Programs that go on running after the command has ended: found again, and stopped, by their pid.
+//! Background programs that outlive the command, and are found and stopped by their pids.
 
 use crate::local::error::{CloudError, system};
 use std::{
@@ -9,26 +9,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a program may take to start or to stop.
+/// The longest time that a program may take to start or to stop.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// How often it is looked whether it has.
+/// The time between two checks whether it has.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// A program in the background, and the file that holds its pid.
+/// A program in the background, with the file that contains its pid.
 #[derive(Debug, Clone)]
 pub(crate) struct BackgroundProgram {
-    /// Its name, in words.
+    /// The program's name, in words.
     pub(crate) name: &'static str,
-    /// What its command must contain: a pid may have been given to another program meanwhile.
+    /// A text that the program's command must contain, because its pid may have been reused by another program.
     pub(crate) command_holds: &'static str,
-    /// Where its pid is written.
+    /// The path of the file with its pid.
     pub(crate) pid_file: PathBuf,
-    /// Where what it says is written.
+    /// The path of its log.
     pub(crate) log: PathBuf,
 }
 
 impl BackgroundProgram {
-    /// Its pid, if it is alive.
+    /// Returns the program's pid if it is alive.
     pub(crate) fn pid(&self) -> Result<Option<u32>, CloudError> {
         let Some(pid) = fs::read_to_string(&self.pid_file).ok().and_then(|text| text.trim().parse().ok())
         else {
@@ -37,7 +37,8 @@ impl BackgroundProgram {
         Ok(command_of(pid)?.filter(|command| command.contains(self.command_holds)).map(|_| pid))
     }
 
-    /// Starts it in a group of its own: Ctrl-C for us is not meant for it, and stopping it ends what it started.
+    /// Starts the program in a process group of its own: Ctrl-C for this command does not reach it, and stopping it
+    /// also ends its child processes.
     pub(crate) fn start(&self, command: &mut Command) -> Result<Child, CloudError> {
         use std::os::unix::process::CommandExt as _;
         let log = fs::File::create(&self.log).map_err(system("the log cannot be written"))?;
@@ -53,7 +54,8 @@ impl BackgroundProgram {
         Ok(child)
     }
 
-    /// Waits until it is ready. If it stops instead, or never is, it is ended and the end of its log told.
+    /// Waits until the program is ready. If it stops instead, or is not ready in time, it is ended and the error
+    /// contains the end of its log.
     pub(crate) fn wait_until(&self, mut child: Child, is_ready: impl Fn() -> bool) -> Result<(), CloudError> {
         let started = Instant::now();
         let not_started = |what: String| CloudError::NotStarted {
@@ -76,7 +78,7 @@ impl BackgroundProgram {
         Ok(())
     }
 
-    /// Stops it and what it started. Whether it ran.
+    /// Stops the program and its child processes. Returns whether it ran.
     pub(crate) fn stop(&self) -> Result<bool, CloudError> {
         let Some(pid) = self.pid()? else { return Ok(false) };
         signal("TERM", pid)?;
@@ -89,7 +91,7 @@ impl BackgroundProgram {
             }
             thread::sleep(LOOK_AGAIN);
         }
-        // What it started and outlives it has nobody to answer to.
+        // Child processes that outlive the program are ended, too.
         _ = signal("KILL", pid);
         _ = fs::remove_file(&self.pid_file);
         Ok(true)
@@ -102,7 +104,7 @@ impl BackgroundProgram {
     }
 }
 
-/// Signals a process group. `kill` is a word of every shell; a program of that name need not be there.
+/// Sends a signal to a process group. `kill` is built into every shell, and may not exist as a program.
 fn signal(name: &str, group: u32) -> Result<(), CloudError> {
     Command::new("sh")
         .args(["-c", &format!("kill -s {name} -- -{group}")])
@@ -112,11 +114,11 @@ fn signal(name: &str, group: u32) -> Result<(), CloudError> {
         .map_err(system("`sh` cannot be run"))
 }
 
-/// The command of a process that lives; one that ended and was not waited for does not.
+/// Returns the command of a living process. A process that has ended and was not waited for counts as dead.
 fn command_of(pid: u32) -> Result<Option<String>, CloudError> {
     if Path::new("/proc/self/stat").exists() {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // The state follows the name, which is in brackets and may hold anything.
+        // The state follows the name, which stands in brackets and may contain any character.
         let state = stat.rsplit(')').next().unwrap_or_default().trim_start().chars().next();
         if matches!(state, None | Some('Z' | 'X')) {
             return Ok(None);

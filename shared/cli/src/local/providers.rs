@@ -1,4 +1,4 @@
-//! What stands in, on this machine, for the services outside that functions ask: the program `shop-providers`.
+//! The stand-in on this machine for the external services that functions call: the program `shop-providers`.
 
 use crate::{
     local::{
@@ -9,14 +9,14 @@ use crate::{
 };
 use std::{env, fs, path::PathBuf, process::Command};
 
-/// The program. It is built like the functions, and lies beside this command.
+/// The name of the program. It is built like the functions, into the folder of this command.
 const PROGRAM: &str = "shop-providers";
-/// How many milliseconds it takes for what is asked to be slow: longer than any step waits for a provider.
+/// The duration of a slow answer, in milliseconds: longer than any step waits for a provider.
 const SLOW_MILLISECONDS: &str = "8000";
-/// The parameters of the template that hold its address.
+/// The template's parameters for its address.
 const PARAMETERS: [&str; 2] = ["PaymentUrl", "ShippingUrl"];
 
-/// The stand-in beside the local cloud on one port. It starts and stops with that cloud.
+/// The stand-in beside the local cloud on one port, which starts and stops with that cloud.
 #[derive(Debug, Clone)]
 pub struct Providers {
     program: BackgroundProgram,
@@ -24,7 +24,7 @@ pub struct Providers {
 }
 
 impl Providers {
-    /// The one beside a project's local cloud on a port. Nothing is started yet.
+    /// Returns the stand-in beside a project's local cloud on a port, without starting it.
     pub fn of(project: &Project, port: u16) -> Self {
         let state = project.state(port);
         let program = BackgroundProgram {
@@ -36,7 +36,7 @@ impl Providers {
         Self { program, address_file: state.join("providers.address") }
     }
 
-    /// Starts it on a free port, unless it runs already. Where no such program was built, nothing is started.
+    /// Starts the stand-in on a free port unless it already runs. Does nothing if the program was not built.
     ///
     /// # Errors
     /// [`CloudError`].
@@ -58,7 +58,7 @@ impl Providers {
         self.program.wait_until(child, || self.address_file.is_file())
     }
 
-    /// Stops it, if it runs.
+    /// Stops the stand-in if it runs.
     ///
     /// # Errors
     /// [`CloudError`].
@@ -72,10 +72,10 @@ impl Providers {
         _ = fs::remove_file(&self.address_file);
     }
 
-    /// Its address, if it runs.
+    /// Returns the stand-in's address if it runs.
     ///
     /// # Errors
-    /// If that cannot be known.
+    /// If that cannot be determined.
     pub fn address(&self) -> Result<Option<String>, CloudError> {
         if self.program.pid()?.is_none() {
             return Ok(None);
@@ -85,10 +85,10 @@ impl Providers {
             .map_err(system(format!("{} cannot be read", self.address_file.display())))
     }
 
-    /// The template's parameters that hold its address.
+    /// Returns the template's parameters with the stand-in's address, or none if it does not run.
     ///
     /// # Errors
-    /// If it cannot be known whether it runs.
+    /// If it cannot be determined whether it runs.
     pub fn parameters(&self) -> Result<Vec<(&'static str, String)>, CloudError> {
         let address = self.address()?;
         Ok(address.iter().flat_map(|address| PARAMETERS.map(|name| (name, address.clone()))).collect())

@@ -1,16 +1,16 @@
-//! The start of a local cloud, whichever kind it is.
+//! The settings for the start of a local cloud, which are the same for every kind.
 
 use crate::project::Project;
 use std::path::Path;
 
-/// What a kind of cloud needs to know to start.
+/// The settings that every kind of cloud needs to start.
 pub(super) struct Start<'a> {
-    /// Its files.
+    /// The project with the cloud's files.
     pub(super) project: &'a Project,
-    /// The port on which it shall listen.
+    /// The port on which it listens.
     pub(super) port: u16,
     /// The address at which functions reach it.
     pub(super) functions_endpoint: &'a str,
-    /// The folder for what it unpacks and keeps.
+    /// The folder for files that it unpacks and keeps.
     pub(super) temporary: &'a Path,
 }

@@ -17,23 +17,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often the sources are looked through. What has changed is built once it has stayed the same for so long: an
-/// editor saves several files, and a checkout changes many.
+/// The time between two looks at the sources. A change is built after the sources have stayed the same for this long,
+/// because an editor saves several files, and a checkout changes many.
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
 
-/// Why nothing is watched.
+/// The reason that watching could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
-    /// Which files belong to which function is not known.
+    /// The functions that files belong to could not be determined.
     #[error("{0}")]
     Sources(String),
-    /// Ctrl-C would end more than the watching.
+    /// Ctrl-C could not be reserved for the end of watching.
     #[error("{0}")]
     Interrupt(String),
 }
 
-/// Watches the sources of a project's functions until Ctrl-C. `deploy` builds the functions that it is given and puts
-/// them on the cloud, and says in words what it did; if it fails, that is told, and the next change tries again.
+/// Watches the sources of a project's functions until Ctrl-C. `deploy` builds and deploys the given functions, and
+/// returns lines for the terminal. An error is printed, and the next change tries again.
 ///
 /// # Errors
 /// [`WatchError`], before anything is watched.
@@ -63,14 +63,14 @@ pub fn run<E: Display>(
     Ok(())
 }
 
-/// Takes in which files have changed, until there is nothing more to come.
+/// Reads changes until `next` returns `None`, and deploys the functions that they affect.
 fn follow<E: Display>(
     mut next: impl FnMut() -> Option<Vec<PathBuf>>,
     sources: &Sources,
     terminal: Terminal,
     mut deploy: impl FnMut(&[String]) -> Result<Vec<String>, E>,
 ) {
-    // What could not be deployed is tried again with the next change, wherever that is.
+    // Functions that could not be deployed are tried again with the next change to any function.
     let mut open = BTreeSet::new();
     while let Some(changed) = next() {
         let functions = sources.functions_of(changed.iter().map(PathBuf::as_path));

@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::{fs, io, path::Path};
 use throughline_core::catalogue::{CatalogueEntry, CatalogueFile};
 
-/// Where a project keeps it.
+/// The catalogue's file in a project.
 const FILE: &str = "events/catalogue.json";
 
 /// Why a project's catalogue cannot be used.
@@ -26,9 +26,9 @@ pub enum CatalogueError {
          (`throughline_testing::catalogue()`), run with THROUGHLINE_WRITE=1"
     )]
     Missing {
-        /// Where it should be.
+        /// The path where it should be.
         path: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// It, or one of its schemas, cannot be read.
@@ -36,9 +36,9 @@ pub enum CatalogueError {
         "{path} is not what a catalogue holds: {reason}; write it anew by its test, with THROUGHLINE_WRITE=1"
     )]
     Malformed {
-        /// Where it is.
+        /// Its path.
         path: String,
-        /// What is wrong with it.
+        /// The problem with it.
         reason: String,
     },
 }
@@ -46,7 +46,7 @@ pub enum CatalogueError {
 /// A message of one type and version, with the schema of its data.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// What it is.
+    /// The catalogue's entry.
     pub entry: CatalogueEntry,
     /// The JSON Schema of its data.
     pub schema: Value,

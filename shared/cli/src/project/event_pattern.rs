@@ -23,7 +23,7 @@ use search::{Search, of_unknown};
 use serde_json::Value;
 use std::fmt;
 
-/// Whether a pattern takes an event.
+/// The answer to whether a pattern takes an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// It does not.
@@ -35,7 +35,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Whether one of two patterns takes an event.
+    /// Returns whether one of two patterns takes an event.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         match (self, other) {
@@ -45,7 +45,7 @@ impl Answer {
         }
     }
 
-    /// Whether it takes the event, or may take it.
+    /// Returns whether the pattern takes the event, or may take it.
     pub fn may_be(&self) -> bool {
         *self != Self::No
     }
@@ -56,7 +56,7 @@ impl Answer {
 pub struct Reason {
     /// The full name of the field that is in doubt, if it is one.
     pub field: Option<String>,
-    /// What is in doubt.
+    /// The reason for the doubt.
     pub why: Why,
 }
 
@@ -69,7 +69,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What is in doubt.
+/// The reason for the doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
     /// The value is not known.
@@ -99,7 +99,7 @@ pub enum Why {
 }
 
 impl Why {
-    /// Whether nobody but AWS could tell. Otherwise, what is not known here is known elsewhere.
+    /// Returns whether AWS alone could tell. Otherwise the missing fact is known elsewhere.
     pub fn is_disputed(self) -> bool {
         !matches!(self, Self::Unknown | Self::Unresolved)
     }
@@ -156,12 +156,12 @@ pub struct NotAPattern(String);
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventPattern {
     rules: Rules,
-    /// What it would be in the other order, if the order is not known and counts.
+    /// The rules in the other order, if the order is unknown and matters.
     reversed: Option<Rules>,
     doubt: Option<Doubt>,
 }
 
-/// What is in doubt whatever the event is.
+/// The doubts that hold for every event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Doubt {
     /// Which events it takes.
@@ -210,7 +210,7 @@ impl EventPattern {
         Ok(Self { rules, reversed, doubt })
     }
 
-    /// Whether it takes an event.
+    /// Returns whether the pattern takes an event.
     pub fn takes(&self, event: &Event) -> Answer {
         if let Some(Doubt::All(reason)) = &self.doubt {
             return Answer::Perhaps(reason.clone());
@@ -249,7 +249,7 @@ impl EventPattern {
     }
 }
 
-/// Whether an event fulfils any of the rules.
+/// Returns whether an event fulfils any of the rules.
 fn taken(rules: &Rules, event: &Event) -> Answer {
     let mut search = Search::new(&rules.all, event);
     let mut answer = Answer::No;
@@ -266,7 +266,7 @@ fn taken(rules: &Rules, event: &Event) -> Answer {
     answer
 }
 
-/// How much a search may do before it gives up.
+/// The work that a search may do before it gives up.
 #[derive(Debug)]
 struct MostWork {
     left: usize,

@@ -16,7 +16,7 @@ pub struct Sample {
     pub path: String,
     /// As the file has it.
     text: String,
-    /// What it says; nothing if it is no JSON.
+    /// The message, or the problem if the file is not JSON.
     pub message: Result<Value, Located>,
     /// With its changes; nothing if there are none.
     changed: Option<JsonText>,
@@ -29,7 +29,7 @@ pub struct Located {
     pub line: usize,
     /// The column, from 1, in characters.
     pub column: usize,
-    /// What is wrong.
+    /// The problem.
     pub what: String,
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn json_of(given: &str) -> String {
     }
 }
 
-/// What a text says.
+/// Reads the message from a text.
 fn message(text: &str) -> Result<Value, Located> {
     readable(text).map(|(message, _)| message).map_err(|error| {
         let what = error.to_string();
@@ -93,7 +93,7 @@ impl Sample {
         Self { path, text, message, changed: None }
     }
 
-    /// What is sent: the file as it is, but for its changes.
+    /// Returns the body to send: the file as it is, but for its changes.
     pub fn body(&self) -> &str {
         self.changed.as_ref().map_or(&self.text, JsonText::as_str)
     }
@@ -153,7 +153,7 @@ impl Sample {
         }
     }
 
-    /// Where in the file a problem is: at the value, or at what should hold it.
+    /// Returns the place of a problem in the file: at the value, or at the object that should hold it.
     pub fn locate(&self, problem: &Problem) -> Located {
         let offset = JsonText::offset_of(&self.text, &problem.pointer);
         let before = self.text.get(..offset).unwrap_or_default();
@@ -171,7 +171,7 @@ impl Sample {
 pub struct Wrong {
     /// The file.
     pub path: String,
-    /// What, and where.
+    /// The problem and its place.
     pub at: Located,
 }
 
@@ -181,7 +181,7 @@ impl fmt::Display for Wrong {
     }
 }
 
-/// What is wrong with a message, and where.
+/// Returns the problems of a message, with their places.
 pub(crate) fn problems(sample: &Sample, catalogue: &Catalogue, queue: Option<&str>) -> Vec<Located> {
     if let Err(no_json) = &sample.message {
         return vec![no_json.clone()];

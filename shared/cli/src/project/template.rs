@@ -1,4 +1,4 @@
-//! What `infra/template.yaml` says, read without Python and without a cloud.
+//! The contents of `infra/template.yaml`, read without Python and without a cloud.
 
 use crate::project::Project;
 use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
@@ -11,17 +11,17 @@ pub enum TemplateError {
     /// There is none, or it may not be read.
     #[error("{path}: {source}")]
     File {
-        /// Where it should be.
+        /// The path where it should be.
         path: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// It is no YAML.
     #[error("{path}: {reason}")]
     Malformed {
-        /// Where it is.
+        /// Its path.
         path: String,
-        /// What is wrong, and in which line.
+        /// The problem, and its line.
         reason: String,
     },
 }
@@ -41,7 +41,7 @@ pub struct Template {
 }
 
 impl Template {
-    /// Where a project's template is.
+    /// Returns the path of a project's template.
     pub fn path(project: &Project) -> PathBuf {
         project.root().join("infra/template.yaml")
     }

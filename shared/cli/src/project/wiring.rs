@@ -1,4 +1,4 @@
-//! What the template connects: which rules, queues, streams and state machines feed which function.
+//! The wiring of the template: the rules, queues, streams and state machines that feed each function.
 
 use crate::project::{
     event_pattern::{Answer, Event, EventPattern, NotAPattern, Unknown},
@@ -30,9 +30,9 @@ pub struct WiredFunction {
     pub queues: BTreeSet<String>,
     /// The rules whose events reach it, and the queue between, if any.
     pub deliveries: Vec<Delivery>,
-    /// Whether rules that are not on a bus of the template reach it, too.
+    /// Whether rules that are not on a bus of the template reach the function, too.
     pub has_other_rules: bool,
-    /// Whether a table's stream feeds it.
+    /// Whether a table's stream feeds the function.
     pub has_stream: bool,
     /// The logical ids of the state machines that invoke it.
     pub machines: BTreeSet<String>,
@@ -55,7 +55,7 @@ pub struct Rule {
     pattern: Result<EventPattern, NotAPattern>,
 }
 
-/// What the template does not say of an event that passes the rule's bus.
+/// The members of an event on the rule's bus that the template does not tell.
 const UNKNOWN: [(&str, Unknown); 8] = [
     ("id", Unknown::Text),
     ("time", Unknown::Text),
@@ -73,8 +73,8 @@ impl Rule {
         Self { pattern: EventPattern::of_template(pattern) }
     }
 
-    /// Whether it takes events of a source, if that is known, and of a type, if that is known. One with a pattern that
-    /// EventBridge refuses takes nothing.
+    /// Returns whether the rule takes events of a source, if that is known, and of a type, if that is known. A rule
+    /// with a pattern that EventBridge refuses takes nothing.
     pub fn takes(&self, source: Option<&str>, message_type: Option<&str>) -> Answer {
         let Ok(pattern) = &self.pattern else { return Answer::No };
         let known = [("version", Some("0")), ("source", source), ("detail-type", message_type)];
@@ -105,7 +105,7 @@ pub fn named(value: &Value) -> Option<&str> {
 }
 
 impl Wiring {
-    /// What a template connects.
+    /// Returns the wiring of a template.
     pub fn of(template: &Template) -> Self {
         let mut wiring = Self::default();
         let globals = &template.document()["Globals"]["Function"]["Environment"]["Variables"];

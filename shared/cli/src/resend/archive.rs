@@ -1,4 +1,4 @@
-//! EventBridge's archive: where there is one, and a replay of it, followed to its end.
+//! EventBridge's archive: it is found, and a replay of it is followed to its end.
 
 use crate::{
     cloud::{place::Place, stack::Stack},
@@ -10,29 +10,31 @@ use std::{error::Error, time::Duration};
 use throughline_core::Timestamp;
 use throughline_operations::replays::{self, MOST_REPLAYS, ReplayOrder, ReplayStage};
 
-/// How often a replay is asked how far it is.
+/// The time between two questions about a replay's progress.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// In how many parts progress is shown.
+/// The number of parts in which progress is shown.
 const PARTS: u64 = 1000;
 
-/// The archive that `throughline deploy` makes where the template cannot.
+/// Returns the name of the archive that `throughline deploy` creates on a local cloud.
 pub fn local_name(stack: &str) -> String {
     format!("{stack}-events")
 }
 
-/// Makes the archive of a stack's bus on a local cloud, which refuses it in a template, if it is not there.
+/// Creates the archive of a stack's bus on a local cloud, which refuses it in a template, unless it exists. Returns
+/// whether it created it.
 ///
 /// # Errors
-/// If EventBridge does not make it.
+/// If EventBridge does not create it.
 pub async fn ensure(stack: &Stack, name: &str) -> Result<bool, Box<dyn Error>> {
     let bus = stack.output("EventBus")?;
     Ok(replays::ensure_archive(stack.clients.eventbridge().await, bus, &local_name(name)).await?)
 }
 
-/// The ARNs of the archive of this name, or of the only one, and of its bus; nothing if there is none.
+/// Returns the ARNs of an archive and of its bus: the archive of this name, or the bus's only one. `None` if no name is
+/// given and the bus has none.
 ///
 /// # Errors
-/// If there is none of that name, or more than one.
+/// If there is none of that name, or several and no name is given.
 pub async fn find(stack: &Stack, name: Option<&str>) -> Result<Option<(String, String)>, Box<dyn Error>> {
     let client = stack.clients.eventbridge().await;
     let bus_arn = replays::bus_arn(client, stack.output("EventBus")?).await?;
@@ -52,22 +54,23 @@ pub async fn find(stack: &Stack, name: Option<&str>) -> Result<Option<(String, S
     Ok(Some((found.arn.clone(), bus_arn)))
 }
 
-/// Whether a replay goes to those rules alone that it names, as on AWS. ministack's goes to every rule, and
-/// LocalStack's does where our plugin (`infra/localstack`) does not mend it: in Docker, or started by somebody else.
+/// Returns whether a replay goes only to the rules that it names, as on AWS. ministack's goes to every rule.
+/// LocalStack's does so, too, unless our plugin (`infra/localstack`) corrects it, which it cannot in Docker or in a
+/// LocalStack that this command did not start.
 ///
 /// # Errors
-/// If it cannot be known which local cloud it is.
+/// If the kind of local cloud cannot be determined.
 pub fn heeds_named_rules(stack: &Stack, project: &Project) -> Result<bool, CloudError> {
     let Place::Local { endpoint } = stack.place() else { return Ok(true) };
     let Some(cloud) = LocalCloud::at(project.clone(), endpoint) else { return Ok(false) };
     Ok(cloud.status()?.cloud == Some(Kind::Localstack))
 }
 
-/// Starts a replay, or goes on with it, and follows it to its end. EventBridge goes on by itself while nobody
-/// follows. One that EventBridge gave up is started again from where it came to.
+/// Starts a replay, or resumes it, and follows it to its end. EventBridge continues it while nobody follows. A replay
+/// that EventBridge gave up is started again from the point that it reached.
 ///
 /// # Errors
-/// If it cannot be started, or ended before its end.
+/// If it cannot be started, or fails or is cancelled before its end.
 pub async fn replay(
     stack: &Stack,
     order: &ReplayOrder,
@@ -100,9 +103,10 @@ pub async fn replay(
     follow(stack, &order, progress).await
 }
 
-/// EventBridge replays minute by minute, and what is in a minute in no order ("Archiving and replaying events in Amazon
-/// EventBridge"): that a late event of a minute was sent says nothing of the others. Where it takes the minutes to
-/// begin it does not say, so the one before counts as open, too.
+/// Returns the time from which a replay that was given up begins again. EventBridge replays minute by minute, and the
+/// events of a minute in no order ("Archiving and replaying events in Amazon EventBridge"): a late event of a minute
+/// says nothing about the others. EventBridge does not document where its minutes begin, so the minute before is
+/// replayed again, too.
 fn begun_again_from(from: Timestamp, sent_until: Option<Timestamp>) -> Timestamp {
     let Some(sent_until) = sent_until else { return from };
     let minute = sent_until.as_second().div_euclid(60) - 1;

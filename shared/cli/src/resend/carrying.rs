@@ -1,4 +1,4 @@
-//! A replay that was begun, carried out to its end.
+//! The execution of a replay that was begun.
 
 use super::{
     Report, archive,
@@ -14,10 +14,10 @@ use std::{
 use throughline_aws::{AwsPublisher, DynamoLedger};
 use throughline_operations::{self as operate, replays};
 
-/// Carries out what a journal holds, from where it is, and returns what became of it.
+/// Carries out what a journal holds, from the point that it reached, and returns a report.
 ///
 /// # Errors
-/// If it stopped before its end: the sentence says how to go on.
+/// If it stopped before its end: the sentence contains the command that resumes it.
 pub(crate) async fn carry_out(
     stack: &Stack,
     journal: &Journal,

@@ -1,4 +1,4 @@
-//! Events in files, to be replayed without an archive.
+//! Events in files, which are replayed without an archive.
 
 use super::{
     request::ReplayRequest,
@@ -13,19 +13,19 @@ use std::{fs, path::Path};
 use throughline_core::{Attributes, EncodedEnvelope, Timestamp};
 use throughline_operations::{json_text::readable, log::TimeRange};
 
-/// An event in a file.
+/// An event that was read from a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
-    /// What would be sent.
+    /// The event as a candidate for sending.
     pub candidate: Candidate,
     attributes: Attributes,
 }
 
-/// Reads every `.json` file of a folder, in the order of their names. All of them are looked at before anything is
-/// said of one. Those of types that the catalogue knows are held against it; others may be somebody else's.
+/// Reads every `.json` file of a folder, in the order of their names. It reads all of them before it reports a problem.
+/// Events of types in the catalogue are checked against it; others may belong to another system.
 ///
 /// # Errors
-/// A sentence for each file that is no CloudEvent, and for each field that is not as the catalogue says.
+/// A sentence for each file that is not a CloudEvent, and for each field that violates the catalogue.
 pub fn read(folder: &Path, catalogue: &Catalogue) -> Result<Vec<Found>, String> {
     let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut paths: Vec<_> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
@@ -60,7 +60,7 @@ fn event(path: &Path, catalogue: &Catalogue) -> Result<Found, Vec<String>> {
             return Err(located.collect());
         }
     }
-    // Resumed from another folder, it must still be found.
+    // The path is absolute, so that a replay resumed from another folder still finds the file.
     let path = path.canonicalize().map_err(|error| wrong(&error))?;
     let candidate = Candidate {
         message: Location::File(path),
@@ -73,14 +73,14 @@ fn event(path: &Path, catalogue: &Catalogue) -> Result<Found, Vec<String>> {
     Ok(Found { candidate, attributes })
 }
 
-/// The time since the first of these events. One that does not say when it happened happens now, as it does for
-/// whoever gets it.
+/// Returns the time range that begins with the earliest of these events. An event without a time counts as happening
+/// now, as it does for its receiver.
 pub(crate) fn range(found: &[Found], now: Timestamp) -> TimeRange {
     let first = found.iter().filter_map(|found| found.attributes.time).min();
     TimeRange { from: first.map_or(now, |first| first.min(now)), until: now }
 }
 
-/// Returns whether it is of a type and a line that were asked for.
+/// Returns whether the event is of a type and a line that were asked for.
 pub(crate) fn is_wanted(found: &Found, request: &ReplayRequest) -> bool {
     let Attributes { message_type, correlation_id, .. } = &found.attributes;
     request.has(message_type, Some(correlation_id))
@@ -92,7 +92,7 @@ mod tests {
     use crate::project::Project;
     use serde_json::{Value, json};
 
-    /// How many events are read of a folder with these.
+    /// Returns the number of events that are read from a folder with these events.
     fn read_of(name: &str, events: &[Value]) -> Result<usize, String> {
         found_in(name, events).map(|found| found.len())
     }

@@ -1,5 +1,5 @@
-//! Events of other sources in an archive. It can neither be listed nor asked what it holds, so they are replayed to a
-//! rule and a queue of our own, which exist for as long as that takes.
+//! Events of other sources in an archive. An archive can be neither listed nor queried, so they are replayed to a
+//! temporary rule and queue, which are removed afterwards.
 
 use super::{
     request::ReplayRequest,
@@ -17,25 +17,25 @@ use throughline_operations::{
     tap::{Bus, Tap},
 };
 
-/// How long a queue is waited for.
+/// The time to wait for events in the queue.
 const WAIT: Duration = Duration::from_secs(2);
-/// How often it must turn out empty after the replay has ended.
+/// The number of times that the queue must be empty after the replay has ended.
 const EMPTY_LOOKS: u32 = 2;
-/// How long the queue keeps events: an archive may be replayed faster than they are received.
+/// The time that the queue keeps events: an archive may be replayed faster than they are received.
 const RETENTION: Duration = Duration::from_hours(24);
-/// How long a new rule takes to take effect on AWS ("Creating rules that react to events in Amazon EventBridge").
+/// The time until a new rule takes effect on AWS ("Creating rules that react to events in Amazon EventBridge").
 const RULE_DELAY: Duration = Duration::from_mins(1);
-/// How often it is said that somebody still looks.
+/// The time between two signs that the tap is still in use.
 const SIGN_OF_LIFE: Duration = Duration::from_mins(10);
-/// How long somebody who presses Ctrl-C waits at most while nothing is asked.
+/// The longest time until Ctrl-C is noticed while the command waits for the rule.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// Replays the archive to nobody but us, and returns what came of other sources than ours, each as EventBridge
-/// delivers it. The order's rules do not count.
+/// Replays the archive to a temporary rule and queue only, and returns the events of other sources than ours, each as
+/// EventBridge delivers it. The order's own rules are ignored.
 ///
 /// # Errors
-/// If the bus cannot be tapped, the replay does not end well, or somebody presses Ctrl-C. The replay is then called
-/// off, and the rule and the queue are removed in any case.
+/// If the bus cannot be tapped, the replay fails, or the operator presses Ctrl-C. The replay is then cancelled. The
+/// rule and the queue are removed in any case.
 pub async fn look(
     bus: &Bus,
     order: &ReplayOrder,
@@ -43,7 +43,7 @@ pub async fn look(
     is_local: bool,
     progress: &dyn Progress,
 ) -> Result<Vec<Value>, Box<dyn Error>> {
-    // Before anything is made: from then on somebody who presses Ctrl-C finds it removed.
+    // Interruptions are held before anything is created, so that Ctrl-C leaves nothing behind.
     let interruptions = progress.hold_interruptions()?;
     let name = format!("{}-look", order.name);
     let mut pattern = json!({ "replay-name": [name] });
@@ -68,12 +68,12 @@ pub async fn look(
     Ok(found)
 }
 
-/// What a look asks for.
+/// The operations that a look through the archive needs.
 trait Source {
     async fn start(&self) -> Result<(), Box<dyn Error>>;
     async fn progress(&self) -> Result<Option<ReplayProgress>, OperateError>;
     async fn receive(&self) -> Result<Vec<Value>, OperateError>;
-    /// Says that somebody still looks.
+    /// Marks the tap as still in use.
     async fn keep(&self) -> Result<(), OperateError>;
     async fn cancel(&self) -> Result<(), OperateError>;
 }
@@ -149,7 +149,7 @@ impl<S: Source> Look<'_, S> {
                 last_sign = Instant::now();
             }
             let events = self.source.receive().await?;
-            // While events come it does not matter how far the replay is.
+            // The replay's progress does not matter while events still arrive.
             let is_at_its_end = events.is_empty() && is_over(self.source.progress().await)?;
             empty_looks = if is_at_its_end { empty_looks + 1 } else { 0 };
             found.extend(events);
@@ -166,7 +166,7 @@ impl<S: Source> Look<'_, S> {
         Ok(())
     }
 
-    /// Stops the replay if it may still run: nobody looks at it any more.
+    /// Cancels the replay if it may still run, because nothing receives its events any more.
     async fn call_off(&self) -> Result<(), OperateError> {
         match self.source.progress().await {
             Ok(None) => Ok(()),
@@ -190,8 +190,8 @@ fn is_over(progress: Result<Option<ReplayProgress>, OperateError>) -> Result<boo
     }
 }
 
-/// Those that were asked for. CloudEvents can be sent by themselves; others are counted alone: they would get other
-/// ids.
+/// Returns those of the events that were asked for. CloudEvents can be sent by themselves; others are only counted,
+/// because they would get other ids.
 pub fn candidates(events: Vec<Value>, request: &ReplayRequest) -> Vec<Candidate> {
     let events = events.into_iter().enumerate();
     events.filter_map(|(number, event)| candidate(number, event, request)).collect()

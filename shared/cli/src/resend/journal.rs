@@ -1,4 +1,4 @@
-//! What a replay has to send and how far it is, in files: it can be killed at any moment and gone on with.
+//! The journal of a replay: files with its messages and its progress, from which it is resumed after a kill.
 
 use super::work::{Checkpoint, Manifest, WorkItem};
 use serde::{Deserialize, Serialize};
@@ -10,35 +10,35 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The files of one replay.
+/// The journal of one replay, a folder of files.
 #[derive(Debug, Clone)]
 pub struct Journal {
     folder: PathBuf,
 }
 
-/// A journal could not be read or written.
+/// The reason that a journal could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// A file.
+    /// A file could not be read or written.
     #[error("{path}: {source}")]
     File {
-        /// Which one.
+        /// The file's path.
         path: String,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// A file does not hold what it should.
+    /// The content of a file is not valid.
     #[error("{path} cannot be read: {reason}")]
     Malformed {
-        /// Which one.
+        /// The file's path.
         path: String,
-        /// What is wrong with it.
+        /// The parse error.
         reason: String,
     },
-    /// There is no such journal.
+    /// There is no unfinished replay of this name.
     #[error("nothing of that name was begun here: {known}")]
     Unknown {
-        /// What was.
+        /// The names of the unfinished replays, in words.
         known: String,
     },
 }
@@ -46,11 +46,11 @@ pub enum JournalError {
 const BEGUN: &str = "begun.json";
 const WORK: &str = "work.jsonl";
 const SENT: &str = "sent.json";
-/// The folder of the messages that are nowhere else.
+/// The folder of the messages that exist neither in the log nor in a file.
 const MESSAGES: &str = "messages";
 
 impl Journal {
-    /// Begins one. What it needs is on disk before anything is sent.
+    /// Begins a journal. All that a replay needs is on the disk before anything is sent.
     ///
     /// # Errors
     /// [`JournalError`].
@@ -76,7 +76,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// One that was begun: of this name, or else the last that is not over.
+    /// Opens the journal of this name, or else that of the last replay that is not over.
     ///
     /// # Errors
     /// [`JournalError`].
@@ -106,7 +106,7 @@ impl Journal {
         Ok((journal, begun))
     }
 
-    /// How far it is.
+    /// Returns the progress of the replay.
     ///
     /// # Errors
     /// [`JournalError`].
@@ -114,7 +114,7 @@ impl Journal {
         if self.folder.join(SENT).is_file() { self.read(SENT) } else { Ok(Checkpoint::default()) }
     }
 
-    /// Keeps how far it is, and what is still needed for the rest.
+    /// Writes the progress, and removes the messages once the replay is over.
     ///
     /// # Errors
     /// [`JournalError`].
@@ -127,12 +127,12 @@ impl Journal {
         Ok(())
     }
 
-    /// Where a message of its own is.
+    /// Returns the path of a message that the journal itself holds.
     pub fn message(&self, name: &str) -> PathBuf {
         self.folder.join(MESSAGES).join(name)
     }
 
-    /// Messages hold what may be personal: they are for nobody else's eyes.
+    /// Writes messages to files that only their owner can read, because they may contain personal data.
     fn keep_messages(&self, kept: &[(String, Value)]) -> Result<(), JournalError> {
         let folder = self.folder.join(MESSAGES);
         DirBuilder::new().mode(0o700).create(&folder).map_err(file(&folder))?;
@@ -145,7 +145,7 @@ impl Journal {
         Ok(())
     }
 
-    /// What there is to send.
+    /// Returns the messages to send.
     ///
     /// # Errors
     /// [`JournalError`].
@@ -162,7 +162,7 @@ impl Journal {
         serde_json::from_str(&text).map_err(malformed(&path))
     }
 
-    /// A file is what it was, or what it is to be: never half of it.
+    /// Replaces a file atomically: it has its old or its new content, and never half of it.
     fn replace(&self, name: &str, text: &str) -> Result<(), JournalError> {
         let (path, written) = (self.folder.join(name), self.folder.join(format!("{name}.new")));
         let write = || {

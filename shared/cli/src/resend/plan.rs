@@ -1,4 +1,4 @@
-//! What a replay would do, before it does it.
+//! The plan of a replay, made before anything is sent.
 
 use super::{
     rules::{Handlers, Route},
@@ -12,67 +12,68 @@ use throughline_aws::DynamoLedger;
 use throughline_core::{ReplayPolicy, Timestamp, ledger::ClaimKey};
 use throughline_operations::log::{LogError, ReadLog as _, Remembered};
 
-/// How many claims are looked up in a request, and how many requests are made at the same time.
+/// The number of claims that are looked up in one request.
 const CLAIMS_AT_A_TIME: usize = 100;
 const REQUESTS_AT_A_TIME: usize = 4;
 
-/// What a replay would do.
+/// The plan of a replay.
 #[derive(Debug, Clone, Serialize)]
 pub struct Plan {
     /// The replay's name.
     pub name: String,
-    /// The first moment.
+    /// The start of the time range.
     pub from: Timestamp,
-    /// The first moment after it.
+    /// The end of the time range, exclusive.
     pub until: Timestamp,
-    /// Where the figures come from.
+    /// The source of the figures, in words.
     pub figures_from: String,
-    /// How it would be done.
+    /// The method of the replay, in words.
     pub way: String,
-    /// How many events there are, by their types.
+    /// The number of events, by type.
     pub events: BTreeMap<String, u64>,
-    /// What each handler would do.
+    /// The expected work of each handler.
     pub handlers: Vec<HandlerPlan>,
-    /// What else to know.
+    /// Notes for the operator.
     pub notes: Vec<String>,
 }
 
-/// What a handler would do with the events that its rule takes.
+/// The expected work of a handler on the events that its rule takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HandlerPlan {
-    /// The handler.
+    /// The handler's name.
     pub handler: String,
-    /// The rule that brings them.
+    /// The name of the rule that delivers them.
     pub rule: String,
     /// `claims-decide` or `reprocess`.
     pub policy: String,
-    /// How many it gets; at most, if its rule asks for what a plan does not read.
+    /// The number of events that it gets. It is an upper bound if the rule's pattern depends on values that a plan does
+    /// not read.
     pub events: u64,
-    /// Whether it may be fewer.
+    /// Whether the number of events is an upper bound.
     pub is_at_most: bool,
-    /// Of these, done before: nothing happens.
+    /// The number of these that were handled before: nothing happens.
     pub duplicate: u64,
-    /// Somebody works on them just now.
+    /// The number of these that are being handled at the moment.
     pub under_way: u64,
-    /// Not done, or not remembered any more: they would be done.
+    /// The number of these that would be handled, because they never were or are no longer remembered.
     pub rerun: u64,
-    /// A projection looks at them again.
+    /// The number of these that a projection handles again.
     pub projection_only: u64,
 }
 
 impl Plan {
-    /// How many events would be sent.
+    /// Returns the number of events that would be sent.
     pub fn total(&self) -> u64 {
         self.events.values().sum()
     }
 
-    /// How many would be done that are not done, or not known to be.
+    /// Returns the number of events that would be handled because they never were, or are no longer remembered.
     pub fn rerun(&self) -> u64 {
         self.handlers.iter().map(|handler| handler.rerun).sum()
     }
 }
 
-/// How many events there are, by their types.
+/// The number of events, by type.
 pub fn by_type(candidates: &[Candidate]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for candidate in candidates {
@@ -81,7 +82,7 @@ pub fn by_type(candidates: &[Candidate]) -> BTreeMap<String, u64> {
     counts
 }
 
-/// What each handler would do, by what the ledger remembers of its work.
+/// Returns the expected work of each handler, by its claims in the ledger.
 ///
 /// # Errors
 /// If the claims cannot be read.
@@ -142,7 +143,7 @@ pub async fn handler_plans(
     Ok(plans)
 }
 
-/// What has to be sent: to the bus, or to the queues of the rules that take it.
+/// Returns the messages to send: to the bus, or straight to the queues of the rules that take them.
 pub fn to_send(candidates: Vec<Candidate>, straight_to: Option<&[Route]>) -> ToSend {
     let mut to_send = ToSend::default();
     for candidate in candidates.into_iter().filter(|candidate| candidate.is_sent_alone) {
@@ -164,7 +165,7 @@ pub fn to_send(candidates: Vec<Candidate>, straight_to: Option<&[Route]>) -> ToS
     to_send
 }
 
-/// How it would be done, in words.
+/// Returns the method of the replay in words.
 pub fn way_in_words(way: &Method, straight_to: Option<&[Route]>) -> String {
     match (way, straight_to) {
         (Method::Archive { archive_arn, rule_arns, .. }, _) => {

@@ -1,4 +1,4 @@
-//! A plan, made from the ledger's log, from files, or from the archive itself.
+//! Makes the plan of a replay from the ledger's log, from files or from the archive itself.
 
 use super::{
     archive, directory, foreign, must_be_remembered, new_name,
@@ -26,10 +26,10 @@ use throughline_operations::{
     tap::Bus,
 };
 
-/// How long events may take to get into an archive ("Archiving and replaying events in Amazon EventBridge").
+/// The time that events may take to get into an archive ("Archiving and replaying events in Amazon EventBridge").
 const ARCHIVE_DELAY: Duration = Duration::from_mins(10);
 
-/// A plan, and what it takes to carry it out.
+/// A plan with all that is needed to carry it out.
 pub(crate) struct Planned {
     pub(crate) plan: Plan,
     pub(crate) way: Method,
@@ -38,10 +38,10 @@ pub(crate) struct Planned {
 }
 
 impl Planned {
-    /// Reads what would be replayed, and looks up what is done of it.
+    /// Reads the events that would be replayed, and looks up which of them were handled.
     ///
     /// # Errors
-    /// If there is nothing to read it from, or what was asked for cannot be had.
+    /// If there is nothing to read them from, or the request cannot be met.
     pub(crate) async fn make(
         request: &ReplayRequest,
         stack: &Stack,
@@ -122,7 +122,7 @@ impl Planned {
     }
 }
 
-/// What is to be known of the replay of an archive.
+/// Returns the notes on the replay of an archive.
 fn on_an_archive(request: &ReplayRequest, stack: &Stack, range: TimeRange, now: Timestamp) -> Vec<String> {
     let mut notes = vec![
         "An archive is replayed in no order, and its events may be delivered more than once.".to_owned(),
@@ -144,10 +144,10 @@ fn on_an_archive(request: &ReplayRequest, stack: &Stack, range: TimeRange, now: 
     notes
 }
 
-/// Whether what would be done with events from that time on is known well enough.
+/// Returns an error unless handlers remember their work on events from that time on, or the request accepts reruns.
 ///
 /// # Errors
-/// If they are older than what handlers remember, or nobody knows how long that is, and it was not accepted.
+/// If the events are older than the handlers' claims, or the claims' lifetime is unknown, and reruns were not accepted.
 pub(crate) fn check(from: Timestamp, request: &ReplayRequest, stack: &Stack) -> Result<(), String> {
     if request.accept_rerun {
         return Ok(());
@@ -158,7 +158,8 @@ pub(crate) fn check(from: Timestamp, request: &ReplayRequest, stack: &Stack) -> 
     })
 }
 
-/// What goes straight to a queue must be what EventBridge would give it, and nothing else.
+/// Returns an error unless the rules' patterns can be decided here: messages sent straight to a queue must be exactly
+/// those that EventBridge would deliver to it.
 fn must_be_decidable(straight_to: &[Route]) -> Result<(), String> {
     let undecided = straight_to.iter().find_map(|route| Some((&route.rule.name, route.undecided()?)));
     let Some((name, why)) = undecided else { return Ok(()) };
@@ -187,7 +188,7 @@ fn in_scope(routes: Vec<Route>, request: &ReplayRequest) -> Result<Vec<Route>, S
     Ok(routes.into_iter().filter(is_in).collect())
 }
 
-/// Our own events of a range, from the log.
+/// Returns our own events of a time range from the log, and the sources that the log names.
 async fn logged(
     ledger: &DynamoLedger,
     range: TimeRange,
@@ -221,7 +222,7 @@ async fn logged(
     Ok((candidates, own_sources))
 }
 
-/// Events of other sources, from the archive.
+/// Returns events of other sources from the archive.
 async fn foreign(
     stack: &Stack,
     project: &Project,
@@ -259,7 +260,7 @@ async fn foreign(
     Ok(foreign::candidates(events, request))
 }
 
-/// How it is done, and whether messages go straight to the queues of the rules.
+/// Returns the method of the replay, and whether messages go straight to the queues of the rules.
 async fn choose(
     request: &ReplayRequest,
     stack: &Stack,
@@ -282,7 +283,7 @@ async fn choose(
         }
         return Ok((messages, is_straight));
     }
-    // Most local clouds' archives take no notice of the rules that are named.
+    // Most local clouds' archives ignore the rules that a replay names.
     if is_straight && stack.place().is_local() && request.archive.is_none() {
         return Ok((messages, true));
     }

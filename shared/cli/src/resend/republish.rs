@@ -1,4 +1,4 @@
-//! What a stream outage may have lost, to be sent again from the log.
+//! Sends messages again from the log after an outage of the stream may have lost them.
 
 use super::{
     journal::Journal,
@@ -13,38 +13,39 @@ use throughline_aws::DynamoLedger;
 use throughline_core::{Timestamp, ledger::Destination};
 use throughline_operations::log::{LogError, LoggedHeader, ReadLog as _, TimeRange};
 
-/// After so long Step Functions forgets the name of an execution, and starts another under it (`StartExecution`,
+/// The time after which Step Functions forgets the name of an execution, and starts another under it (`StartExecution`,
 /// "Idempotency").
 const NAMES_ARE_KNOWN: Duration = Duration::from_hours(90 * 24);
 
-/// How long after it began a handler may commit: a function runs for 15 minutes at most ("Lambda quotas"), and clocks
-/// differ. A message bears the time at which its handler began, and gets into the log when it commits.
+/// The longest time from a handler's beginning to its commit: a function runs for 15 minutes at most ("Lambda quotas"),
+/// and clocks differ. A message bears the time at which its handler began, and gets into the log when the handler
+/// commits.
 pub(crate) const LONGEST_ATTEMPT: Duration = Duration::from_mins(16);
 
-/// What got into the log since a time, by the times that messages bear.
+/// Returns the time range, by the times that messages bear, of all that got into the log since a time.
 pub(crate) fn range(since: Option<Timestamp>, until: Option<Timestamp>, now: Timestamp) -> TimeRange {
     TimeRange { from: since.unwrap_or(now) - LONGEST_ATTEMPT, until: until.unwrap_or(now) }
 }
 
-/// What would be sent.
+/// The plan of a republication.
 #[derive(Debug, Clone, Serialize)]
 pub struct Plan {
-    /// Its name.
+    /// The plan's name, which its journal gets.
     pub name: String,
-    /// The first moment.
+    /// The start of the time range.
     pub from: Timestamp,
-    /// The first moment after it.
+    /// The end of the time range, exclusive.
     pub until: Timestamp,
-    /// How many messages, by where they go and their types.
+    /// The number of messages, by destination and type.
     pub messages: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Starts of sagas that are left out: they are so old that they would start another execution.
+    /// The number of saga starts that are left out: they are so old that they would start another execution.
     pub left_out: u64,
     #[serde(skip)]
     work: Vec<WorkItem>,
 }
 
 impl Plan {
-    /// What there is in the log of a time.
+    /// Makes a plan of the messages that the log holds of a time range.
     ///
     /// # Errors
     /// If the log cannot be read.
@@ -89,12 +90,12 @@ impl Plan {
         self.work.push(WorkItem { message: Location::Log(partition, sort), queues: Vec::new() });
     }
 
-    /// How many messages it sends.
+    /// Returns the number of messages that it sends.
     pub fn total(&self) -> usize {
         self.work.len()
     }
 
-    /// Puts it down, to be carried out.
+    /// Writes the plan into a journal, from which it is carried out.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -112,7 +113,8 @@ impl Plan {
     }
 }
 
-/// Where a message goes, in words. Whose task is answered is nobody's business.
+/// Returns the destination of a message in words. The text leaves out which task is answered, because that is
+/// confidential.
 fn place(destination: &Destination) -> String {
     match destination {
         Destination::Bus => "the bus".into(),

@@ -1,34 +1,34 @@
-//! What is asked of a replay.
+//! The request of a replay.
 
 use std::path::PathBuf;
 use throughline_core::Timestamp;
 
-/// Which events are replayed, to whom, and how.
+/// The request of a replay: its events, their receivers and the options.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReplayRequest {
-    /// The stack's name: its queues and functions are called after it.
+    /// The stack's name, with which the names of its queues and functions begin.
     pub stack: String,
-    /// The first moment. Events in files need none.
+    /// The start of the time range. Events in files need none.
     pub from: Option<Timestamp>,
-    /// The moment after the last; `None` is now.
+    /// The end of the time range, exclusive; `None` is now.
     pub until: Option<Timestamp>,
     /// Only events of these types; of all, if there are none.
     pub types: Vec<String>,
     /// Only events of these lines, by their correlation ids; of all, if there are none.
     pub correlation_ids: Vec<String>,
-    /// Only to these rules of the bus, by their names.
+    /// Only to these rules of the bus, by name; to all if neither rules nor handlers are named.
     pub rules: Vec<String>,
     /// Only to the rules that lead to these handlers.
     pub handlers: Vec<String>,
-    /// The archive's name; `None` is the one that the bus has.
+    /// The archive's name; `None` is the bus's only one.
     pub archive: Option<String>,
-    /// A folder of files, each with a CloudEvent in JSON, which are sent instead of what was logged.
+    /// A folder of files, each with a CloudEvent in JSON, which are sent instead of logged events.
     pub directory: Option<PathBuf>,
-    /// Whether events of other sources are looked for in the archive, too.
+    /// Whether events of other sources in the archive are counted, too.
     pub foreign: bool,
-    /// Whether events may be older than what handlers remember: they do such work again.
+    /// Whether events may be older than the handlers' claims: the handlers then do such work again.
     pub accept_rerun: bool,
-    /// Where events are sent one by one: the most a second.
+    /// The highest number of messages a second, if they are sent one by one.
     pub rate: u32,
 }
 
@@ -41,7 +41,7 @@ impl ReplayRequest {
         is_of_type && is_of_line
     }
 
-    /// Returns whether events are chosen by their type or line: an archive cannot do that.
+    /// Returns whether events are filtered by type or line, which an archive cannot do.
     pub(crate) fn is_filtered(&self) -> bool {
         !self.types.is_empty() || !self.correlation_ids.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Which handlers the rules of a bus lead to.
+//! The rules of a bus, and the handlers that they lead to.
 
 use super::work::{Candidate, QueueRule};
 use crate::project::{
@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fs};
 use throughline_core::{EncodedEnvelope, ReplayPolicy};
 use throughline_operations::replays::BusRule;
 
-/// A rule, and where it leads.
+/// A rule with its targets.
 #[derive(Debug, Clone)]
 pub struct Route {
     /// The rule.
@@ -24,11 +24,11 @@ pub struct Route {
     pattern: Result<EventPattern, NotAPattern>,
 }
 
-/// What EventBridge gives each event anew.
+/// The fields that EventBridge sets anew for each event.
 const GIVEN_ANEW: [&str; 2] = ["id", "time"];
 
 impl Route {
-    /// Whether it takes an event, as far as is known of it.
+    /// Returns whether the rule takes an event, as far as the event is known.
     pub(crate) fn takes(&self, candidate: &Candidate) -> Answer {
         let event = candidate.event.clone().unwrap_or_default();
         let event = event.into_iter().map(|(name, value)| (name, value.to_string())).collect();
@@ -36,7 +36,8 @@ impl Route {
         takes_event(self.pattern.as_ref(), &self.rule.arn, source, message_type, event)
     }
 
-    /// Why it cannot be told of every message whether EventBridge would give it to this rule.
+    /// Returns the reason that it cannot be decided here for every message whether EventBridge would deliver it to this
+    /// rule, or `None` if it can.
     pub(crate) fn undecided(&self) -> Option<String> {
         match &self.pattern {
             Ok(pattern) => pattern.undecided_without(&GIVEN_ANEW).map(|reason| reason.to_string()),
@@ -44,7 +45,7 @@ impl Route {
         }
     }
 
-    /// The rule as what leads to each of its queues.
+    /// Returns one queue rule for each queue among the rule's targets.
     pub(crate) fn takers(&self) -> impl Iterator<Item = QueueRule> {
         self.queues.iter().map(|queue| QueueRule {
             queue: queue.clone(),
@@ -55,18 +56,18 @@ impl Route {
 }
 
 impl QueueRule {
-    /// Whether EventBridge would give a message to it.
+    /// Returns whether EventBridge would deliver a message to the queue by this rule.
     pub(crate) fn takes(&self, envelope: &EncodedEnvelope) -> Answer {
         let (source, message_type) = (&envelope.attributes.source, &envelope.attributes.message_type);
-        // As text: it says how numbers are written.
+        // The envelope is matched as a text, because the notation of numbers matters.
         let detail = serde_json::to_string(envelope).ok();
         let event = detail.map(|detail| ("detail".to_owned(), detail)).into_iter().collect();
         takes_event(EventPattern::read(&self.pattern).as_ref(), &self.rule_arn, source, message_type, event)
     }
 }
 
-/// Whether a rule takes an event of which these members are known, in JSON; the others are what they would be, were it
-/// published to the rule's bus.
+/// Returns whether a rule takes an event of which these members are known, as JSON. The others get the values that they
+/// would have if the event were published to the rule's bus.
 fn takes_event(
     pattern: Result<&EventPattern, &NotAPattern>,
     rule_arn: &str,
@@ -74,7 +75,7 @@ fn takes_event(
     message_type: &str,
     mut event: BTreeMap<String, String>,
 ) -> Answer {
-    // EventBridge has it, whatever is known here.
+    // EventBridge accepted the pattern, even if it cannot be read here.
     let Ok(pattern) = pattern else { return Answer::Perhaps(Reason { field: None, why: Why::Refused }) };
     let mut parts = rule_arn.split(':').skip(3);
     let (region, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -97,12 +98,12 @@ fn takes_event(
     pattern.takes(&if has_detail { event } else { event.without("detail", Unknown::Anything) })
 }
 
-/// The handlers of a project, as `functions/handlers.lock` lists them, and what a replay means to them.
+/// The handlers of a project with their replay policies, as `functions/handlers.lock` lists them.
 #[derive(Debug, Clone, Default)]
 pub struct Handlers(BTreeMap<String, ReplayPolicy>);
 
 impl Handlers {
-    /// Reads the list.
+    /// Reads the handlers of a project.
     ///
     /// # Errors
     /// A sentence, if it cannot be read.
@@ -125,13 +126,13 @@ impl Handlers {
         Self(lines.map(handler).collect())
     }
 
-    /// What a replay means to a handler.
+    /// Returns a handler's replay policy.
     pub fn policy(&self, handler: &str) -> ReplayPolicy {
         self.0.get(handler).copied().unwrap_or_default()
     }
 
-    /// A rule with the handlers that its targets feed: a stack's queues and functions have the stack's name, a
-    /// hyphen and their handler's name.
+    /// Returns a rule with the handlers that its targets feed. The name of a stack's queue or function is the stack's
+    /// name, a hyphen and the handler's name.
     pub fn route(&self, rule: BusRule, stack: &str) -> Route {
         let named = |arn: &str| arn.rsplit(':').next().unwrap_or_default().to_owned();
         let names: Vec<String> = rule.targets.iter().map(|arn| named(arn)).collect();
@@ -189,7 +190,7 @@ mod tests {
         }
     }
 
-    /// A rule of the board: it takes what knows its place, of its own account.
+    /// A rule of the board, which takes events with a sequence number from its own account.
     fn board() -> Route {
         let pattern = json!({ "account": ["1"], "detail": { "sequence": [{ "exists": true }] } });
         let rule = BusRule { pattern: pattern.to_string(), ..rule(&["arn:aws:sqs:us-east-1:1:shop-board"]) };

@@ -1,4 +1,4 @@
-//! Sending messages again, one after another, so that it can be interrupted anywhere.
+//! Sends messages again in order, so that it can be interrupted at any point.
 
 use super::{
     journal::{Journal, JournalError},
@@ -22,23 +22,23 @@ use throughline_operations::{
 };
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// How often a message that may yet be accepted is tried.
+/// The number of times that a message is tried before sending stops.
 const MOST_TRIES: u32 = 5;
 
-/// Sends messages.
+/// The sender of messages, with its destinations and rate.
 #[derive(Clone, Copy)]
 pub struct Sending<'a> {
-    /// Where the log is.
+    /// The ledger with the log.
     pub ledger: &'a DynamoLedger,
-    /// Where they go.
+    /// The publisher that sends them.
     pub publisher: &'a dyn Publisher,
-    /// The replay that they name, if it is one.
+    /// The name of the replay that messages carry, if it is one.
     pub replay_name: Option<&'a str>,
-    /// What leads to the queues that messages go straight to.
+    /// The rules that lead to the queues to which messages go directly.
     pub takers: &'a [QueueRule],
-    /// The most a second.
+    /// The highest number of messages a second.
     pub rate: u32,
-    /// Who is told.
+    /// The receiver of progress reports.
     pub progress: &'a dyn Progress,
 }
 
@@ -48,39 +48,39 @@ impl std::fmt::Debug for Sending<'_> {
     }
 }
 
-/// Why sending stopped. What was sent is in the journal.
+/// The reason that sending stopped. The journal holds what was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum SendingError {
-    /// The journal.
+    /// The journal could not be read or written.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The log.
+    /// The log could not be read.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// A file.
+    /// A file is no longer a valid CloudEvent.
     #[error("{path} is no CloudEvent any more: {reason}")]
     File {
-        /// Which one.
+        /// The file's path.
         path: String,
-        /// What is wrong with it.
+        /// The parse error.
         reason: String,
     },
-    /// A message was not accepted, however often it was tried.
+    /// A message was not accepted after all tries.
     #[error("stopped after {position} messages: {reason}")]
     NotAccepted {
-        /// How many are dealt with.
+        /// The number of messages that are dealt with.
         position: usize,
-        /// What the service said.
+        /// The error that the service returned.
         reason: String,
     },
 }
 
 impl Sending<'_> {
-    /// Sends what a journal has left, and keeps in it how far it is. A message that was sent when it was
-    /// interrupted may be sent twice: it has the same id.
+    /// Sends the remaining messages of a journal, and records its progress there. A message that was in flight at an
+    /// interruption may be sent twice, with the same id.
     ///
     /// # Errors
-    /// [`SendingError`]; the journal can be gone on with.
+    /// [`SendingError`]; the journal can be resumed.
     pub async fn run(&self, journal: &Journal) -> Result<Checkpoint, SendingError> {
         let work = journal.work()?;
         let mut sent = journal.sent()?;
@@ -191,8 +191,8 @@ impl Sending<'_> {
     }
 }
 
-/// A message as it is sent: to where it went before, or to those of its queues that a rule would give it to. An error
-/// says of which queue that cannot be told, and why.
+/// Returns a message as it is sent: to its first destination, or to those of its queues to which a rule would deliver
+/// it. An error names the queue for which that cannot be decided, and the reason.
 fn addressed(
     mut outgoing: Outgoing,
     WorkItem { message, queues }: &WorkItem,
@@ -203,7 +203,7 @@ fn addressed(
         outgoing.envelope.attributes.replay_name = Some(name.to_owned());
     }
     if queues.is_empty() {
-        // A file may never have been on this bus, wherever it comes from.
+        // A file's event may never have been on this bus.
         let extensions = &mut outgoing.envelope.attributes.extensions;
         extensions.remove(RESENT);
         if replay_name.is_some() && !matches!(message, Location::File(_)) {
@@ -216,7 +216,7 @@ fn addressed(
         let rules: Vec<&QueueRule> = takers.iter().filter(|taker| taker.queue == *queue).collect();
         let takes = rules.iter().map(|rule| rule.takes(&outgoing.envelope)).fold(Answer::No, Answer::or);
         match takes {
-            // A journal of an earlier version names no rules.
+            // A journal of an earlier version contains no rules.
             Answer::No if !rules.is_empty() => {}
             Answer::Perhaps(reason) => {
                 return Err(format!("whether a rule gives it to {queue} cannot be told ({reason})"));
@@ -302,13 +302,13 @@ mod tests {
         assert_eq!(queues(outgoing(None), &to_queues(&["board"]), &[taker("board", &inside)]), Ok(vec![]));
     }
 
-    /// The archive leaves out what says so, and a folder's events may be new to it.
+    /// The archive leaves out events with the mark, and a folder's events may be new to it.
     #[test]
     fn only_what_an_archive_has_already_says_that_it_is_sent_again() {
         let is_marked = |message, replay_name| {
             let work = WorkItem { message, queues: vec![] };
             let mut outgoing = outgoing(None);
-            // As a replay of another bus may have left it.
+            // The event may bear the mark from a replay of another bus.
             outgoing.envelope.attributes.extensions.insert(RESENT.into(), true.into());
             let sent = addressed(outgoing, &work, replay_name, &[]).unwrap();
             sent[0].envelope.attributes.extensions.contains_key(RESENT)

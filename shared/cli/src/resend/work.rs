@@ -1,5 +1,5 @@
-//! What is sent again: messages, where they lie and where they go, and how far it is. Journals keep these as JSON: a name
-//! of a field or a variant is part of their form.
+//! The work of a replay: the messages to send, their locations and destinations, and its progress. Journals keep these
+//! as JSON: a name of a field or a variant is part of their form.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -9,26 +9,26 @@ use throughline_core::Timestamp;
 /// A message to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkItem {
-    /// Where it is.
+    /// The message's location.
     pub message: Location,
-    /// The queues that it goes to; to where it went the first time if there are none.
+    /// The queues that it goes to; if there are none, it goes to its first destination.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub queues: Vec<String>,
 }
 
-/// Where a message is kept.
+/// The location of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Location {
-    /// In the log: its partition and sort key.
+    /// In the log, by its partition and sort key.
     Log(String, String),
     /// In a file, as a CloudEvent.
     File(PathBuf),
-    /// In the journal itself, under this name: it is nowhere else but in an archive.
+    /// In the journal itself, under this name, because it is otherwise only in an archive.
     Journal(String),
 }
 
-/// How it is done.
+/// The method of a replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
@@ -41,50 +41,50 @@ pub enum Method {
         /// The rules that get the events; all if none is named.
         rule_arns: Vec<String>,
     },
-    /// Message by message.
+    /// The messages are sent one by one.
     Messages {
-        /// How many there are.
+        /// The number of messages.
         total: usize,
-        /// The most a second.
+        /// The highest number of messages a second.
         rate: u32,
     },
 }
 
-/// What was begun.
+/// The manifest of a replay that was begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Its name.
+    /// The replay's name.
     pub name: String,
-    /// The stack, and where it is: it is not gone on with elsewhere.
+    /// The stack and its place: a replay is not resumed for another one.
     pub stack: String,
-    /// The first moment.
+    /// The start of the time range.
     pub from: Timestamp,
-    /// The first moment after it.
+    /// The end of the time range, exclusive.
     pub until: Timestamp,
-    /// Whether what is sent names the replay.
+    /// Whether messages carry the replay's name.
     pub is_replay: bool,
-    /// How.
+    /// The method.
     pub way: Method,
-    /// What leads to the queues that messages go straight to.
+    /// The rules that lead to the queues to which messages go directly.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub takers: Vec<QueueRule>,
 }
 
-/// How far it is.
+/// The progress of a replay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Messages that are dealt with, from the first on.
+    /// The number of messages that are dealt with, in order.
     pub position: usize,
-    /// Of these, accepted.
+    /// The number of these that were accepted.
     pub accepted: u64,
-    /// Refused for good, and said so.
+    /// The number of these that were refused for good, which was reported.
     pub refused: u64,
-    /// Nobody waits for them any more, or they are gone from the log.
+    /// The number of these whose receiver no longer waits for them, or that are gone from the log.
     pub too_late: u64,
-    /// No rule takes them that leads to where they would go.
+    /// The number of these that no rule that leads to their queue takes.
     #[serde(default)]
     pub untaken: u64,
-    /// Whether all of it is done.
+    /// Whether the replay is complete.
     #[serde(default)]
     pub is_over: bool,
 }
@@ -96,12 +96,12 @@ pub struct QueueRule {
     pub queue: String,
     /// The rule's ARN.
     pub rule_arn: String,
-    /// Which events it takes: its pattern, as it is written.
+    /// The rule's event pattern, as it is written.
     #[serde(deserialize_with = "pattern_text")]
     pub pattern: String,
 }
 
-/// A pattern's text. Journals of earlier versions hold the pattern itself.
+/// Reads a pattern's text. Journals of earlier versions hold the pattern itself.
 fn pattern_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let pattern = Value::deserialize(deserializer)?;
     Ok(match pattern {
@@ -113,24 +113,24 @@ fn pattern_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D:
 /// An event that may be sent again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
-    /// Where it is.
+    /// The message's location.
     pub message: Location,
-    /// Its id.
+    /// The event's id.
     pub id: String,
-    /// Its source.
+    /// The event's source.
     pub source: String,
-    /// Its type.
+    /// The event's type.
     pub message_type: String,
-    /// Whether it can be sent but by its archive: what is no CloudEvent would get another id.
+    /// Whether it can be sent without an archive: an event that is not a CloudEvent would get another id.
     pub is_sent_alone: bool,
-    /// What is known of it as EventBridge gives it to its rules.
+    /// The known members of the event in the form in which EventBridge matches it.
     pub event: Option<Map<String, Value>>,
 }
 
-/// What has to be sent.
+/// The messages that have to be sent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ToSend {
-    /// Each message, and where to.
+    /// The messages with their destinations.
     pub work: Vec<WorkItem>,
     /// The messages that the journal has to keep, by their names in it.
     pub kept: Vec<(String, Value)>,

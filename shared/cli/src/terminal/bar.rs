@@ -1,4 +1,4 @@
-//! How far long work is, on standard error.
+//! The progress of long work, on standard error.
 
 use crate::progress::Activity;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often it is said how far the work is, where nobody watches a bar.
+/// The interval of progress lines where there is no bar.
 const SAY_AGAIN: Duration = Duration::from_secs(5);
 
-/// How far work is: a bar on a terminal, otherwise a line every few seconds.
+/// The progress of work: a bar on a terminal, otherwise a line every few seconds.
 #[derive(Debug)]
 pub struct Bar(Shown);
 

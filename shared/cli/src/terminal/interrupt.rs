@@ -6,8 +6,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-/// Whether somebody wants the command to end: Ctrl-C, SIGTERM, or the terminal's end. The first time it is only
-/// remembered, for the command to end by itself.
+/// The request to end the command: Ctrl-C, SIGTERM, or the terminal's end. The first one is only remembered, for the
+/// command to end by itself.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<State>);
 
@@ -17,7 +17,7 @@ struct State {
     is_released: AtomicBool,
 }
 
-/// What a shell says of a program that Ctrl-C has ended.
+/// The exit status of a program that Ctrl-C has ended, as shells have it.
 const ENDED_BY_CTRL_C: i32 = 130;
 
 impl Interrupt {
@@ -38,7 +38,7 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Whether it came.
+    /// Returns whether the request came.
     pub fn came(&self) -> bool {
         self.0.came.load(Ordering::SeqCst)
     }

@@ -14,7 +14,7 @@ use std::fmt;
 #[derive(Debug, Clone)]
 pub struct Table(comfy_table::Table);
 
-/// Where there is no terminal.
+/// The width of a table where there is no terminal.
 const WIDTH_OF_NO_TERMINAL: u16 = 400;
 
 impl Table {
@@ -33,7 +33,7 @@ impl Table {
         self.0.add_row(cells.into_iter().map(Into::into).collect::<Vec<String>>());
     }
 
-    /// Whether it has no rows.
+    /// Returns whether the table has no rows.
     pub fn is_empty(&self) -> bool {
         self.0.row_count() == 0
     }

@@ -1,5 +1,5 @@
-//! What two runs of a command have in common: everything but times, ids, addresses, the order of lines and
-//! how columns are spaced.
+//! The likeness of two runs of a command: everything but times, ids, addresses, the order of lines and the spacing of
+//! columns.
 
 use regex_lite::Regex;
 

@@ -1,4 +1,4 @@
-//! What the documents tell people to do, done word for word in a copy of this working tree, on a local cloud of its own.
+//! The documents' instructions, followed word for word in a copy of this working tree, on a local cloud of its own.
 
 mod add_a_function;
 mod likeness;

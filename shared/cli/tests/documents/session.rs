@@ -8,7 +8,7 @@ use super::{
 };
 use std::{env, fmt::Write as _, fs, path::Path};
 
-/// What the page must show for it to be a day's work.
+/// The commands that the page must show to be a day's work.
 const COMMANDS: [&str; 11] = [
     "up",
     "deploy",

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long what a command shows may take to become as it should be.
+/// The time within which a command must show the expected state.
 const PATIENCE: Duration = Duration::from_secs(100);
 
 /// A copy of the files that belong to the project, their times kept: what was built from them is built already, since
@@ -50,7 +50,7 @@ impl Workshop {
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.project.join("target"), PathBuf::from)
     }
 
-    /// What is installed is believed to be, as if it had been installed here.
+    /// Shares the installed tools, as if they had been installed here.
     fn share_tools(&self) {
         for name in ["cloud", "checks"] {
             let [from, to] = [&self.project, &self.folder].map(|root| root.join(".throughline").join(name));
@@ -66,7 +66,7 @@ impl Workshop {
         }
     }
 
-    /// What belongs to the project: what git knows, and what it does not know yet and does not ignore.
+    /// Returns the files of the project: those that git knows, and the new ones that it does not ignore.
     fn files(&self) -> Vec<PathBuf> {
         let listed = Command::new("git")
             .current_dir(&self.project)
@@ -132,7 +132,7 @@ impl Workshop {
         }
     }
 
-    /// What AWS's command line says of the cloud.
+    /// Returns the answer of AWS's command line about the cloud.
     pub(crate) fn aws(&self, call: &str) -> Value {
         let credentials = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1";
         let endpoint = format!("AWS_ENDPOINT_URL=http://127.0.0.1:{}", self.port);
@@ -141,7 +141,7 @@ impl Workshop {
         serde_json::from_str(&said).unwrap_or_default()
     }
 
-    /// Whether the ledger holds an entity.
+    /// Returns whether the ledger holds an entity.
     pub(crate) fn holds(&self, table: &str, kind: &str, id: &str) -> bool {
         let key = json!({ "pk": { "S": format!("{kind}#{id}") }, "sk": { "S": "state" } });
         let found = self.aws(&format!("dynamodb get-item --table-name {table} --key '{key}'"));
@@ -174,7 +174,7 @@ impl Drop for Workshop {
     }
 }
 
-/// Whether a line tells how far something is.
+/// Returns whether a line shows progress.
 fn is_progress(line: &str) -> bool {
     let of_cargo =
         ["Compiling ", "Finished ", "Blocking ", "Building ", "Downloading ", "Downloaded ", "Updating "];

@@ -1,4 +1,4 @@
-//! What the command answers to somebody who asks: found by what they know, or not at all, which a script can tell.
+//! The command's answers to questions: found by what the person knows, or not at all, which a script can tell.
 
 use super::{
     aws::{aws, setting},

@@ -4,7 +4,7 @@ use super::{aws::aws, cloud::Shop};
 use serde_json::Value;
 use std::process::Command;
 
-/// What is found wrong with a resource of the deployed stack.
+/// Returns the findings about a resource of the deployed stack.
 fn found(resource: &str) -> Vec<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_throughline"))
         .args(["check", "--deployed", "--json"])

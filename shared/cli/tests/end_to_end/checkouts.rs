@@ -62,7 +62,7 @@ async fn an_order_that_cannot_be_shipped_is_refunded_once() {
     order.is_told_by(&UNDONE).await;
 }
 
-/// Whether it was charged cannot be known. It was; and so it is refunded, by the key that it was charged under.
+/// The charge's outcome is unknown to the saga. The card was charged, so it is refunded by the key of the charge.
 #[tokio::test]
 async fn a_charge_whose_answer_is_lost_is_refunded_once() {
     let shop = Shop::open().await;

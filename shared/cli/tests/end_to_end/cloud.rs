@@ -20,8 +20,8 @@ use throughline_cli::{cloud::stack::Stack, line::WholeLine};
 use throughline_core::{Attributes, ledger::Destination};
 use throughline_operations::{self as operate, FoundLetter, line::RecordedClaim};
 
-/// How long a condition is waited for: longer than the queues' visibility timeout, after which what a
-/// killed process had in hand comes back.
+/// The time to wait for a condition: longer than the queues' visibility timeout, after which the messages of a killed
+/// process come back.
 const PATIENCE: Duration = Duration::from_secs(100);
 const LOOK_AGAIN: Duration = Duration::from_millis(150);
 
@@ -67,7 +67,7 @@ impl Shop {
         Self { stack, recorder: recorder.clone() }
     }
 
-    /// What the template calls it and something: for instance `PlaceOrder` and `Function`.
+    /// Returns an output of the stack by the two parts of its name: for instance `PlaceOrder` and `Function`.
     pub(crate) fn output(&self, name: &str, of: &str) -> &str {
         self.stack.output(&format!("{name}{of}")).unwrap()
     }
@@ -88,7 +88,7 @@ impl Shop {
         self.recorder.requests(self.output(function, "Function"), operation, text)
     }
 
-    /// Whether a function has made any call that says `text` after a trap sprang.
+    /// Returns whether a function has made any call that contains `text` after a trap sprang.
     pub(crate) fn has_called_since(&self, trap: &Trap, function: &str, text: &str) -> bool {
         self.recorder.has_called_since(trap, self.output(function, "Function"), text)
     }
@@ -244,7 +244,7 @@ pub(crate) fn events(line: &WholeLine) -> impl Iterator<Item = &Attributes> {
     messages.filter(|sent| sent.destination == Destination::Bus).map(|sent| &sent.envelope.attributes)
 }
 
-/// What was handled in a line but for its read model, which nothing waits for.
+/// Returns the handled messages of a line but for its read model, which nothing waits for.
 pub(crate) fn decisions(line: &WholeLine) -> impl Iterator<Item = &RecordedClaim> {
     line.recorded.claims.iter().filter(|claim| claim.handler != "order-board")
 }

@@ -6,7 +6,7 @@ use std::{
     process::{Child, ChildStderr, ChildStdout, Command, Stdio},
 };
 
-/// What a command said, and whether it succeeded.
+/// A command's output, and whether it succeeded.
 pub(crate) struct Said {
     pub(crate) is_success: bool,
     pub(crate) output: String,

@@ -1,5 +1,5 @@
-//! What cannot be handled: it waits, or it lies in a dead-letter queue with its reason; never is it lost, and
-//! never does it hold up the others.
+//! Messages that cannot be handled wait, or lie in a dead-letter queue with their reason; they are never lost, and
+//! never hold up the others.
 
 use super::{
     cloud::{Shop, until},

@@ -14,7 +14,7 @@ use std::{
 };
 use throughline_cli::line::WholeLine;
 
-/// What is asked for: orders of these kinds.
+/// The kinds of orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Good,
@@ -25,7 +25,7 @@ enum Kind {
     NotApproved,
 }
 
-/// How many there are of each.
+/// The number of orders of each kind.
 const MIX: [(Kind, usize); 6] = [
     (Kind::Good, 30),
     (Kind::Declined, 6),
@@ -35,7 +35,7 @@ const MIX: [(Kind, usize); 6] = [
     (Kind::NotApproved, 4),
 ];
 
-/// How often the worker is killed. Each time, every process of it dies or lives by the toss of a coin.
+/// The number of times that the worker is killed. Each time, every process of it dies or lives by the toss of a coin.
 const KILLS: usize = 80;
 /// The longest time between two of them, beyond what a process needs to start. One that dies while it starts is not
 /// killed at work; and the local cloud has a name of its own for that, `Runtime.Unknown`, where Lambda says
@@ -72,7 +72,7 @@ impl Order {
         delivered(priced(place_order(&self.id, sku, &json!(PIECES)), self.piece_cents()), card, address)
     }
 
-    /// Whether it can be had at all. Killed often enough, any order is cancelled.
+    /// Returns whether the order can be fulfilled at all. Killed often enough, any order is cancelled.
     fn may_be_confirmed(&self) -> bool {
         matches!(self.kind, Kind::Good | Kind::Approved)
     }
@@ -189,7 +189,7 @@ async fn all_ended(shop: &Shop, orders: &[Order]) -> Vec<WholeLine> {
     lines
 }
 
-/// How many orders of each kind ended how.
+/// The number of orders by kind and end.
 type Outcomes = BTreeMap<(Kind, String), usize>;
 
 async fn nothing_is_half_done(
@@ -243,7 +243,7 @@ async fn nothing_is_half_done(
     outcomes
 }
 
-/// How many tasks had a worker that died.
+/// Returns the number of tasks whose worker died.
 fn attempts_that_died(lines: &[WholeLine]) -> usize {
     let visits = lines.iter().filter_map(|line| line.execution("checkout")).flat_map(|saga| &saga.visits);
     let failures = visits

@@ -22,7 +22,7 @@ use throughline_operations::{self as operate, depth};
 
 const LETTERS: usize = 500;
 const KILLS: usize = 3;
-/// How long after its first letter a redrive is killed, at most: some thirty batches.
+/// The longest time after its first letter at which a redrive is killed: some thirty batches.
 const LATEST_KILL: Duration = Duration::from_millis(1500);
 
 fn command(arguments: &[&str]) -> Command {
@@ -229,7 +229,7 @@ async fn each_happened_once(shop: &Shop, run: &str) {
     assert_eq!((told.len(), keys.len()), (LETTERS, LETTERS));
 }
 
-/// What feeds a function from its queue.
+/// The event source mapping of a function.
 struct Mapping {
     id: String,
 }

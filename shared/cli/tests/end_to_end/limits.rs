@@ -1,4 +1,4 @@
-//! What a local cloud cannot do, scenario by scenario. Each is printed in the table at the end, with its reason.
+//! The limits of local clouds, scenario by scenario. Each is printed in the table at the end, with its reason.
 //!
 //! Nothing is skipped for it: the scenario runs as far as it comes, and must fail at what is named here. So it is
 //! noticed when a limit goes away, and when something else goes wrong.
@@ -6,16 +6,16 @@
 /// A local cloud, by the name that `throughline up --on` knows it by.
 pub(crate) const CLOUDS: [&str; 2] = ["ministack", "localstack"];
 
-/// What a scenario runs into on one local cloud.
+/// A limit that a scenario meets on one local cloud.
 #[derive(Debug)]
 pub(crate) struct Limit {
     /// The scenario: its module and its name.
     pub(crate) scenario: &'static str,
     /// The cloud.
     pub(crate) cloud: &'static str,
-    /// What the cloud does otherwise than AWS.
+    /// The way in which the cloud differs from AWS.
     pub(crate) reason: &'static str,
-    /// What the scenario says when it comes to that.
+    /// The scenario's message when it meets the limit.
     pub(crate) says: &'static str,
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn place_order(order: &str, sku: &str, quantity: &Value) -> Value {
     message("shop.web", order, "order.place", order, &data)
 }
 
-/// What `place-order` says to it.
+/// Returns the event that `place-order` emits for it.
 pub(crate) fn order_placed(id: &str, order: &str, sku: &str) -> Value {
     let data = json!({
         "order_id": order,
@@ -25,19 +25,19 @@ pub(crate) fn order_placed(id: &str, order: &str, sku: &str) -> Value {
     message("shop", id, "order.placed", order, &data)
 }
 
-/// What `reserve-stock` says to that.
+/// Returns the event that `reserve-stock` emits for that.
 pub(crate) fn stock_reserved(id: &str, order: &str) -> Value {
     message("shop", id, "stock.reserved", order, &json!({ "order_id": order }))
 }
 
-/// What `confirm-order` says to that.
+/// Returns the event that `confirm-order` emits for that.
 pub(crate) fn order_confirmed(id: &str, order: &str) -> Value {
     let total = json!({ "cents": 1500, "currency": "EUR" });
     let data = json!({ "order_id": order, "customer": "Ada Lovelace", "total": total });
     message("shop", id, "order.confirmed", order, &data)
 }
 
-/// What a system beside the shop says, and no function of the shop listens to.
+/// Returns an event of a system beside the shop, which no function of the shop takes.
 pub(crate) fn stock_counted(id: &str) -> Value {
     message("warehouse", id, "stock.counted", "shelf-7", &json!({ "shelf": "shelf-7" }))
 }

@@ -11,13 +11,13 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::{Value, json};
 use throughline_cli::line::{WholeLine, execution::Execution};
 
-/// How much there is of the article that an order asks for.
+/// The stock of the article that an order asks for.
 pub(crate) const IN_STOCK: u32 = 10;
-/// How many pieces an order asks for.
+/// The number of pieces that an order asks for.
 pub(crate) const PIECES: u32 = 3;
-/// What a piece costs, if the order is not to be approved.
+/// The price of a piece in an order without approval.
 pub(crate) const CHEAP_CENTS: u32 = 500;
-/// What a piece costs, if the order is to be approved.
+/// The price of a piece in an order with approval.
 pub(crate) const DEAR_CENTS: u32 = 50_000;
 /// A card that pays.
 pub(crate) const GOOD_CARD: &str = "card-ada";
@@ -32,7 +32,7 @@ pub(crate) struct DeliveredOrder<'a> {
     cents: u32,
 }
 
-/// What the providers did for everybody.
+/// Returns the totals of the providers.
 pub(crate) async fn totals() -> Value {
     providers_say("totals").await
 }
@@ -70,7 +70,7 @@ impl<'a> DeliveredOrder<'a> {
         delivered(priced(command, self.cents), card, address)
     }
 
-    /// What it costs.
+    /// Returns the total price, in cents.
     pub(crate) fn total(&self) -> u32 {
         PIECES * self.cents
     }
@@ -119,14 +119,15 @@ impl<'a> DeliveredOrder<'a> {
         order["status"].as_str().expect("an order has a status").to_owned()
     }
 
-    /// What the providers did for it: charges, refunds, what remains paid, what remains on its way.
+    /// Returns the providers' work for the order: charges, refunds, the cents that remain paid, the shipments that
+    /// remain on their way.
     pub(crate) async fn at_the_providers(&self) -> [i64; 4] {
         let order = totals().await["orders"][&self.id].clone();
         ["charges", "refunds", "net_cents", "live_shipments"]
             .map(|figure| order[figure].as_i64().unwrap_or_default())
     }
 
-    /// What came of every call to charge its card, in their order.
+    /// Returns the outcome of every call to charge the card, in their order.
     pub(crate) async fn charge_calls(&self) -> Vec<String> {
         let calls = providers_say("calls").await;
         let calls = calls.as_array().cloned().unwrap_or_default().into_iter();

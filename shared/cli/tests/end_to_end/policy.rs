@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// What a role allows and what it denies.
+/// The statements of a role: allowed and denied.
 #[derive(Debug, Default)]
 pub(crate) struct Policies {
     allowed: Vec<Right>,
@@ -17,7 +17,7 @@ pub(crate) struct Right {
 }
 
 impl Right {
-    /// Whether it is about this action on this resource.
+    /// Returns whether the statement covers this action on this resource.
     pub(crate) fn covers(&self, action: &str, resource: &str) -> bool {
         let (pattern, action) = (self.action.to_ascii_lowercase(), action.to_ascii_lowercase());
         matches(pattern.as_bytes(), action.as_bytes())
@@ -53,7 +53,7 @@ impl Policies {
         &self.allowed
     }
 
-    /// Whether an action on a resource is allowed: by something, and denied by nothing.
+    /// Returns whether an action on a resource is allowed by a statement and denied by none.
     pub(crate) fn allow(&self, action: &str, resource: &str) -> bool {
         let covers = |rights: &[Right]| rights.iter().any(|right| right.covers(action, resource));
         covers(&self.allowed) && !covers(&self.denied)
@@ -68,7 +68,7 @@ fn list(value: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
     }
 }
 
-/// Whether a text matches a pattern with `*` and `?`.
+/// Returns whether a text matches a pattern with `*` and `?`.
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern, text) {
         ([], []) => true,

@@ -67,7 +67,7 @@ pub(crate) fn kill(pid: u32) {
     }
 }
 
-/// Whether a process lives. One that has ended stays in the table, as `Z`, until its parent looks.
+/// Returns whether a process lives. One that has ended stays in the table, as `Z`, until its parent looks.
 fn is_alive(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = status.rsplit_once(") ").map_or("", |(_, rest)| rest);

@@ -31,7 +31,7 @@ type Answer = io::Result<Response<Full<Bytes>>>;
 pub(crate) struct Recorder(Arc<Shared>);
 
 struct Shared {
-    /// Where the cloud listens.
+    /// The address of the cloud.
     cloud: String,
     forward: Forward,
     file: Mutex<File>,
@@ -89,7 +89,7 @@ impl Recorder {
         self.seen().iter().filter(|request| request.is(function, operation, text)).cloned().collect()
     }
 
-    /// Whether a function has made any call that says `text` after a trap sprang.
+    /// Returns whether a function has made any call that contains `text` after a trap sprang.
     pub(crate) fn has_called_since(&self, trap: &Trap, function: &str, text: &str) -> bool {
         let requests = self.seen();
         let mut since = requests.iter().skip(trap.seen());

@@ -1,4 +1,4 @@
-//! What was sent is sent again: from the archive, from the log, by a command that is killed half-way.
+//! Messages are sent again: from the archive, from the log, by a command that is killed half-way.
 
 use super::{
     aws::{aws, setting},
@@ -13,7 +13,7 @@ use throughline_operations as operate;
 
 /// As many as go through every function in a few seconds. A thousand are replayed in process, by the laboratory.
 const ORDERS: usize = 60;
-/// How many items one request may delete.
+/// The number of items that one request may delete.
 const MOST_DELETED: usize = 25;
 
 /// Orders that are over, and what there is of them.
@@ -69,7 +69,7 @@ impl<'a> Day<'a> {
         }
     }
 
-    /// What a replay must not change: entities, the stock, and what customers were told.
+    /// Returns the facts that a replay must not change: entities, the stock, and the notifications to customers.
     async fn facts(&self) -> (Vec<Value>, usize) {
         let mut entities = self.shop.entities(|pk| pk.contains(&self.name)).await;
         entities.sort_by_key(|entity| entity["pk"].to_string());

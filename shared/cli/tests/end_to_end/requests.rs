@@ -1,4 +1,4 @@
-//! What a request of a function to the cloud asks for, and the rights it needs.
+//! The requests of functions to the cloud, and the rights that they need.
 
 use hyper::{body::Bytes, http::request::Parts};
 use serde_json::Value;
@@ -9,11 +9,11 @@ pub(crate) const WHOSE_TASK: &str = "the state machine of a task token";
 /// A request, as the recorder saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
-    /// Who made it: a function's name.
+    /// The function that made it, by name.
     pub(crate) function: String,
     /// The API's operation, such as `TransactWriteItems`.
     pub(crate) operation: String,
-    /// What it says: its path, where that names anything, and its body, whatever protocol it is in.
+    /// Its path, where that names anything, and its body, in any protocol.
     pub(crate) body: String,
     /// The rights it needs.
     pub(crate) rights: Vec<Right>,
@@ -81,7 +81,7 @@ impl Request {
         Self { function: function(agent), operation, body, rights }
     }
 
-    /// Whether it is this function's call of this operation, and says this text.
+    /// Returns whether it is this function's call of this operation, and contains this text.
     pub(crate) fn is(&self, function: &str, operation: &str, text: &str) -> bool {
         self.function == function && self.operation == operation && self.body.contains(text)
     }

@@ -28,7 +28,7 @@ fn unseen() -> BTreeMap<String, String> {
     unseen.map(|(action, reason)| (action.to_owned(), reason.to_owned())).collect()
 }
 
-/// What the recorder writes for an answer to a task, which names a token and no state machine.
+/// The resource that the recorder writes for an answer to a task, which names a token and no state machine.
 const WHOSE_TASK: &str = "the state machine of a task token";
 
 /// An action, and the ARN of what it is done to.

@@ -1,4 +1,4 @@
-//! What the run of the scenarios on one cloud has said, as the test harness prints it.
+//! The output of the scenarios on one cloud, as the test harness prints it.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -10,7 +10,7 @@ pub(crate) struct Ran {
     pub(crate) seconds: Option<f32>,
 }
 
-/// What became of a scenario.
+/// The outcome of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Held,
@@ -87,7 +87,7 @@ fn is_count(line: &str) -> bool {
     line.starts_with("running ") && (line.ends_with(" tests") || line.ends_with(" test"))
 }
 
-/// What a scenario that failed had printed.
+/// Returns the output of a failed scenario.
 fn said_by(log: &str, scenario: &str) -> String {
     let heading = format!("---- {scenario} stdout ----");
     let after = log.split_once(&heading).map_or("", |(_, after)| after);

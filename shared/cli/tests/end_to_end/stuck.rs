@@ -9,8 +9,8 @@ use super::{
 };
 use serde_json::{Value, json};
 
-/// What was reserved is changed by another program to more lines than one transaction can put back: releasing it
-/// is refused, however often it is tried.
+/// Another program changes the reservation to more lines than one transaction can put back: releasing it is refused,
+/// however often it is tried.
 #[tokio::test]
 async fn a_saga_whose_undo_is_refused_for_good_is_reported_stuck() {
     const MORE_LINES_THAN_A_TRANSACTION_HOLDS: usize = 120;

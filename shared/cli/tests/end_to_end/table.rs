@@ -53,7 +53,7 @@ fn compare(runs: &[(&'static str, Run)], limits: &[Limit]) -> (Table, Vec<String
     (table, troubles)
 }
 
-/// What the table says of a scenario on a cloud, or what is wrong.
+/// Returns the table's cell of a scenario on a cloud, or the problem.
 fn judge(run: &Run, scenario: &str, limit: Option<&Limit>) -> Result<String, String> {
     let ran = match run {
         Run::Unmade(reason) => return Ok(format!("not run: {reason}")),

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// What happens to who calls.
+/// The effect of a trap on the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trick {
     /// The process is killed, and the cloud never hears of the call.
@@ -28,13 +28,13 @@ pub(crate) struct Trap {
 
 #[derive(Debug, Clone, Copy)]
 struct State {
-    /// How many calls may pass first.
+    /// The number of calls that may pass first.
     lets_pass: usize,
     /// For how many calls it is armed.
     armed: usize,
-    /// How often it did what it was set for.
+    /// The number of times that the trap sprang.
     sprang: usize,
-    /// How many requests the recorder had seen when it last did.
+    /// The number of requests that the recorder had seen when the trap last sprang.
     seen: usize,
 }
 
@@ -67,17 +67,17 @@ impl Trap {
         self
     }
 
-    /// How often it did what it was set for.
+    /// The number of times that the trap sprang.
     pub(crate) fn sprang(&self) -> usize {
         self.state().sprang
     }
 
-    /// What it does.
+    /// Returns the effect of the trap.
     pub(super) fn trick(&self) -> Trick {
         self.trick
     }
 
-    /// How many requests the recorder had seen when it last did it.
+    /// Returns the number of requests that the recorder had seen when the trap last sprang.
     pub(super) fn seen(&self) -> usize {
         self.state().seen
     }

@@ -137,7 +137,7 @@ fn next_worker() -> PathBuf {
     built
 }
 
-/// What its saga compiles to.
+/// Returns the state machine that the saga compiles to.
 fn next_machine(function_arn: &str) -> String {
     let output = Command::new(next_worker()).arg("--states-language").output().expect("it runs");
     let text = String::from_utf8(output.stdout).expect("it prints text");

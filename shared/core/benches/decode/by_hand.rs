@@ -1,4 +1,4 @@
-//! What a careful author writes for these events without Throughline: structs and `derive`. The extensions
+//! The code that a careful author writes for these events without Throughline: structs and `derive`. The extensions
 //! that are used are fields, because `#[serde(flatten)]` would cost this side far more.
 
 use serde::{Deserialize, de::DeserializeOwned};

@@ -1,8 +1,8 @@
-//! What is decoded: a batch of ten orders, each about 1 KiB, as Lambda delivers them from SQS.
+//! The payload to decode: a batch of ten orders, each about 1 KiB, as Lambda delivers them from SQS.
 
 use serde_json::json;
 
-/// How an event is wrapped.
+/// The wrapping of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// The body is the CloudEvent.

@@ -1,10 +1,10 @@
-//! Forms that are not read: each is known by what others write, and has its sentence.
+//! Forms of JSON that are not read. Each is recognised by what other programs write, and has its own error message.
 
 use super::form::{Form, OF_EVENT_BRIDGE, OF_NOTIFICATION, is_array, text};
 use crate::json_error::JsonKind;
 use serde_json::value::RawValue;
 
-/// A body that is JSON and no form of a CloudEvent.
+/// A body that is JSON, but no form of a CloudEvent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnknownForm {
@@ -14,7 +14,7 @@ pub enum UnknownForm {
          its own"
     )]
     Batch,
-    /// What the extended client libraries write in place of a large payload.
+    /// The pointer that the extended client libraries write in place of a large payload.
     #[error(
         "the body is a pointer of the extended client library to a payload in S3, which is not fetched: send a message \
          that fits, or take the pointer with Raw<T> and fetch it in the handler"
@@ -27,10 +27,10 @@ pub enum UnknownForm {
          Raw<T>"
     )]
     BinaryMode {
-        /// The attribute that says so.
+        /// The message attribute that marks this mode.
         attribute: String,
     },
-    /// What an EventBridge pipe gives a function that is its target.
+    /// The records that an EventBridge pipe passes to a function that is its target.
     #[error(
         "the body is an array of records, as an EventBridge pipe delivers them: have the pipe's input template send one \
          record's body alone (`<$.body>`)"
@@ -49,34 +49,34 @@ pub enum UnknownForm {
         .found
     )]
     DetailIsNoObject {
-        /// Its JSON type.
+        /// The JSON type that was found.
         found: JsonKind,
     },
-    /// What AWS's services and other programs put on a bus.
+    /// An event of AWS's services or of other programs.
     #[error(
         "the `detail` of this EventBridge event is no CloudEvent (it has no `specversion`): a handler of events of AWS's \
          services, or of other programs, takes Raw<T>, with the `detail` as T"
     )]
     EventWithoutCloudEvent,
-    /// An object with a `detail` that EventBridge did not write, or not all of it.
+    /// An object with a `detail` that EventBridge did not write, or not completely.
     #[error(
         "the body has a `detail` and is no EventBridge event: it lacks {lacks}; send the event as EventBridge delivers \
          it, or its `detail` alone"
     )]
     PartOfAnEvent {
-        /// The members that are not there.
+        /// The names of the missing members.
         lacks: String,
     },
-    /// An object with `Type` and `Message` that SNS did not write, or not all of it.
+    /// An object with `Type` and `Message` that SNS did not write, or not completely.
     #[error(
         "the body has the `Type` of an SNS notification and is none: it lacks {lacks}; a handler of such JSON takes \
          Raw<T>"
     )]
     PartOfANotification {
-        /// The members that are not there.
+        /// The names of the missing members.
         lacks: String,
     },
-    /// A notification in a notification in a notification.
+    /// SNS notifications that are nested more than two deep.
     #[error("the body holds SNS notifications within each other, more than two of them")]
     TooManyNotifications,
     /// One of SNS's own messages.
@@ -85,31 +85,31 @@ pub enum UnknownForm {
          `UnsubscribeConfirmation`), no notification"
     )]
     AboutASubscription,
-    /// A member that tells the form is there twice.
+    /// A member by which forms are told apart is given twice.
     #[error("`{member}` is given twice, and two readers could take two different messages from the body")]
     GivenTwice {
-        /// The member.
+        /// The member's name.
         member: &'static str,
     },
-    /// What Lambda sends to a destination.
+    /// The record of an invocation that Lambda sends to a destination.
     #[error(
         "the body is Lambda's record of an asynchronous invocation (`requestContext`, `requestPayload`), as a destination \
          is sent it; what was to be handled lies in `requestPayload`: `throughline dlq redrive` takes it out and sends it \
          to its function, and a handler of such records takes Raw<T>"
     )]
     InvocationRecord,
-    /// The message S3 sends once to try its way.
+    /// The message that S3 sends once to test a notification.
     #[error(
         "the body is `s3:TestEvent`, which S3 sends once when notifications of a bucket are set up: it tells of no \
          object and can be deleted"
     )]
     S3TestEvent,
-    /// What a service gives a function, or sends to a queue.
+    /// The records that a service passes to a function or sends to a queue.
     #[error(
         "the body holds `Records` as {service} writes them, no CloudEvent: a handler of them takes Raw<T>"
     )]
     Records {
-        /// Who wrote them.
+        /// The service that wrote them.
         service: &'static str,
     },
     /// Any other JSON.
@@ -118,12 +118,12 @@ pub enum UnknownForm {
          notification (no `Message`); a handler of other JSON takes Raw<T>"
     )]
     Other {
-        /// Its JSON type.
+        /// The JSON type that was found.
         found: JsonKind,
     },
 }
 
-/// Names the form of JSON that is no object.
+/// Returns the form of JSON that is no object.
 pub(super) fn of_no_object(json: &str) -> UnknownForm {
     if is_array(json)
         && let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(json)
@@ -138,7 +138,7 @@ pub(super) fn of_no_object(json: &str) -> UnknownForm {
     UnknownForm::Other { found: JsonKind::of(json) }
 }
 
-/// Names the form of an object that has no `specversion` and is neither an EventBridge event nor a notification.
+/// Returns the form of an object that has no `specversion` and is neither an EventBridge event nor a notification.
 pub(super) fn of_object(form: &Form<'_>) -> UnknownForm {
     let given_twice = || {
         let member = form.repeated().unwrap_or_default();
@@ -174,7 +174,7 @@ pub(super) fn of_object(form: &Form<'_>) -> UnknownForm {
     UnknownForm::Other { found: JsonKind::Object }
 }
 
-/// Names the form of an EventBridge event by its detail, in which there is no `specversion`.
+/// Returns the form of an EventBridge event by its detail, in which there is no `specversion`.
 pub(super) fn of_detail(detail: &RawValue) -> UnknownForm {
     match Form::of(detail.get()) {
         Some(record) if is_record(&record) => UnknownForm::PipeRecord,
@@ -183,8 +183,8 @@ pub(super) fn of_detail(detail: &RawValue) -> UnknownForm {
     }
 }
 
-/// The attribute by which a message says that it is a CloudEvent in binary mode, as the bindings to HTTP, AMQP and
-/// Kafka would have it.
+/// Returns the form of a message whose attributes mark it as a CloudEvent in binary mode, in the notations of the
+/// bindings to HTTP, AMQP and Kafka.
 pub(super) fn binary_mode<'n>(mut names: impl Iterator<Item = &'n String>) -> Option<UnknownForm> {
     let spec_versions =
         ["ce-specversion", "ce_specversion", "cloudEvents:specversion", "cloudEvents_specversion"];
@@ -193,14 +193,14 @@ pub(super) fn binary_mode<'n>(mut names: impl Iterator<Item = &'n String>) -> Op
         .map(|name| UnknownForm::BinaryMode { attribute: name.clone() })
 }
 
-/// Whether it is a record of a queue or a stream.
+/// Returns whether an object is a record of a queue or a stream.
 fn is_record(form: &Form<'_>) -> bool {
     let is_of_queue = form.has("messageId") && form.has("receiptHandle") && form.has("body");
     let is_of_stream = form.has("eventSource") && (form.has("eventID") || form.has("kinesisSchemaVersion"));
     is_of_queue || is_of_stream || form.text("eventSource").and_then(|source| service(&source)).is_some()
 }
 
-/// Who writes this under `eventSource`.
+/// Returns the service that writes this value of `eventSource`.
 pub(super) fn service(event_source: &str) -> Option<&'static str> {
     Some(match event_source {
         "aws:sqs" => "an SQS queue",

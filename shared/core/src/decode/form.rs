@@ -1,7 +1,7 @@
-//! The forms that a body may have, told apart by the members of an object.
+//! The form of a body, told by the members of an object.
 //!
-//! Members are kept as JSON text, and only what somebody asks for is read: nothing that nobody reads, however deep
-//! it is or whatever its numbers are, makes a body one that cannot be read.
+//! Members are kept as JSON text and parsed only on demand. Therefore a member that is not needed never makes a body
+//! unreadable, however deep it is nested and however large its numbers are.
 
 use serde::{
     Deserialize, Deserializer,
@@ -21,7 +21,7 @@ const NAMES: [&str; 38] = [
     "traceparent",
     "actor",
     "replayname",
-    // An EventBridge event; some of them a CloudEvent's, too.
+    // An EventBridge event; a CloudEvent has some of them, too.
     "version",
     "id",
     "source",
@@ -40,7 +40,7 @@ const NAMES: [&str; 38] = [
     "Subject",
     "Timestamp",
     "MessageAttributes",
-    // What others send.
+    // The bodies of other programs.
     "Records",
     "Event",
     "Bucket",
@@ -56,15 +56,15 @@ const NAMES: [&str; 38] = [
     "requestPayload",
 ];
 
-/// What an EventBridge event has.
+/// The members of an EventBridge event.
 pub(super) const OF_EVENT_BRIDGE: [&str; 5] = ["version", "id", "source", "detail-type", "detail"];
 /// The members, all of them texts, that an SNS notification has besides its `Type`.
 pub const OF_NOTIFICATION: [&str; 3] = ["TopicArn", "MessageId", "Message"];
 
-/// The members of an object that tell its form. One that is null is not there.
+/// The members of an object by which its form is told. A member that is `null` counts as missing.
 pub(super) struct Form<'a> {
     members: [Option<&'a RawValue>; NAMES.len()],
-    /// Which are there twice. Two readers could take two different messages from such an object.
+    /// The members that are given twice. Two readers could take two different messages from such an object.
     repeated: [bool; NAMES.len()],
 }
 
@@ -73,7 +73,7 @@ fn place(name: &str) -> Option<usize> {
 }
 
 impl<'a> Form<'a> {
-    /// The form of a JSON text; nothing if it is no object.
+    /// Returns the members of a JSON text; `None` if it is no object.
     pub(super) fn of(json: &'a str) -> Option<Self> {
         if is_object(json) { serde_json::from_str(json).ok() } else { None }
     }
@@ -86,17 +86,17 @@ impl<'a> Form<'a> {
         self.member(name).is_some()
     }
 
-    /// A member that is a text.
+    /// Returns a member that is a string.
     pub(super) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
         text(self.member(name)?)
     }
 
-    /// A member that is a text and not empty.
+    /// Returns a member that is a string and not empty.
     pub(super) fn named(&self, name: &str) -> Option<String> {
         self.text(name).filter(|text| !text.is_empty()).map(Cow::into_owned)
     }
 
-    /// A member that is whatever is wanted.
+    /// Returns a member, read as a type; `None` if it is missing or of another type.
     pub(super) fn read<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
         serde_json::from_str(self.member(name)?.get()).ok()
     }
@@ -105,7 +105,7 @@ impl<'a> Form<'a> {
         self.has("specversion")
     }
 
-    /// Whether SNS wrote it. Others have a `Type` and a `Message`, too.
+    /// Returns whether SNS wrote the object. Other programs' objects have a `Type` and a `Message`, too.
     pub(super) fn is_notification(&self) -> bool {
         self.text("Type").as_deref() == Some("Notification")
             && OF_NOTIFICATION.iter().all(|name| self.text(name).is_some())
@@ -113,7 +113,7 @@ impl<'a> Form<'a> {
             && !self.repeats(&OF_NOTIFICATION)
     }
 
-    /// Whether EventBridge wrote it. Others have a `detail`, too.
+    /// Returns whether EventBridge wrote the object. Other programs' objects have a `detail`, too.
     pub(super) fn is_event_bridge(&self) -> bool {
         let (detail, texts) = OF_EVENT_BRIDGE.split_last().unwrap_or((&"", &[]));
         self.has(detail)
@@ -122,7 +122,7 @@ impl<'a> Form<'a> {
             && !self.repeats(&OF_EVENT_BRIDGE)
     }
 
-    /// The first member that is there twice.
+    /// Returns the name of the first member that is given twice.
     pub(super) fn repeated(&self) -> Option<&'static str> {
         self.repeated.iter().position(|repeated| *repeated).map(|place| NAMES[place])
     }
@@ -131,7 +131,7 @@ impl<'a> Form<'a> {
         names.iter().filter_map(|name| place(name)).any(|place| self.repeated[place])
     }
 
-    /// Which of these members are not there, or are no texts.
+    /// Returns the names of these members that are missing, or are no strings.
     pub(super) fn lacks(&self, names: &[&str]) -> String {
         let missing = |name: &&str| match self.member(name) {
             None => Some(format!("`{name}`")),
@@ -142,17 +142,17 @@ impl<'a> Form<'a> {
     }
 }
 
-/// Whether a JSON text is an object, should it be JSON.
+/// Returns whether a JSON text is an object, provided that it is JSON.
 pub(super) fn is_object(json: &str) -> bool {
     json.trim_start().starts_with('{')
 }
 
-/// Whether a JSON text is an array, should it be JSON.
+/// Returns whether a JSON text is an array, provided that it is JSON.
 pub(super) fn is_array(json: &str) -> bool {
     json.trim_start().starts_with('[')
 }
 
-/// A JSON text that is a string.
+/// Returns the string that a JSON text stands for; `None` if it is no string.
 pub(super) fn text(json: &RawValue) -> Option<Cow<'_, str>> {
     let inner = json.get().strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {
@@ -162,7 +162,8 @@ pub(super) fn text(json: &RawValue) -> Option<Cow<'_, str>> {
     }
 }
 
-/// A member's name: half of a surrogate pair in the name of one that nobody reads is no reason to refuse the rest.
+/// A member's name, read as bytes: half of a surrogate pair in the name of a member that is not needed is no reason to
+/// refuse the body.
 enum Name {
     Known(usize),
     Other,

@@ -1,9 +1,9 @@
 //! Reads a CloudEvent, or an EventBridge event around one, and its typed data in one pass.
 //!
-//! It takes what is plainly right: attributes of the standard's types, each given once. Data that comes
-//! before its `type`, as where members are sorted by name, is passed over and read last. At anything else it
-//! gives up, and the reader that takes one step after the other judges the body from its beginning. What both
-//! take, they take alike: a property test holds them to it.
+//! It accepts only plainly valid bodies: attributes of the standard's types, each given once. Data that comes before
+//! its `type`, as it does where members are sorted by name, is skipped and read last. At anything else it gives up, and
+//! the step-by-step reader decides about the body from its beginning. Bodies that both accept they read alike, which a
+//! property test checks.
 
 use super::Decoded;
 use crate::{
@@ -24,14 +24,15 @@ fn bare<M: Message>(body: &str) -> Option<Decoded<'_, M>> {
     let mut envelope = Reader::<M>::default();
     scanner.object(|scanner, name| envelope.member(scanner, name))?;
     scanner.end()?;
-    // They tell other forms of a body.
+    // These members mark other forms of a body.
     let tells =
         ["detail", "detail-type", "replay-name", "Message", "MessageId", "Records", "TopicArn", "Type"];
     let is_sure = envelope.attributes.extensions.keys().all(|name| !tells.contains(&&**name));
     is_sure.then(|| envelope.finish())?
 }
 
-/// An EventBridge event has all of these; what lacks one is judged elsewhere.
+/// Reads an EventBridge event, which has all of these members. A body that lacks one is left to the step-by-step
+/// reader.
 fn event_bridge<M: Message>(body: &str) -> Option<Decoded<'_, M>> {
     let (mut detail, mut detail_type, mut replay_name) = (None, None, None);
     let (mut version, mut id, mut source) = (None, None, None);
@@ -43,12 +44,12 @@ fn event_bridge<M: Message>(body: &str) -> Option<Decoded<'_, M>> {
         "version" => once(&mut version, scanner.string()?),
         "id" => once(&mut id, scanner.string()?),
         "source" => once(&mut source, scanner.string()?),
-        // What has one of these is something else, most often a bare CloudEvent.
+        // An object with one of these is no EventBridge event, most often a bare CloudEvent.
         "specversion" | "data" | "Message" | "MessageId" | "Records" | "TopicArn" | "Type" => None,
         _ => scanner.skip(),
     })?;
     scanner.end()?;
-    // An object that lacks one of them is somebody's own.
+    // An object that lacks one of them is another program's own.
     _ = (version?, id?, source?, detail_type?);
     let mut decoded: Decoded<'_, M> = detail?;
     if let Some(name) = replay_name.filter(|name| !name.is_empty()) {
@@ -63,15 +64,15 @@ fn read_detail<'a, M: Message>(scanner: &mut Scanner<'a>) -> Option<Decoded<'a, 
     envelope.finish()
 }
 
-/// What of an envelope was read.
+/// The parts of an envelope that were read.
 struct Reader<'a, M> {
     attributes: Attributes,
     data: Option<(M, &'a str)>,
-    /// Data that came before its type.
+    /// The data, if it came before its type.
     unread: Option<&'a RawValue>,
     has_spec_version: bool,
     has_content_type: bool,
-    /// What `data` was read as, if nothing else is said.
+    /// The version as which `data` was read; 1 unless given.
     schema_version: Option<u16>,
     correlation_id: Option<String>,
 }
@@ -110,7 +111,7 @@ impl<'a, M: Message> Reader<'a, M> {
             "replayname" => text(&mut attributes.replay_name, name, scanner),
             "time" => once(&mut attributes.time, values::time(&scanner.string()?)?),
             "sequence" => once(&mut attributes.sequence, values::sequence(&scanner.string()?)?),
-            // It comes too late if the data was read as another version.
+            // The version comes too late if the data was read as another.
             "schemaversion" if self.data.is_some() => None,
             "schemaversion" => once(&mut self.schema_version, version(scanner)?),
             "data" if self.data.is_some() || self.unread.is_some() => None,
@@ -150,21 +151,21 @@ fn first(was_there: &mut bool, is_right: bool) -> Option<()> {
     (!std::mem::replace(was_there, true) && is_right).then_some(())
 }
 
-/// Reads an attribute that, if it is there, says something.
+/// Reads an optional attribute that must not be empty if it is given.
 fn text(slot: &mut Option<String>, name: &str, scanner: &mut Scanner<'_>) -> Option<()> {
     let text = scanner.string()?;
     values::is_ours(name, &text).then_some(())?;
     once(slot, text.into_owned())
 }
 
-/// Fills an attribute that must not be empty.
+/// Fills a required attribute, which must not be empty.
 fn fill(slot: &mut String, scanner: &mut Scanner<'_>) -> Option<()> {
     let is_first = slot.is_empty();
     *slot = scanner.string()?.into_owned();
     (is_first && !slot.is_empty()).then_some(())
 }
 
-/// Reads a version: a number, or its digits as text.
+/// Reads a version: a number, or its digits as a string.
 fn version(scanner: &mut Scanner<'_>) -> Option<u16> {
     match scanner.value()? {
         Value::Number(number) => number.as_u64()?.try_into().ok().filter(|number| *number > 0),
@@ -173,7 +174,7 @@ fn version(scanner: &mut Scanner<'_>) -> Option<u16> {
     }
 }
 
-/// Reads an extension of the standard's types; others are looked at more closely than one pass does.
+/// Reads an extension of the standard's types. Others need more checks than one pass makes.
 fn extension(scanner: &mut Scanner<'_>) -> Option<Value> {
     let value = scanner.value()?;
     let is_plain = match &value {

@@ -1,4 +1,4 @@
-//! Opening a body that is taken as it comes.
+//! Opens a body of any form, for handlers that take bodies as they come.
 
 use super::{
     Origin,
@@ -15,24 +15,24 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::{borrow::Cow, collections::BTreeMap};
 
-/// A body that was opened, and says who it is.
+/// An opened body, with the message's identity.
 pub(super) struct Opened<'a> {
     pub(super) attributes: Attributes,
     pub(super) data: Data<'a>,
-    /// Whether the body names its message, in whatever form.
+    /// Whether the body itself contains the message's identity, in any form.
     pub(super) is_named: bool,
 }
 
-/// What a handler is given.
+/// The data that a handler is given.
 pub(super) enum Data<'a> {
-    /// Part of a body: JSON.
+    /// A part of the body, as JSON.
     Detail(Box<RawValue>),
-    /// All of what was sent.
+    /// The whole body.
     Whole(Cow<'a, str>),
 }
 
-/// Opens a body: takes off what SNS and EventBridge put around it, and finds out who the message is. The innermost
-/// that names it counts; what names nothing has the identity its source gave it.
+/// Opens a body: removes the wrappers of SNS and EventBridge, and finds the message's identity. The innermost identity
+/// counts; a body without one has the identity that its source gave it.
 pub(super) fn open<'a>(
     body: &'a str,
     origin: Origin<'_>,
@@ -97,7 +97,7 @@ impl Walk {
         Opened { attributes: self.attributes, data, is_named: self.is_named }
     }
 
-    /// Takes over an identity, if it is one.
+    /// Sets the message's identity, if both id and source are given.
     fn identify(&mut self, id: Option<String>, source: Option<String>, message_type: &str) {
         if let (Some(id), Some(source)) = (id, source) {
             self.attributes = Attributes {
@@ -116,7 +116,8 @@ impl Walk {
         }
     }
 
-    /// Delivered again, a notification has another SQS message id, and the same id of SNS.
+    /// Takes over what a notification says. A notification that is delivered again has another SQS message id, but the
+    /// same id of SNS.
     fn notification(&mut self, form: &Form<'_>) {
         self.identify(form.named("MessageId"), form.named("TopicArn"), "raw");
         self.sent_at(form.read("Timestamp"));
@@ -144,8 +145,8 @@ impl Walk {
         self.surroundings.resources = form.read("resources").unwrap_or_default();
     }
 
-    /// Takes over what a CloudEvent says of itself, also of one that a handler of CloudEvents could not take, such as
-    /// one with binary data: if it has an id and a source, it is known by them.
+    /// Takes over a CloudEvent's attributes. A CloudEvent that a handler of CloudEvents could not read, such as one
+    /// with binary data, is still identified by its id and source.
     fn cloud_event(&mut self, json: &str) {
         let Some(form) = Form::of(json).filter(Form::is_cloud_event) else { return };
         let outside = self.attributes.replay_name.take();
@@ -165,7 +166,7 @@ impl Walk {
             };
             self.is_named = true;
         }
-        // A replay of an archive says so around the event.
+        // A replay of an archive is named around the event, not in it.
         if outside.is_some() {
             self.attributes.replay_name = outside;
         }
@@ -176,7 +177,7 @@ fn of_milliseconds(digits: &str) -> Option<Timestamp> {
     Timestamp::from_millisecond(digits.parse().ok()?).ok()
 }
 
-/// A text as JSON, and what was wrong with it as JSON; nothing if it is JSON already.
+/// Returns a text as JSON. If it is no JSON, returns it as a JSON string, with the error.
 pub(super) fn as_json(body: &str) -> (Box<RawValue>, Option<serde_json::Error>) {
     match RawValue::from_string(body.to_owned()) {
         Ok(json) => (json, None),
@@ -184,12 +185,12 @@ pub(super) fn as_json(body: &str) -> (Box<RawValue>, Option<serde_json::Error>) 
     }
 }
 
-/// A text as a JSON string.
+/// Returns a text as a JSON string.
 pub(super) fn quoted(text: &str) -> Box<RawValue> {
     serde_json::value::to_raw_value(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
-/// Whether JSON is a string already.
+/// Returns whether a JSON text is a string.
 pub(super) fn is_text(json: &RawValue) -> bool {
     text(json).is_some()
 }

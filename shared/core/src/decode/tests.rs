@@ -258,11 +258,11 @@ fn a_text_is_given_to_whoever_takes_one() {
         ("{ not quite", "{ not quite"),
         ("12:30", "12:30"),
         ("\u{feff}marked", "marked"),
-        // JSON by accident, and JSON that is wanted as text.
+        // JSON by accident, and JSON that is wanted as a string.
         ("42", "42"),
         ("null", "null"),
         (r#"{"a": 1}"#, r#"{"a": 1}"#),
-        // A JSON string is the text that it means.
+        // A JSON string is read as the string that it means.
         (r#""quoted \"text\"""#, r#"quoted "text""#),
     ] {
         assert_eq!(raw::<String>(body).data.0, text);

@@ -1,27 +1,28 @@
-//! Integers that EventBridge takes.
+//! Finds integers that EventBridge does not accept.
 
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// No number of fewer digits is beyond 64 bits and a sign.
+/// The number of digits below which every integer fits in 64 bits with a sign.
 const DIGITS_OF_THE_LARGEST: usize = 19;
 
-/// Says which field of an event holds an integer that EventBridge does not take: `PutEvents` takes those from -2^63 to
-/// 2^63-1 (`PutEventsRequestEntry`).
+/// Returns the error for the first field of an event with an integer that EventBridge does not accept: `PutEvents`
+/// accepts those from -2^63 to 2^63-1 (`PutEventsRequestEntry`).
 pub(super) fn beyond_what_events_hold(data: &RawValue) -> Option<String> {
     if !has_a_long_number(data.get()) {
         return None;
     }
     let path = find(data.get())?;
     let place = if path.is_empty() { "it".to_owned() } else { format!("field `{path}`") };
-    // Not the integer itself: it may be nobody's business.
+    // The error does not quote the integer, which may be confidential.
     Some(format!(
         "{place} is an integer that EventBridge does not take: those of an event are from -2^63 to 2^63-1; write it as a \
          text"
     ))
 }
 
-/// Whether there may be such a number. Digits within texts count, too: this is for leaving out the others.
+/// Returns whether there may be such an integer. Digits within strings count, too, because this check only has to rule
+/// out most data quickly.
 fn has_a_long_number(text: &str) -> bool {
     let mut digits = 0;
     text.bytes().any(|byte| {
@@ -30,8 +31,8 @@ fn has_a_long_number(text: &str) -> bool {
     })
 }
 
-/// The path to the first integer that is too large. Data may be nested as deep as its bytes allow: this goes
-/// through it once, and does not call itself.
+/// Returns the path to the first integer that is too large. Data may be nested as deep as its bytes allow: this reads
+/// it once, without recursion.
 fn find(json: &str) -> Option<String> {
     let mut open: Vec<Step<'_>> = Vec::new();
     let mut rest = json;
@@ -72,9 +73,9 @@ fn find(json: &str) -> Option<String> {
     }
 }
 
-/// Where in an object or an array one is.
+/// The current place in an object or an array.
 enum Step<'a> {
-    /// At the member of this name, in quotes; at none before the first and between two.
+    /// The member of this name, in quotes; `None` before the first member and between two.
     Member(Option<&'a str>),
     Element(usize),
 }
@@ -91,7 +92,7 @@ impl fmt::Display for Step<'_> {
     }
 }
 
-/// The length of the JSON string that a text begins with, quotes included.
+/// Returns the length of the JSON string at the start of a text, quotes included.
 fn text_length(text: &str) -> usize {
     let mut is_escaped = false;
     let end = text[1..].find(|character| {

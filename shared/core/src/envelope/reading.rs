@@ -18,14 +18,14 @@ use serde::{
 use serde_json::{Value, value::RawValue};
 use std::{borrow::Cow, collections::BTreeSet, fmt};
 
-/// Some leave the padding out.
+/// The decoder also accepts Base64 without padding, which some programs leave out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
 impl EncodedEnvelope {
-    /// Reads any CloudEvent 1.0 whose data is JSON, as the [module](super) says. Where our extensions are missing,
+    /// Reads any CloudEvent 1.0 whose data is JSON, by the rules of the [module](super). If our extensions are missing,
     /// `correlationid` is the event's own id and `schemaversion` is 1.
     ///
     /// ```
@@ -48,7 +48,7 @@ impl EncodedEnvelope {
             // Two readers could take two different messages from it.
             return Err(EnvelopeError::GivenTwice { name: name.0.to_string() });
         }
-        // Another version's attributes mean something else.
+        // The attributes of another version may mean something else, so this is checked first.
         let version = members.iter().find(|(name, _)| name.0 == "specversion");
         if let Some((_, version)) = version.filter(|(_, version)| !is_null(version)) {
             let found = text("specversion", version)?;
@@ -64,7 +64,7 @@ impl EncodedEnvelope {
     }
 }
 
-/// Reads what [`EncodedEnvelope::from_json`] reads.
+/// Deserializes the same CloudEvents that [`EncodedEnvelope::from_json`] reads.
 impl<'de> Deserialize<'de> for EncodedEnvelope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = Box::<RawValue>::deserialize(deserializer)?;
@@ -72,11 +72,11 @@ impl<'de> Deserialize<'de> for EncodedEnvelope {
     }
 }
 
-/// What was read so far.
+/// The parts of an envelope that were read so far.
 struct Reading<'a> {
     attributes: Attributes,
     correlation_id: Option<String>,
-    /// Those of the required attributes that are still missing.
+    /// The required attributes that are still missing.
     missing: Vec<&'static str>,
     content_type: Option<String>,
     data: Option<&'a RawValue>,
@@ -101,7 +101,7 @@ impl<'a> Reading<'a> {
             self.data = Some(value);
             return Ok(());
         }
-        // "Unset": JSON format, section 2.2 and 3.
+        // `null` means "unset": JSON format, sections 2.2 and 3.
         if is_null(value) {
             return Ok(());
         }
@@ -128,7 +128,7 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// An extension: ours, if the value is what we write there; else another program's.
+    /// Reads an extension: as ours, if its value has the form that we write; otherwise as another program's.
     fn extension(&mut self, name: Cow<'a, str>, json: &'a RawValue) -> Result<(), EnvelopeError> {
         let attributes = &mut self.attributes;
         let value = extension(&name, json)?;
@@ -192,7 +192,7 @@ fn is_null(value: &RawValue) -> bool {
 
 fn text(name: &'static str, value: &RawValue) -> Result<String, EnvelopeError> {
     match JsonKind::of(value.get()) {
-        // As JSON it was read already; only what it stands for may be no text.
+        // The value is valid JSON; only half of a surrogate pair makes it no valid string.
         JsonKind::Text => serde_json::from_str(value.get())
             .map_err(|_| EnvelopeError::HalfCharacter { name: name.to_owned() }),
         found => Err(EnvelopeError::NotText { name, found }),
@@ -223,7 +223,7 @@ fn extension(name: &str, json: &RawValue) -> Result<Value, EnvelopeError> {
     Err(EnvelopeError::Extension { name: name.to_owned(), problem })
 }
 
-/// Whether an integer among these had to become a double.
+/// Returns whether an integer in the value had to become a double.
 fn is_rounded(json: &str, value: &Value) -> bool {
     fn has_double(value: &Value) -> bool {
         match value {
@@ -241,7 +241,7 @@ fn is_large_integer(number: &str) -> bool {
     is_integer && number.parse::<i64>().is_err() && number.parse::<u64>().is_err()
 }
 
-/// The numbers in valid JSON.
+/// Returns the numbers in valid JSON.
 fn numbers(json: &str) -> impl Iterator<Item = &str> {
     let mut rest = json;
     std::iter::from_fn(move || {
@@ -261,7 +261,7 @@ fn numbers(json: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What comes behind the closing quote.
+/// Returns the text after the closing quote.
 fn behind_text(text: &str) -> &str {
     let mut is_escaped = false;
     let end = text.find(|character| {
@@ -284,7 +284,7 @@ fn decoded(base64: &RawValue) -> Result<Box<RawValue>, Base64Problem> {
     RawValue::from_string(json.to_owned()).map_err(|_| Base64Problem::NotJson)
 }
 
-/// The members of an object, each name as often as it is given, each value unread.
+/// The members of an object: each name as often as it is given, each value not parsed yet.
 struct Members<'a>(Vec<(Name<'a>, &'a RawValue)>);
 
 struct Name<'a>(Cow<'a, str>);
@@ -314,7 +314,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                /// About what a CloudEvent has.
+                /// The usual number of a CloudEvent's members.
                 const MEMBERS: usize = 16;
                 let mut members = Vec::with_capacity(MEMBERS);
                 while let Some(member) = map.next_entry()? {

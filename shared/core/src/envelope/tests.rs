@@ -7,7 +7,7 @@ fn read(text: &str) -> Result<EncodedEnvelope, EnvelopeError> {
     EncodedEnvelope::from_json(text)
 }
 
-/// A CloudEvent with these members besides.
+/// Returns a CloudEvent with these additional members.
 fn with(members: &str) -> String {
     format!(r#"{{"specversion":"1.0","id":"1","source":"/x","type":"t",{members}}}"#)
 }
@@ -23,7 +23,7 @@ fn refused(text: &str) -> String {
     }
 }
 
-/// What is written of what was read, and that it is read the same again.
+/// Returns the JSON that is written of an envelope that was read, after asserting that it reads the same again.
 fn handed_on(text: &str) -> Value {
     let envelope = read(text).unwrap_or_else(|error| panic!("{text}: {error}"));
     let written = serde_json::to_string(&envelope).unwrap();

@@ -1,33 +1,33 @@
-//! JSON with members sorted by name and no white space, written straight from JSON text.
+//! The canonical form of JSON: members sorted by name and no white space, written straight from JSON text.
 //!
-//! The last of several members with one name counts. A tree of `Value`s would cost an allocation for every
-//! name and every string of every message, would lose what its numbers cannot hold, and would differ with the
-//! features that `serde_json` is compiled with. Nothing here calls itself, however deep the text is nested, and
-//! what it takes grows with the length of the text alone: an object that is short is put in order where it is, and
-//! all that is longer at the end, in one go, since otherwise each level would be copied by every level around it.
+//! Of several members with one name the last one counts. A tree of `Value`s would cost an allocation for every name and
+//! every string of every message, would lose digits that its numbers cannot hold, and would differ with the features
+//! that `serde_json` is compiled with. Nothing here is recursive, however deep the text is nested, and time and memory
+//! grow with the length of the text alone: a short object is sorted in place, and all longer ones at the end, in one
+//! go, since otherwise each level would be copied by every level around it.
 
 use super::number::Number;
 use crate::scanner::plain_length;
 use std::ops::Range;
 
-/// How the parts are written about which there is more than one opinion.
+/// The rules for parts of JSON that can be written in more than one way.
 pub(super) trait Rules {
-    /// Writes a number; nothing if there is no such number.
+    /// Writes a number; `None` if these rules do not accept it.
     fn number(&mut self, number: &Number<'_>, out: &mut Vec<u8>) -> Option<()>;
 
-    /// Writes half a surrogate pair; nothing if there is no such text.
+    /// Writes half a surrogate pair; `None` if these rules do not accept it.
     fn lone_surrogate(&mut self, unit: u16, out: &mut Vec<u8>) -> Option<()>;
 
-    /// How many arrays and objects may be within each other.
+    /// The most arrays and objects within each other.
     const DEEPEST: usize = usize::MAX;
 }
 
-/// The canonical form of JSON text; nothing if it is none, or has none by these rules.
+/// Returns the canonical form of a JSON text; `None` if it is no JSON, or not accepted by these rules.
 pub(super) fn canonical(json: &str, rules: &mut impl Rules) -> Option<Vec<u8>> {
     canonical_with(json, rules, SHORT)
 }
 
-/// An object of up to so many bytes is put in order where it is.
+/// Returns the canonical form. Objects of up to `short` bytes are sorted in place.
 fn canonical_with(json: &str, rules: &mut impl Rules, short: usize) -> Option<Vec<u8>> {
     let text = Vec::with_capacity(json.len() + 16);
     let mut writer = Writer {
@@ -47,51 +47,54 @@ fn canonical_with(json: &str, rules: &mut impl Rules, short: usize) -> Option<Ve
     Some(writer.in_order())
 }
 
-/// Reads JSON and writes it as it comes; what is out of order is noted, and put in order at the end.
+/// Reads JSON and writes it in the order in which it comes. Objects that are not sorted are noted, and sorted at the
+/// end.
 struct Writer<'j, R> {
     json: &'j [u8],
     at: usize,
     rules: &'j mut R,
     short: usize,
     text: Vec<u8>,
-    /// What is being written, outer ones first: an object's first member, or nothing for an array.
+    /// The arrays and objects being written, outer ones first: `Some` with the position of an object's first member, or
+    /// `None` for an array.
     open: Vec<Option<usize>>,
-    /// The members of the objects that are being written, outer ones first.
+    /// The members of the objects being written, outer ones first.
     members: Vec<Member>,
-    /// Those of their names that the text holds with escapes: names are sorted by what they say.
+    /// The unescaped names of members whose names have escapes in the text: names are sorted by their meaning.
     names: Vec<u8>,
     unsorted: Vec<Unsorted>,
-    /// The members of the unsorted objects, each object's in order.
+    /// The members of the unsorted objects, sorted within each object.
     sorted: Vec<Range<usize>>,
-    /// Where a short object is put in order.
+    /// The buffer in which a short object is sorted.
     scratch: Vec<u8>,
 }
 
-/// As many bytes as are copied in no time, even once for each level that so many bytes can hold.
+/// The largest size in bytes of an object that is sorted in place: copying it is cheap, even once for each level that
+/// so many bytes can hold.
 const SHORT: usize = 4096;
 
 struct Member {
     name: Name,
-    /// Its name and value in the text, without the comma.
+    /// The range of the member's name and value in the text, without the comma.
     text: Range<usize>,
 }
 
 enum Name {
-    /// As it is in the text.
+    /// The range of the name in the text.
     Plain(Range<usize>),
-    /// As it is among the names.
+    /// The range of the name in `names`.
     Unescaped(Range<usize>),
 }
 
-/// An object that was written in another order.
+/// An object whose members were written in another order.
 struct Unsorted {
-    /// Between its braces.
+    /// The range between the object's braces.
     text: Range<usize>,
-    /// Its members, in order.
+    /// The range of the object's members in `sorted`.
     members: Range<usize>,
 }
 
-/// What is still to be copied.
+/// A piece that is still to be copied.
 enum Piece {
     Text(Range<usize>),
     Comma,
@@ -138,7 +141,7 @@ impl<R: Rules> Writer<'_, R> {
         }
     }
 
-    /// Reads a value, or the beginning of one that holds others: then it says so.
+    /// Reads a value, or the beginning of one that holds others. Returns `true` for such a beginning.
     fn value(&mut self) -> Option<bool> {
         match self.peek()? {
             b'{' => return self.begin(b'{', b'}'),
@@ -198,7 +201,7 @@ impl<R: Rules> Writer<'_, R> {
         Some(())
     }
 
-    /// Reads a string, and says how it reads as a name. Only one that `is_name` is unescaped for that.
+    /// Reads a string and returns it as a name. It is unescaped for that only if `is_name`.
     fn string(&mut self, is_name: bool) -> Option<Name> {
         let rest = &self.json[self.at..];
         let length = plain_length(&rest[1..]);
@@ -246,7 +249,7 @@ impl<R: Rules> Writer<'_, R> {
         }
     }
 
-    /// Reads an escape: a letter, or half a surrogate pair.
+    /// Reads an escape: a letter, or half a surrogate pair as an error.
     fn escape(&mut self) -> Option<Result<char, u16>> {
         let escaped = *self.json.get(self.at + 1)?;
         self.at += 2;
@@ -276,7 +279,7 @@ impl<R: Rules> Writer<'_, R> {
         }))
     }
 
-    /// Puts its members in order if they were written in another, or keeps the order in which they belong.
+    /// Sorts the object's members if they were written in another order, or notes the order for later.
     fn close_object(&mut self, first: usize) {
         let Self { text, short, members, names, unsorted, sorted, scratch, .. } = self;
         let object = &mut members[first..];
@@ -289,7 +292,7 @@ impl<R: Rules> Writer<'_, R> {
             object.sort_unstable_by(|one, other| {
                 name_of(one).cmp(name_of(other)).then(one.text.start.cmp(&other.text.start))
             });
-            // Of those with one name the last one counts.
+            // Of members with one name the last one counts.
             let counts = |at: usize, member: &Member| {
                 object.get(at + 1).is_none_or(|next| name_of(next) != name_of(member))
             };
@@ -314,7 +317,7 @@ impl<R: Rules> Writer<'_, R> {
         members.truncate(first);
     }
 
-    /// The text with everything in order.
+    /// Returns the text with all objects sorted.
     fn in_order(self) -> Vec<u8> {
         let Self { text, mut unsorted, sorted, .. } = self;
         if unsorted.is_empty() {
@@ -349,7 +352,7 @@ impl<R: Rules> Writer<'_, R> {
         out
     }
 
-    /// The next byte that is no white space.
+    /// Returns the next byte that is no white space, without reading it.
     fn peek(&mut self) -> Option<u8> {
         loop {
             let byte = *self.json.get(self.at)?;
@@ -360,14 +363,14 @@ impl<R: Rules> Writer<'_, R> {
         }
     }
 
-    /// Writes the byte that was looked at.
+    /// Copies the byte that `peek` returned.
     fn copy(&mut self, byte: u8) {
         self.text.push(byte);
         self.at += 1;
     }
 }
 
-/// A letter within a string: escaped only if it must be, and then the shortest way.
+/// Writes a letter of a string, escaped only if it must be, and then in the shortest way.
 fn write_letter(letter: char, out: &mut Vec<u8>) {
     let short = match letter {
         '"' | '\\' => letter,
@@ -383,20 +386,21 @@ fn write_letter(letter: char, out: &mut Vec<u8>) {
     out.extend_from_slice(short.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-/// An escape in hexadecimal digits.
+/// Writes an escape in hexadecimal digits.
 pub(super) fn write_unit(unit: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\\u");
     let digits = (0..4).rev().filter_map(|place| char::from_digit((unit >> (4 * place)) & 0xf, 16));
     out.extend(digits.map(|digit| digit as u8));
 }
 
-/// Half a surrogate pair where letters are UTF-8: like no letter, and the same for no two.
+/// Returns half a surrogate pair as bytes among UTF-8 letters: they are unlike those of any letter, and different for
+/// each half.
 fn lone_surrogate(unit: u16) -> [u8; 3] {
     let [high, low] = unit.to_be_bytes();
     [0xe0 | (high >> 4), 0x80 | ((high & 0xf) << 2) | (low >> 6), 0x80 | (low & 0x3f)]
 }
 
-/// The four hexadecimal digits of an escape.
+/// Returns the value of an escape's four hexadecimal digits.
 fn unit(digits: &[u8]) -> Option<u16> {
     let digits: &[u8; 4] = digits.first_chunk()?;
     digits.iter().try_fold(0, |unit, digit| {
@@ -405,7 +409,7 @@ fn unit(digits: &[u8]) -> Option<u16> {
     })
 }
 
-/// The second half of a pair, if that is what comes.
+/// Returns the second half of a surrogate pair, if the text begins with one.
 fn unit_of_pair(digits: &[u8]) -> Option<u16> {
     unit(digits).filter(|unit| (0xdc00..0xe000).contains(unit))
 }
@@ -416,7 +420,7 @@ mod tests {
     use crate::identity::number::Exact;
     use proptest::prelude::*;
 
-    /// Objects within objects and arrays, with few names, so that many are the same.
+    /// Generates objects within objects and arrays, with few names, so that many are the same.
     fn json() -> impl Strategy<Value = String> {
         let scalar = prop_oneof!["[1-9]", r#""[a-c]{0,2}""#];
         scalar.prop_recursive(6, 60, 5, |value| {

@@ -1,9 +1,9 @@
-//! The hashes that ledgers hold from before numbers counted by their exact value.
+//! The former hashes that ledgers hold from before numbers counted by their exact value.
 //!
-//! Integers of 64 bits were what they are. All others were read as floating-point numbers and written with the
-//! fewest digits that tell them apart: `1.0` and `1` were two values, 2^64 and 2^64 + 1 were one. How they were
-//! read depended on whether `serde_json` was compiled with its feature `float_roundtrip`. Functions that were
-//! built alone were compiled without it, tests and local clouds with it.
+//! Integers of 64 bits were written unchanged. All other numbers were read as floating-point numbers and written with
+//! the fewest digits that distinguish them: `1.0` and `1` were two values, 2^64 and 2^64 + 1 were one. The reading
+//! depended on whether `serde_json` was compiled with its feature `float_roundtrip`. Functions that were built alone
+//! were compiled without it, tests and local clouds with it.
 
 use super::{
     PayloadHash,
@@ -18,7 +18,7 @@ pub(super) struct Former {
 }
 
 impl Former {
-    /// Whether this was its hash.
+    /// Returns whether the recorded hash is one of the payload's former hashes.
     pub(super) fn was(&self, recorded: &str) -> bool {
         [Reading::Nearest, Reading::Quick].into_iter().any(|mut reading| {
             canonical(&self.data, &mut reading)
@@ -27,11 +27,12 @@ impl Former {
     }
 }
 
-/// Whether a number was written the same under each of the former readings. It may say no where it was.
+/// Returns whether a number was certainly written the same under each of the former readings. It may return `false`
+/// although it was.
 ///
-/// The digits of a short fraction are a floating-point number, and so is the power of ten that divides them:
-/// there is one rounding, which is right. No two numbers of 15 digits are one floating-point number, so that
-/// the digits come back.
+/// The digits of a short fraction are exactly a floating-point number, and so is the power of ten that divides them:
+/// there is only one rounding, which is correct. No two numbers of 15 digits are one floating-point number, so that the
+/// same digits are written again.
 pub(super) fn is_formerly_the_same(number: &Number<'_>) -> bool {
     let Number { integer, fraction, exponent, .. } = number;
     let is_short = integer.len() + fraction.len() <= 15;
@@ -39,12 +40,12 @@ pub(super) fn is_formerly_the_same(number: &Number<'_>) -> bool {
     number.is_plain_integer() || (is_short && is_fraction && exponent.is_none())
 }
 
-/// How a number that is no integer of 64 bits was read.
+/// The former reading of a number that is no integer of 64 bits.
 #[derive(Clone, Copy)]
 enum Reading {
     /// As the nearest floating-point number: with `float_roundtrip`.
     Nearest,
-    /// In one or two steps, each of which may round: without.
+    /// In one or two steps, each of which may round: without `float_roundtrip`.
     Quick,
 }
 
@@ -58,7 +59,7 @@ impl Rules for Reading {
             Self::Nearest => number.text.parse().ok()?,
             Self::Quick => quick(number)?,
         };
-        // What was too large was no JSON.
+        // A number that was too large was not accepted as JSON.
         if !f64::is_finite(value) {
             return None;
         }
@@ -75,7 +76,7 @@ impl Rules for Reading {
 /// The largest power of ten below the end of floating-point numbers.
 const LARGEST_POWER: i32 = 308;
 
-/// Takes as many digits as 64 bits hold, and multiplies by a power of ten or divides by one.
+/// Reads as many digits as 64 bits hold, and multiplies by a power of ten or divides by one.
 fn quick(number: &Number<'_>) -> Option<f64> {
     let Digits { significand, mut exponent } = Digits::of(number);
     if let Some(written) = number.exponent {
@@ -105,12 +106,12 @@ fn signed(number: &Number<'_>, value: f64) -> f64 {
     if number.is_negative { -value } else { value }
 }
 
-/// Nothing beyond the largest.
+/// Returns ten to the power of `exponent`; `None` beyond the largest power.
 fn power_of_ten(exponent: u32) -> Option<f64> {
     (exponent <= LARGEST_POWER.unsigned_abs()).then(|| format!("1e{exponent}").parse().ok()).flatten()
 }
 
-/// The digits that were heeded, and the power of ten that they are multiplied with.
+/// The digits that were used, and the power of ten that they are multiplied by.
 struct Digits {
     significand: u64,
     exponent: i32,
@@ -120,14 +121,14 @@ impl Digits {
     fn of(number: &Number<'_>) -> Self {
         let (significand, heeded) = as_many_as_fit(0, number.integer);
         let ignored = number.integer.len() - heeded;
-        // A digit behind the point may fit again where one before it did not.
+        // A digit after the point may fit although one before it did not.
         let (significand, behind) = as_many_as_fit(significand, number.fraction);
         let count = |count| i32::try_from(count).unwrap_or(i32::MAX);
         Self { significand, exponent: count(ignored).saturating_sub(count(behind)) }
     }
 }
 
-/// Appends digits as long as 64 bits hold them, and counts them.
+/// Appends digits as long as 64 bits hold them. Returns the value and the number of digits used.
 fn as_many_as_fit(mut significand: u64, digits: &[u8]) -> (u64, usize) {
     for (at, digit) in digits.iter().enumerate() {
         let digit = u64::from(digit - b'0');

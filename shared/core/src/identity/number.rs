@@ -1,22 +1,22 @@
-//! Numbers by what they say: the exact decimal value of their text, however it is written.
+//! Numbers by the exact decimal value of their text, in any notation.
 
 use super::{
     canonical::{Rules, write_unit},
     former::is_formerly_the_same,
 };
 
-/// A number as JSON text has it.
+/// A number in its JSON notation.
 pub(super) struct Number<'a> {
     pub(super) text: &'a str,
     pub(super) is_negative: bool,
     /// The digits before the point.
     pub(super) integer: &'a [u8],
-    /// Those behind it.
+    /// The digits after the point.
     pub(super) fraction: &'a [u8],
     pub(super) exponent: Option<Exponent<'a>>,
 }
 
-/// Ten to the power of it is what the digits are multiplied with.
+/// The exponent of a number: its digits are multiplied by ten to this power.
 #[derive(Clone, Copy)]
 pub(super) struct Exponent<'a> {
     pub(super) is_negative: bool,
@@ -24,7 +24,7 @@ pub(super) struct Exponent<'a> {
 }
 
 impl<'a> Number<'a> {
-    /// The number that JSON text begins with, and its length.
+    /// Returns the number at the start of a JSON text, and its length.
     pub(super) fn first(json: &'a [u8]) -> Option<(Self, usize)> {
         let is_negative = json.first() == Some(&b'-');
         let start = usize::from(is_negative);
@@ -56,13 +56,13 @@ impl<'a> Number<'a> {
         Some((Self { text, is_negative, integer, fraction, exponent }, end))
     }
 
-    /// Whether it is an integer of 64 bits, written as one. `-0` is none: libraries read it as a
+    /// Returns whether the number is an integer of 64 bits, written as one. `-0` is not: libraries read it as a
     /// floating-point number.
     pub(super) fn is_plain_integer(&self) -> bool {
         if !self.fraction.is_empty() || self.exponent.is_some() || self.text == "-0" {
             return false;
         }
-        // Nothing of so many digits is beyond 64 bits.
+        // An integer of fewer than 19 digits always fits in 64 bits.
         self.integer.len() < 19
             || if self.is_negative {
                 self.text.parse::<i64>().is_ok()
@@ -71,7 +71,7 @@ impl<'a> Number<'a> {
             }
     }
 
-    /// Whether it is a fraction, written in the one way in which its value is written here.
+    /// Returns whether the number is a fraction, already in the notation in which it is written here.
     fn is_plain_fraction(&self) -> bool {
         let Some(last) = self.fraction.last() else { return false };
         let is_point_near = if self.integer == b"0" {
@@ -82,9 +82,9 @@ impl<'a> Number<'a> {
         *last != b'0' && self.exponent.is_none() && is_point_near
     }
 
-    /// Writes what it says. Two numbers are written alike if, and only if, they say the same: integers of 64
-    /// bits by their digits, all others the way `serde_json` writes floating-point numbers, with as many
-    /// digits as it takes.
+    /// Writes the number's value. Two numbers are written alike if, and only if, they have the same value: integers of
+    /// 64 bits by their digits, all others in the notation of `serde_json` for floating-point numbers, with as many
+    /// digits as needed.
     fn write(&self, out: &mut Vec<u8>) {
         if self.is_plain_integer() || self.is_plain_fraction() {
             return out.extend_from_slice(self.text.as_bytes());
@@ -123,23 +123,23 @@ impl<'a> Number<'a> {
     }
 }
 
-/// The digits from here on.
+/// Returns the digits from a position on.
 fn digits(json: &[u8], start: usize) -> &[u8] {
     let rest = json.get(start..).unwrap_or_default();
     let length = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
     &rest[..length]
 }
 
-/// A number's digits from the first to the last that is not zero.
+/// A number's digits, from the first to the last that is not zero.
 struct Significand<'a> {
     before_point: &'a [u8],
     behind_point: &'a [u8],
-    /// The power of ten that the first digit stands for, before the exponent is added.
+    /// The power of ten of the first digit, before the exponent is added.
     magnitude: i64,
 }
 
 impl<'a> Significand<'a> {
-    /// Nothing for zero.
+    /// Returns the significand; `None` for zero.
     fn of(number: &Number<'a>) -> Option<Self> {
         let length = |digits: &[u8]| i64::try_from(digits.len()).unwrap_or(i64::MAX);
         let is_zero = |digit: &u8| *digit == b'0';
@@ -165,7 +165,7 @@ impl<'a> Significand<'a> {
         self.before_point.len() + self.behind_point.len()
     }
 
-    /// How many zeros follow its digits, if it is an integer of 64 bits.
+    /// Returns the number of zeros that follow the digits, if the number is an integer of 64 bits.
     fn zeros_behind(&self, magnitude: i64, is_negative: bool) -> Option<usize> {
         let zeros = usize::try_from(magnitude).ok()?.checked_add(1)?.checked_sub(self.len())?;
         if self.len() + zeros > 20 {
@@ -196,7 +196,7 @@ impl<'a> Significand<'a> {
 }
 
 impl Exponent<'_> {
-    /// Its value, if that is no more than anything can be added to.
+    /// Returns the exponent's value, if it is small enough for additions.
     fn value(self) -> Option<i64> {
         let zeros = self.digits.iter().take_while(|digit| **digit == b'0').count();
         let digits = &self.digits[zeros..];
@@ -207,7 +207,7 @@ impl Exponent<'_> {
         Some(if self.is_negative { -value } else { value })
     }
 
-    /// The digits of the sum, where this is larger by far.
+    /// Returns the digits of a sum, provided that this exponent is much larger than `other`.
     fn plus(self, other: i64) -> Vec<u8> {
         let grows = (other < 0) == self.is_negative;
         let mut rest = other.unsigned_abs();
@@ -217,7 +217,7 @@ impl Exponent<'_> {
             rest /= 10;
             let sum = if grows { own + part } else { own + 10 - part };
             *digit = b'0' + sum % 10;
-            // Carried, or borrowed.
+            // This carries or borrows.
             rest += u64::from((sum >= 10) == grows);
         }
         if grows && rest > 0 {
@@ -228,10 +228,10 @@ impl Exponent<'_> {
     }
 }
 
-/// Numbers by their exact value, and any text.
+/// The rules that write numbers by their exact value, and accept any string.
 #[derive(Default)]
 pub(super) struct Exact {
-    /// Whether there was a number that was once written in another way.
+    /// Whether there was a number that an older version wrote in another way.
     pub(super) differs_from_former: bool,
 }
 

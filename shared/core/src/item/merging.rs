@@ -1,16 +1,16 @@
-//! What a save makes of an item that another program may have written, too: it changes what the type reads, and
-//! leaves the rest.
+//! Merges an entity to save into the stored item, which another program may have written, too: a save changes the
+//! attributes that the type reads, and keeps the others.
 
 use super::{Attribute, Item, Number, in_order, item_of};
 use crate::Entity;
 use std::fmt;
 
-/// The digits that every number has exactly which a floating-point number of 32 bits was read from.
+/// The number of digits that survive unchanged when a number is read as a 32-bit floating-point number.
 const DIGITS_OF_A_SINGLE: usize = 6;
-/// Those of a double.
+/// The number of digits that survive unchanged when a number is read as a double.
 const DIGITS_OF_A_DOUBLE: usize = 15;
 
-/// Reads an item as an entity's type and writes it anew: what is left is what the type reads.
+/// Reads an item as an entity's type and writes it again, so that only the attributes that the type reads are left.
 #[derive(Clone, Copy)]
 pub(crate) struct Reread(fn(&Item) -> Result<Item, String>);
 
@@ -23,7 +23,7 @@ impl Reread {
     }
 }
 
-/// It follows from the entity's type, which its key tells.
+/// Two of them always count as equal: each follows from the entity's type, which its key names.
 impl PartialEq for Reread {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -36,13 +36,13 @@ impl fmt::Debug for Reread {
     }
 }
 
-/// What is to be stored where `stored` is, once it was read as a type, changed and written as `new`.
+/// Returns the item to store in place of `stored`, after that was read as a type, changed and written as `new`.
 ///
-/// It keeps what does not change what is read: attributes that the type does not know, members of maps that it does
-/// not know, the digits of a number that it did not change, and sets as sets.
+/// The item keeps everything that does not change what the type reads: attributes that the type does not know, members
+/// of maps that it does not know, the digits of a number that it did not change, and sets as sets.
 ///
 /// # Errors
-/// Which attribute cannot be written in the form it is stored in, and why.
+/// The attribute that cannot be written in the form in which it is stored, and the reason.
 pub(crate) fn merged(stored: &Item, new: Item, reread: Reread) -> Result<Merged, String> {
     if all_as_we_write(stored, &new) {
         return Ok(Merged { item: new, keeps_others: false });
@@ -51,16 +51,16 @@ pub(crate) fn merged(stored: &Item, new: Item, reread: Reread) -> Result<Merged,
     Ok(Merged { keeps_others: item != new, item })
 }
 
-/// What [`merged`] returns.
+/// The result of [`merged`].
 pub(crate) struct Merged {
-    /// All that is to be stored.
+    /// The whole item to store.
     pub(crate) item: Item,
-    /// Whether any of it is another program's.
+    /// Whether another program wrote some of the item.
     pub(crate) keeps_others: bool,
 }
 
 fn keeping_what_is_not_read(stored: &Item, new: &Item, reread: Reread) -> Result<Item, String> {
-    // What cannot be read as this type was loaded as another.
+    // An item that cannot be read as this type was loaded as another.
     let before = (reread.0)(stored).unwrap_or_default();
     let full = Merge { keeps_unread: true }.map(Some(stored), Some(&before), new, "")?;
     let mut sure = Merge { keeps_unread: false }.map(Some(stored), Some(&before), new, "")?;
@@ -73,7 +73,8 @@ fn keeping_what_is_not_read(stored: &Item, new: &Item, reread: Reread) -> Result
     if reads_alike(&full) {
         return Ok(full);
     }
-    // Something of it would be read after all, such as a field under the name it had before: only what would not.
+    // Some of the kept attributes would be read after all, such as a field under its former name. Keep only those that
+    // would not.
     for (name, attribute) in full {
         if sure.get(&name) == Some(&attribute) {
             continue;
@@ -89,8 +90,8 @@ fn keeping_what_is_not_read(stored: &Item, new: &Item, reread: Reread) -> Result
     Ok(sure)
 }
 
-/// Whether an item holds nothing but what the type that wrote `new` would have written: the ordinary case, in which
-/// nothing needs to be asked.
+/// Returns whether an item holds only attributes that the type that wrote `new` would have written. This is the
+/// ordinary case, in which nothing has to be merged.
 fn all_as_we_write(stored: &Item, new: &Item) -> bool {
     stored.iter().all(|(name, stored)| new.get(name).is_some_and(|new| is_as_we_write(stored, new)))
 }
@@ -98,7 +99,7 @@ fn all_as_we_write(stored: &Item, new: &Item) -> bool {
 fn is_as_we_write(stored: &Attribute, new: &Attribute) -> bool {
     match (stored, new) {
         (Attribute::Text(_) | Attribute::Bool(_) | Attribute::Null, _) => true,
-        // A floating-point number may have been made of more digits than it has.
+        // A floating-point number may have been read from more digits than it has.
         (Attribute::Number(stored), new) => {
             stored.as_str().len() <= DIGITS_OF_A_SINGLE
                 || !is_rounding(stored, new)
@@ -118,7 +119,7 @@ fn is_as_we_write(stored: &Attribute, new: &Attribute) -> bool {
     }
 }
 
-/// Whether a number is what is written of another that was read as a floating-point number.
+/// Returns whether `new` is the rounded value that is written after `stored` was read as a floating-point number.
 fn is_rounding(stored: &Number, new: &Attribute) -> bool {
     let Attribute::Number(new) = new else { return false };
     let is_new = |rounded: Number| rounded.as_str() == new.as_str();
@@ -136,7 +137,7 @@ fn is_scalar(attribute: &Attribute) -> bool {
     matches!(attribute, Attribute::Text(_) | Attribute::Bool(_) | Attribute::Null | Attribute::Number(_))
 }
 
-/// The same with all lists in one order: a `HashSet` has another each time.
+/// Returns the item with all lists in one order, because a `HashSet` is written in another order each time.
 fn canonical(item: Item) -> Item {
     fn sorted(attribute: Attribute) -> Attribute {
         match attribute {
@@ -208,8 +209,8 @@ impl Merge {
         }
     }
 
-    /// A member that is as it was keeps what belongs to it, wherever it moved. Those that were changed do, too, in their
-    /// order, as long as no member came or went.
+    /// Merges a list. An unchanged member keeps its unread attributes wherever it moved. Changed members keep theirs in
+    /// order, as long as no member was added or removed.
     fn list(
         &self,
         stored: &[Attribute],
@@ -242,7 +243,7 @@ impl Merge {
     }
 }
 
-/// A list in the form of the set it was read from.
+/// Returns a list as a set, in the form of the set from which it was read.
 fn set(stored: &[Attribute], new: &[Attribute], path: &str) -> Result<Attribute, String> {
     let is_binary = matches!(stored.first(), Some(Attribute::Binary(_)));
     let members: Vec<Attribute> = new
@@ -271,7 +272,7 @@ fn set(stored: &[Attribute], new: &[Attribute], path: &str) -> Result<Attribute,
     Ok(Attribute::Set(members))
 }
 
-/// A list of bytes in the form of the binary attribute it was read from.
+/// Returns a list of bytes as binary, in the form of the attribute from which it was read.
 fn binary(new: &[Attribute]) -> Attribute {
     let byte = |member: &Attribute| match member {
         Attribute::Number(number) => number.as_str().parse::<u8>().ok(),
@@ -283,17 +284,17 @@ fn binary(new: &[Attribute]) -> Attribute {
     }
 }
 
-/// What a save changes of what was loaded: attributes to set, and names to remove.
+/// The changes of a save to the loaded item: attributes to set, and names to remove.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Changes<'a> {
-    /// What is new or different.
+    /// The attributes that are new or different.
     pub set: Vec<(&'a str, &'a Attribute)>,
-    /// What is gone.
+    /// The names of the attributes to remove.
     pub removed: Vec<&'a str>,
 }
 
 impl<'a> Changes<'a> {
-    /// What makes one item of another.
+    /// Returns the changes that turn the loaded item into this one.
     pub(crate) fn between(loaded: &'a Item, data: &'a Item) -> Self {
         let set = data.iter().filter(|(name, attribute)| loaded.get(*name) != Some(attribute));
         let removed = loaded.keys().filter(|name| !data.contains_key(*name));
@@ -303,7 +304,7 @@ impl<'a> Changes<'a> {
         }
     }
 
-    /// How many there are.
+    /// Returns the number of changes.
     pub fn count(&self) -> usize {
         self.set.len() + self.removed.len()
     }

@@ -1,15 +1,15 @@
-//! Numbers as DynamoDB has them: decimal texts.
+//! Numbers in DynamoDB's form: decimal strings.
 
 use serde::{Serialize, Serializer};
 
-/// The most significant digits a number of DynamoDB may have.
+/// The most significant digits that a number of DynamoDB may have.
 const MOST_DIGITS: usize = 38;
 /// A number of DynamoDB is smaller than the power of ten with this exponent.
 const END_EXPONENT: i64 = 126;
 /// A number of DynamoDB other than zero is no smaller than the power of ten with this exponent.
 const FIRST_EXPONENT: i64 = -130;
 
-/// A number as a decimal text, of any length and with all its digits.
+/// A number as a decimal string, of any length and with all its digits.
 ///
 /// Two are equal if they are the same number:
 ///
@@ -22,24 +22,25 @@ const FIRST_EXPONENT: i64 = -130;
 pub struct Number(String);
 
 impl Number {
-    /// A number in decimal or scientific notation; nothing if the text is none.
+    /// Returns the number, given in decimal or scientific notation; `None` if the text is no number.
     pub fn new(text: impl Into<String>) -> Option<Self> {
         let text = text.into();
         Parts::of(&text)?;
         Some(Self(text))
     }
 
-    /// Its text.
+    /// Returns the number's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Its text, given away.
+    /// Returns the number's text and consumes the number.
     pub fn into_text(self) -> String {
         self.0
     }
 
-    /// The number as a whole one, if it is one that 128 bits and a sign can hold.
+    /// Returns sign (`true` for negative) and magnitude of an integer; `None` if the number is no integer or does not
+    /// fit in 128 bits.
     pub(super) fn as_whole(&self) -> Option<(bool, u128)> {
         let Decimal { is_negative, digits, exponent } = Decimal::of(&self.0)?;
         if digits.is_empty() {
@@ -49,7 +50,7 @@ impl Number {
         digits.extend_by(zeros).parse().ok().map(|magnitude| (is_negative, magnitude))
     }
 
-    /// A text that all notations of it share.
+    /// Returns a text that is the same for all notations of the number.
     pub(super) fn canonical(&self) -> String {
         let decimal = Decimal::of(&self.0);
         decimal.map_or_else(String::new, |Decimal { is_negative, digits, exponent }| {
@@ -57,12 +58,12 @@ impl Number {
         })
     }
 
-    /// How many significant digits it has.
+    /// Returns the number of significant digits.
     pub(super) fn digit_count(&self) -> usize {
         Decimal::of(&self.0).map_or(0, |decimal| decimal.digits.len())
     }
 
-    /// Why DynamoDB would refuse it, if it would.
+    /// Returns the reason why DynamoDB would refuse the number, or `None`.
     pub(super) fn problem(&self) -> Option<String> {
         let Decimal { digits, exponent, .. } = Decimal::of(&self.0)?;
         if digits.is_empty() {
@@ -86,17 +87,17 @@ impl Number {
         Self(number.to_string())
     }
 
-    /// A finite number of 64 bits, in as few digits as tell it from every other.
+    /// Returns a finite 64-bit number with as few digits as distinguish it from every other.
     pub(super) fn of_f64(number: f64) -> Self {
         Self::of_display(if number == 0.0 { 0.0 } else { number })
     }
 
-    /// A finite number of 32 bits, in as few digits as tell it from every other of these: 0.1 stays 0.1.
+    /// Returns a finite 32-bit number with as few digits as distinguish it from every other of these: 0.1 stays 0.1.
     pub(super) fn of_f32(number: f32) -> Self {
         Self::of_display(if number == 0.0 { 0.0 } else { number })
     }
 
-    /// Rust shows floats without an exponent and whole ones without a fraction.
+    /// Rust displays floats without an exponent, and integral ones without a fraction.
     fn of_display(number: impl std::fmt::Display) -> Self {
         Self(number.to_string())
     }
@@ -116,7 +117,7 @@ impl PartialEq for Number {
 
 impl Eq for Number {}
 
-/// As JSON has it: whole, if 64 bits hold it; else as near as a double comes.
+/// Serializes the number as JSON: as an integer if 64 bits hold it, otherwise as the nearest double.
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.as_whole() {
@@ -132,7 +133,7 @@ impl Serialize for Number {
     }
 }
 
-/// The digits without zeros at either end, as a whole number times a power of ten.
+/// A number as its digits, without zeros at either end, times a power of ten.
 #[derive(Debug, PartialEq, Eq)]
 struct Decimal {
     is_negative: bool,
@@ -140,7 +141,7 @@ struct Decimal {
     exponent: i64,
 }
 
-/// Digits, none of the outer ones zero.
+/// Digits that neither begin nor end with a zero.
 #[derive(Debug, PartialEq, Eq)]
 struct Digits(String);
 
@@ -159,7 +160,7 @@ impl Digits {
     }
 }
 
-/// A number's text, taken apart.
+/// The parts of a number's text.
 struct Parts<'a> {
     is_negative: bool,
     whole: &'a str,

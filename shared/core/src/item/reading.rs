@@ -1,4 +1,4 @@
-//! Reads attributes as a type: what the type does not ask for is not looked at.
+//! Reads attributes as a type. Attributes that the type does not ask for are not read.
 
 use super::{Attribute, Item, number::Number, writing::RAW_VALUE};
 use serde::{
@@ -36,7 +36,7 @@ impl Attribute {
     }
 }
 
-/// A number for whoever takes any: whole, if 64 bits hold it, as `serde_json` has it.
+/// Passes a number to a visitor that accepts any: as an integer if 64 bits hold it, as `serde_json` does.
 fn visit_number<'de, V: Visitor<'de>>(number: &Number, visitor: V) -> Result<V::Value, Error> {
     let text = number.as_str();
     if let Ok(whole) = text.parse::<u64>() {
@@ -67,7 +67,7 @@ impl<'de> Deserializer<'de> for &'de Attribute {
             Attribute::Null => visitor.visit_unit(),
             Attribute::List(members) | Attribute::Set(members) => visit_members(members, visitor),
             Attribute::Map(item) => visit_map(item, None, visitor),
-            // Whoever takes anything has no form for bytes, but one for a list of numbers.
+            // A type that accepts any value has no form for bytes, but one for a list of numbers.
             Attribute::Binary(bytes) => visit_bytes_one_by_one(bytes, visitor),
         }
     }
@@ -179,7 +179,7 @@ impl<'de> Deserializer<'de> for &'de Attribute {
     }
 }
 
-/// An item, but for one of its attributes.
+/// An item, except for one of its attributes.
 struct Whole<'de, 'a> {
     item: &'de Item,
     without: Option<&'a str>,
@@ -223,7 +223,8 @@ impl<'de> Deserializer<'de> for Whole<'de, '_> {
     }
 }
 
-/// The variant that a map names. Other programs' attributes may lie beside it: then it is the one that the type knows.
+/// Reads the variant that a map names. Other programs' attributes may be beside it: then it is the one that the type
+/// knows.
 fn visit_variant<'de, V: Visitor<'de>>(
     item: &'de Item,
     without: Option<&str>,
@@ -326,7 +327,7 @@ impl<'de> MapAccess<'de> for Entries<'de, '_> {
     }
 }
 
-/// A key, which is a text whatever it is in the type.
+/// A key: it is a string in the item, whichever type the key has in Rust.
 #[derive(Clone, Copy)]
 struct Key<'de>(&'de str);
 
@@ -405,7 +406,7 @@ impl<'de> EnumAccess<'de> for Variant<'de> {
     }
 }
 
-/// What a variant holds.
+/// The content of a variant.
 struct Content<'de>(Option<&'de Attribute>);
 
 impl<'de> Content<'de> {

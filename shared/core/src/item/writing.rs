@@ -1,4 +1,4 @@
-//! Writes values as attributes, and says which field cannot be one.
+//! Writes values as attributes, and names the field that cannot be written.
 
 use super::{Attribute, Item, number::Number};
 use crate::sensitive::SERIALIZED_AS;
@@ -12,14 +12,14 @@ use std::{
     fmt::{self, Display},
 };
 
-/// How deep attributes may lie in each other ("Constraints in Amazon DynamoDB").
+/// The most levels of attributes within each other ("Constraints in Amazon DynamoDB").
 const MOST_LEVELS: u8 = 32;
 
-/// How `serde_json` names text that is JSON already, and a number of any length.
+/// The name by which `serde_json` marks text that is JSON already; the next one marks a number of any length.
 pub(super) const RAW_VALUE: &str = "$serde_json::private::RawValue";
 const ARBITRARY_NUMBER: &str = "$serde_json::private::Number";
 
-/// A value as an attribute. None of what is sensitive in it may be this id.
+/// Writes a value as an attribute. It fails if a sensitive part of the value is equal to `id`.
 pub(super) fn attribute_of<T: Serialize + ?Sized>(
     value: &T,
     id: Option<&str>,
@@ -31,48 +31,48 @@ pub(super) fn attribute_of<T: Serialize + ?Sized>(
     Ok(Written { attribute, has_rare_forms: has_rare_forms.get() })
 }
 
-/// What [`attribute_of`] returns.
+/// The result of [`attribute_of`].
 pub(super) struct Written {
     pub(super) attribute: Attribute,
-    /// Whether it holds what serde reads only where it knows the type, and not within `flatten`, `tag` or `untagged`:
-    /// keys that are no texts, integers of 128 bits, bytes and raw JSON.
+    /// Whether the attribute holds forms that serde reads only where it knows the type, and not within `flatten`, `tag`
+    /// or `untagged`: keys that are no strings, integers of 128 bits, bytes and raw JSON.
     pub(super) has_rare_forms: bool,
 }
 
-/// Something shorter may be the same by chance.
+/// The shortest id that is compared with sensitive values: a shorter one may be equal by chance.
 const LEAST_TELLING_BYTES: usize = 6;
 
-/// Whether all numbers of a value are finite, or which field is not. `serde_json` writes `null` for what is not, which
-/// nobody could read again.
+/// Checks that all numbers of a value are finite; otherwise the error names the field. `serde_json` writes `null` for
+/// other numbers, which could not be read again.
 pub(crate) fn check_is_finite<T: Serialize + ?Sized>(value: &T) -> Result<(), Unwritable> {
     value.serialize(Writer { rules: Rules::Json, level: 0, id: None, rare: &Cell::new(false) }).map(|_| ())
 }
 
-/// A value as JSON, all of whose numbers are finite.
+/// Returns a value as JSON, after checking that all its numbers are finite.
 pub(crate) fn checked_json<T: Serialize + ?Sized>(value: &T) -> Result<Value, serde_json::Error> {
     check_is_finite(value).map_err(ser::Error::custom)?;
     serde_json::to_value(value)
 }
 
-/// What a value must be fit for.
+/// The rules that a value must meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rules {
-    /// Numbers are finite.
+    /// Numbers must be finite.
     Json,
-    /// What DynamoDB holds, too.
+    /// The value must also be within DynamoDB's limits.
     DynamoDb,
 }
 
-/// Why a value cannot be written, and where in it.
+/// The reason why a value cannot be written, with the path to it.
 #[derive(Debug)]
 pub(crate) struct Unwritable(Box<Problem>);
 
 #[derive(Debug)]
 struct Problem {
-    /// The innermost field first.
+    /// The path to the value, the innermost field first.
     path: Vec<String>,
     why: String,
-    /// Whether it says what the id is that must not be shown.
+    /// Whether the error is that the id is sensitive, so that it must not be shown.
     is_of_the_id: bool,
 }
 
@@ -81,7 +81,7 @@ impl Unwritable {
         Self(Box::new(Problem { path: Vec::new(), why: why.into(), is_of_the_id: false }))
     }
 
-    /// Whether the entity's id must not be shown.
+    /// Returns whether the entity's id must not be shown.
     pub(crate) fn is_of_the_id(&self) -> bool {
         self.0.is_of_the_id
     }
@@ -115,14 +115,14 @@ impl ser::Error for Unwritable {
 struct Writer<'a> {
     rules: Rules,
     level: u8,
-    /// The id of what is written.
+    /// The id of the entity that is written.
     id: Option<&'a str>,
-    /// Where it is noted that there are [rare forms](Written::has_rare_forms).
+    /// Set when a [rare form](Written::has_rare_forms) is written.
     rare: &'a Cell<bool>,
 }
 
 impl<'a> Writer<'a> {
-    /// An id is shown wherever something is said about an entity.
+    /// Refuses a sensitive value that is the entity's id, because every message about an entity shows its id.
     fn check_is_no_id(self, sensitive: &Attribute) -> Result<(), Unwritable> {
         let Some(id) = self.id else { return Ok(()) };
         let is_id = match sensitive {
@@ -148,7 +148,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// What is written inside of something.
+    /// Returns the writer for a value inside this one; an error if that would be too deep.
     fn inner(self) -> Result<Self, Unwritable> {
         if self.rules == Rules::DynamoDb && self.level > MOST_LEVELS {
             return Err(Unwritable::new(format!(
@@ -224,7 +224,7 @@ impl<'a> Serializer for Writer<'a> {
         if !number.is_finite() {
             return Err(not_finite(number));
         }
-        // All of them are in range.
+        // All 32-bit numbers are in DynamoDB's range.
         Ok(Attribute::Number(Number::of_f32(number)))
     }
 
@@ -420,9 +420,9 @@ struct MapWriter<'a> {
     writer: Writer<'a>,
     variant: Option<&'static str>,
     item: Item,
-    /// The key whose value comes next.
+    /// The key of the value that comes next.
     key: Option<String>,
-    /// What `serde_json` writes in this disguise: its one field holds a text that is JSON already.
+    /// The marker by which `serde_json` disguises text that is JSON already: the struct's one field holds that text.
     verbatim: Option<&'static str>,
 }
 
@@ -438,7 +438,7 @@ impl MapWriter<'_> {
 
     fn finish(self) -> Result<Attribute, Unwritable> {
         let Some(form) = self.verbatim else { return Ok(under(self.variant, Attribute::Map(self.item))) };
-        // As text of its own it is handed on as it is: its numbers are what they are.
+        // Raw JSON is passed on unchanged, so its numbers need no check.
         if form == RAW_VALUE && self.writer.rules == Rules::Json {
             return Ok(Attribute::Null);
         }
@@ -475,7 +475,7 @@ impl SerializeMap for MapWriter<'_> {
     }
 }
 
-/// The texts that `serde_json` makes of keys: the same types can be keys here and there.
+/// Returns a key as the string that `serde_json` makes of it, so that the same types can be keys in both forms.
 fn key_text(key: Attribute) -> Result<String, Unwritable> {
     match key {
         Attribute::Text(text) => Ok(text),

@@ -1,17 +1,18 @@
-//! Settles many commits with few requests: what to ask a transactional store next, and what its answers mean
+//! Settles many commits with few requests: decides what to ask a transactional store next, and what its answers mean
 //! for each commit.
 //!
-//! A state machine without I/O. It knows transactions that hold so many items and none twice, that are
-//! cancelled with a reason for every item; and statements that are settled one by one. The rules:
+//! This is a state machine without I/O. Its model of the store: transactions have a limited number of items and no item
+//! twice, and are cancelled with a reason for every item; statements are settled one by one. The rules:
 //!
-//! - Commits that share no item go together, as many as fit. Those that do share one wait for each other: once
-//!   one is committed, whoever expected its entity to be unchanged is a conflict, without a request.
-//! - Of the reasons for a cancellation, only a commit's own count: first its claim's, then its entities', then
-//!   contention. Whoever none of them harms is sent again at once. After two cancellations a commit goes alone.
+//! - Commits that share no item go together, as many as fit. Commits that do share one wait for each other: once
+//!   one is committed, each other that expected its entity to be unchanged is a conflict, without a request.
+//! - Of the reasons for a cancellation, only those of a commit's own items count: first its claim's, then its
+//!   entities', then contention. A commit whose own items were fine is sent again at once. After two
+//!   cancellations a commit goes alone.
 //! - A commit of nothing but its claim needs no transaction: it is a statement, unless a transaction that is
 //!   sent anyway has room for it.
-//! - After an unknown outcome, and where a statement finds a claim in its way, the claims are read: they say
-//!   whether it was us.
+//! - After an unknown outcome, and where a statement finds that a claim exists, the claims are read: they say
+//!   whether it was this attempt's own.
 
 use super::{Commit, CommitOutcome, LedgerError, Standing};
 use crate::{
@@ -27,10 +28,10 @@ use std::{
 
 /// The most statements one request may hold (DynamoDB's `BatchExecuteStatement`).
 const MOST_STATEMENTS: usize = 25;
-/// How often a commit's transaction is cancelled because of others before it goes alone.
+/// The number of times that a commit's transaction is cancelled because of others before the commit goes alone.
 const MOST_CANCELLATIONS: u8 = 2;
 
-/// The commits of one call, on their way.
+/// The commits of one call, and the progress of each.
 #[derive(Debug)]
 pub struct Settling<'a> {
     commits: &'a [Commit],
@@ -40,107 +41,108 @@ pub struct Settling<'a> {
 #[derive(Debug)]
 struct Progress {
     state: State,
-    /// How often its transaction was cancelled.
+    /// The number of times that the commit's transaction was cancelled.
     cancellations: u8,
 }
 
 #[derive(Debug)]
 enum State {
-    /// To be sent, together with others if possible.
+    /// The commit is to be sent, together with others if possible.
     Waiting,
-    /// To be sent with nothing else.
+    /// The commit is to be sent by itself.
     Alone,
-    /// Its claim is to be read. The error is what made its outcome unknown; without one, a statement found
-    /// that there is a claim.
+    /// The commit's claim is to be read. The error is the reason for which its outcome is unknown; without one, a
+    /// statement found that a claim exists.
     Unsure(Option<LedgerError>),
-    /// On the wire.
+    /// The commit was sent, and its answer is awaited.
     Sent,
     Settled(CommitOutcome),
 }
 
-/// What to ask the store. Commits are named by their positions.
+/// A request to the store. Commits are named by their positions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// All of it or nothing.
+    /// Write and check all of these items, or none.
     Transaction(Transaction),
-    /// Write these claims, each for itself. Each says in [`Answer::Items`] whether it did.
+    /// Write these commits' claims, each for itself. [`Answer::Items`] says for each whether it was written.
     Statements(Vec<usize>),
-    /// Write this claim if nothing stands in its way, and say what does: one item in [`Answer::Items`].
+    /// Write this commit's claim if no other is in its way; otherwise say how that one stands. The answer is one item
+    /// in [`Answer::Items`].
     Claim(usize),
-    /// Read these commits' claims: [`Answer::Standings`].
+    /// Read these commits' claims. The answer is [`Answer::Standings`].
     Read(Vec<usize>),
 }
 
 /// Items to write or to check together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
-    /// In the order of the reasons, should it be cancelled.
+    /// The items, in the order of the reasons if the transaction is cancelled.
     pub items: Vec<Item>,
     commits: Vec<usize>,
 }
 
-/// One item of a transaction. Positions are those of the commit's own lists.
+/// One item of a transaction. Positions are those in the commit's own lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
-    /// Of the claims that a commit finishes ([`Commit::finished`]), one.
+    /// One of the claims that a commit finishes ([`Commit::finished`]).
     Claim {
-        /// The commit.
+        /// The position of the commit.
         commit: usize,
-        /// Which of the claims.
+        /// The position of the claim among those that the commit finishes.
         finished: usize,
     },
-    /// An entity that must be what it was.
+    /// An entity that must not have changed.
     Check {
-        /// The commits that read it, all of them at the same version. The first stands for all.
+        /// The commits that read the entity, all of them at the same version. The first stands for all.
         commits: Vec<usize>,
-        /// Which of the first commit's reads.
+        /// The position of the read in the first commit.
         read: usize,
     },
     /// An entity to write.
     Save {
-        /// The commit.
+        /// The position of the commit.
         commit: usize,
-        /// Which of its saves.
+        /// The position among the commit's saves.
         save: usize,
     },
     /// A message to write.
     Message {
-        /// The commit.
+        /// The position of the commit.
         commit: usize,
-        /// The claim that it belongs to.
+        /// The position of the claim that the message belongs to.
         finished: usize,
-        /// Which of that claim's messages.
+        /// The position among that claim's messages.
         message: usize,
     },
 }
 
-/// What the store said to a [`Request`].
+/// The store's answer to a [`Request`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
-    /// All of it happened.
+    /// All of the request happened.
     Done,
-    /// One answer an item of a cancelled transaction, or one a statement.
+    /// One answer for each item of a cancelled transaction, or for each statement.
     Items(Vec<ItemAnswer>),
-    /// How the claims stand that were read: one a commit.
+    /// The standings of the claims that were read, one for each commit.
     Standings(Vec<Standing>),
-    /// None of it happened, and this is why.
+    /// Nothing of the request happened, for this reason.
     Refused(CommitOutcome),
-    /// It may have happened.
+    /// The request may have happened.
     Unknown(LedgerError),
 }
 
-/// What the store said to one item.
+/// The store's answer to one item.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ItemAnswer {
-    /// Nothing stands in its way. Of a statement: it happened.
+    /// The item is no obstacle. A statement happened.
     Fine,
-    /// Its claim is refused; how it stands says why.
+    /// The claim is refused; its standing says why.
     Claim(Standing),
-    /// There is a claim, and nothing was said about it.
+    /// A claim exists, and its standing is not known.
     ClaimExists,
-    /// The entity is not what it was.
+    /// The entity has changed.
     Changed,
-    /// Anything else.
+    /// The item failed for another reason.
     Failed(CommitOutcome),
 }
 
@@ -151,8 +153,8 @@ impl<'a> Settling<'a> {
         Self { commits, progress: commits.iter().map(|_| waiting()).collect() }
     }
 
-    /// What to ask next. The requests share no item: they may be sent at the same time. No request means
-    /// that all is settled.
+    /// Returns the next requests. They share no item, so they may be sent at the same time. No request means that all
+    /// commits are settled.
     pub fn requests(&mut self) -> Vec<Request> {
         let mut requests = Vec::new();
         let unsure = self.positions(|state| matches!(state, State::Unsure(_)));
@@ -190,7 +192,7 @@ impl<'a> Settling<'a> {
         requests
     }
 
-    /// Takes the answer to a request.
+    /// Processes the answer to a request.
     pub fn answer(&mut self, request: &Request, answer: Answer) {
         match request {
             Request::Transaction(transaction) => self.answer_transaction(transaction, answer),
@@ -200,7 +202,7 @@ impl<'a> Settling<'a> {
         }
     }
 
-    /// One outcome a commit, in their order.
+    /// Returns one outcome for each commit, in their order.
     pub fn outcomes(self) -> Vec<CommitOutcome> {
         let unsettled = || CommitOutcome::Failed(LedgerError("it was not settled".into()));
         let outcome = |progress: Progress| match progress.state {
@@ -222,8 +224,8 @@ impl<'a> Settling<'a> {
                 }
             }
             Answer::Items(answers) => self.cancelled(transaction, &answers),
-            // One of them cannot be written as it is, or needs a table that is not there or not ours to write,
-            // and the store does not say which.
+            // One of the commits cannot be written as it is, or needs a table that does not exist or that is not ours
+            // to write, and the store does not say which.
             Answer::Refused(CommitOutcome::Invalid(_) | CommitOutcome::Failed(_))
                 if transaction.commits.len() > 1 =>
             {
@@ -235,7 +237,7 @@ impl<'a> Settling<'a> {
         }
     }
 
-    /// Each commit counts the reasons of its own items only.
+    /// Processes a cancelled transaction. Only the reasons of a commit's own items count for it.
     fn cancelled(&mut self, transaction: &Transaction, answers: &[ItemAnswer]) {
         let mut harmed: HashMap<usize, CommitOutcome> = HashMap::new();
         for (item, answer) in transaction.items.iter().zip(answers) {
@@ -257,13 +259,13 @@ impl<'a> Settling<'a> {
             let goes_alone = progress.cancellations >= MOST_CANCELLATIONS;
             progress.state = if goes_alone { State::Alone } else { State::Waiting };
         }
-        // Last: one whose first answer was lost is found committed, and overtakes those that wait.
+        // This comes last: a commit whose first answer was lost is found committed, and overtakes those that wait.
         for (position, outcome) in harmed {
             self.settle(position, outcome);
         }
     }
 
-    /// What an item's answer means for a commit, if it harms it.
+    /// Returns the outcome that an item's answer means for a commit; `None` if the item was fine.
     fn harm(&self, item: &Item, position: usize, answer: &ItemAnswer) -> Option<CommitOutcome> {
         let commit = &self.commits[position];
         match (answer, item) {
@@ -325,16 +327,16 @@ impl<'a> Settling<'a> {
             let state = mem::replace(&mut self.progress[position].state, State::Sent);
             match (standing.on_commit(claim), state) {
                 (Some(outcome), _) => self.settle(position, outcome),
-                // It has expired, or its lease has ended: it may be written over.
+                // The claim has expired, or its lease has ended: it may be overwritten.
                 (None, State::Unsure(None)) => self.progress[position].state = State::Alone,
-                // It did not happen yet, and still may.
+                // The commit did not happen yet, and still may.
                 (None, State::Unsure(Some(error))) => self.settle(position, CommitOutcome::Failed(error)),
                 (None, _) => self.settle(position, CommitOutcome::Failed(unread(&Answer::Done))),
             }
         }
     }
 
-    /// The claims could not be read: what was not known is still not known.
+    /// Settles commits whose claims could not be read: their outcomes stay unknown.
     fn not_read(&mut self, positions: &[usize], answer: &Answer) {
         for &position in positions {
             let outcome = match (&self.progress[position].state, answer) {
@@ -366,7 +368,7 @@ impl<'a> Settling<'a> {
         }
     }
 
-    /// Whoever still waits and expected an entity that this commit saved to be as before is too late.
+    /// Settles as conflicts the waiting commits that expected an entity to be as it was before this commit saved it.
     fn overtake(&mut self, position: usize) {
         let commits = self.commits;
         for save in &commits[position].saves {
@@ -383,7 +385,7 @@ impl<'a> Settling<'a> {
 }
 
 impl Item {
-    /// The commits whose item this is.
+    /// Returns the positions of the commits to which this item belongs.
     fn commits(&self) -> Vec<usize> {
         match self {
             Self::Claim { commit, .. } | Self::Save { commit, .. } | Self::Message { commit, .. } => {
@@ -394,7 +396,7 @@ impl Item {
     }
 }
 
-/// Which of two reasons decides: the claim's, then an entity's, then contention.
+/// Returns the weight of a reason: a claim's decides before an entity's, and that before contention.
 fn weight(outcome: &CommitOutcome) -> u8 {
     match outcome {
         CommitOutcome::Conflict(_) => 3,
@@ -420,7 +422,7 @@ fn unread(answer: &Answer) -> LedgerError {
     LedgerError(format!("the store gave an answer to another question: {answer:?}"))
 }
 
-/// What is sent at the same time.
+/// The requests that are sent at the same time.
 #[derive(Default)]
 struct Wave<'a> {
     claims: HashSet<&'a ClaimKey>,
@@ -437,8 +439,8 @@ struct Draft {
 }
 
 impl<'a> Wave<'a> {
-    /// Whether a commit shares no item with any that is sent already. The same read of the same version may
-    /// be shared.
+    /// Returns whether a commit shares no item with any that is sent already. The same read of the same version may be
+    /// shared.
     fn admits(&self, commit: &Commit) -> bool {
         let is_new = |key: &EntityKey| !self.saved.contains(key);
         commit.finished().all(|(claim, _)| !self.claims.contains(&claim.key))
@@ -454,7 +456,7 @@ impl<'a> Wave<'a> {
         self.read.extend(commit.reads.iter().map(|read| (&read.key, read.version)));
     }
 
-    /// Adds a commit to a transaction that it fits, or to a new one.
+    /// Adds a commit to a transaction with room for it, or to a new one.
     fn pack(&mut self, position: usize, commit: &Commit) {
         let (items, bytes) = commit.size();
         if !self.join(position, items, bytes) {
@@ -462,7 +464,7 @@ impl<'a> Wave<'a> {
         }
     }
 
-    /// Adds a commit to a transaction that there is anyway, if it fits one.
+    /// Adds a commit to a transaction that is sent anyway. Returns whether one had room for it.
     fn takes_along(&mut self, position: usize, commit: &Commit) -> bool {
         let (items, bytes) = commit.size();
         self.join(position, items, bytes)
@@ -479,7 +481,7 @@ impl<'a> Wave<'a> {
     }
 }
 
-/// The claims, the checks, the saves and the messages of these commits.
+/// Returns a transaction of the claims, the checks, the saves and the messages of these commits.
 fn packed(commits: &[Commit], positions: &[usize]) -> Transaction {
     let mut items = Vec::new();
     for &position in positions {

@@ -1,22 +1,22 @@
-//! How a claim stands where somebody else's, or our own, is recorded already.
+//! The standing of a claim against the claim that the ledger has recorded under the same key.
 //!
-//! The one place where it is decided what makes a duplicate. A ledger reads what it has recorded and asks here.
+//! This is the one place that decides what a duplicate is. A ledger reads the recorded claim and asks here.
 
 use super::{Claim, ClaimOutcome, CommitOutcome, LedgerError, Obstacle};
 use crate::Timestamp;
 
-/// A claim as a ledger has it.
+/// A claim as the ledger has recorded it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recorded<'a> {
-    /// The text of its owner token.
+    /// The text of the claim's owner token.
     pub owner: &'a str,
-    /// The text of its payload hash.
+    /// The text of the claim's payload hash.
     pub hash: &'a str,
-    /// Whether that [is known](crate::identity::PayloadHash::is_by_value) to be no former one.
+    /// Whether that hash [is known](crate::identity::PayloadHash::is_by_value) to be no former one.
     pub is_hash_by_value: bool,
-    /// The end of its lease, while somebody works under it; nothing once the work is finished.
+    /// The end of the lease, while an attempt works under it; `None` once the work is finished.
     pub leased_until: Option<Timestamp>,
-    /// When it may be forgotten.
+    /// The time from which the claim may be forgotten.
     pub expires_at: Timestamp,
 }
 
@@ -27,7 +27,7 @@ impl Recorded<'_> {
     }
 }
 
-/// How a claim stands against what is recorded under its key.
+/// The standing of a claim against what is recorded under its key.
 ///
 /// ```
 /// use throughline_core::{Attributes, Timestamp, ledger::{Claim, Obstacle, Recorded, Standing}};
@@ -40,30 +40,30 @@ impl Recorded<'_> {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// Nothing is recorded; or it has expired, swept or not; or it is a lease of somebody else that has ended.
+    /// Nothing is recorded, or it has expired (swept or not), or it is another attempt's lease that has ended.
     Free,
-    /// We hold it.
+    /// This attempt holds the claim.
     Ours {
-        /// The end of our lease.
+        /// The end of this attempt's lease.
         until: Timestamp,
     },
-    /// We finished it: the answer to our request was lost.
+    /// This attempt finished the work: the answer to its request was lost.
     OursFinished,
-    /// Somebody else holds it.
+    /// Another attempt holds the claim.
     Held {
-        /// The end of their lease.
+        /// The end of that attempt's lease.
         until: Timestamp,
     },
-    /// Somebody else finished it.
+    /// Another attempt finished the work.
     Finished {
-        /// Whether it was the same payload.
+        /// Whether it had the same payload.
         is_same_payload: bool,
     },
 }
 
 impl Standing {
-    /// Holds a claim against what is recorded. The owner token alone says what is ours: never an attempt's
-    /// number, so that a process believed dead cannot pass for its successor.
+    /// Compares a claim with the recorded one and returns its standing. The owner token alone decides which claim is
+    /// this attempt's own, never an attempt's number, so that a process believed dead cannot pass for its successor.
     pub fn of(claim: &Claim, recorded: Option<Recorded<'_>>) -> Self {
         let Some(recorded) = recorded else { return Self::Free };
         match (recorded.leased_until, recorded.owner == claim.owner.as_str()) {
@@ -76,7 +76,7 @@ impl Standing {
         }
     }
 
-    /// What stands in the way of running the handler, if anything does.
+    /// Returns the obstacle to running the handler, or `None`.
     pub fn obstacle(self) -> Option<Obstacle> {
         match self {
             Self::Free => None,
@@ -86,11 +86,11 @@ impl Standing {
         }
     }
 
-    /// What a ledger answers to taking the claim; nothing if it may be taken.
+    /// Returns a ledger's answer to a request for the claim; `None` if the message may be claimed.
     pub fn on_claim(self) -> Option<ClaimOutcome> {
         match self {
             Self::Free => None,
-            // The answer to our own request was lost, and we asked again.
+            // The answer to this attempt's own request was lost, and it asked again.
             Self::Ours { .. } => Some(ClaimOutcome::Held),
             Self::OursFinished | Self::Finished { is_same_payload: true } => Some(ClaimOutcome::Duplicate),
             Self::Finished { is_same_payload: false } => Some(ClaimOutcome::Mismatch),
@@ -98,7 +98,7 @@ impl Standing {
         }
     }
 
-    /// What a ledger answers to a commit of the claim; nothing if the claim does not stand in its way.
+    /// Returns a ledger's answer to a commit of the claim; `None` if the claim is no obstacle to it.
     pub fn on_commit(self, claim: &Claim) -> Option<CommitOutcome> {
         let must_hold = claim.leased_until.is_some();
         match self {
@@ -112,12 +112,14 @@ impl Standing {
         }
     }
 
-    /// What a ledger answers to a commit that was refused because of its claim, if that explains it.
+    /// Returns a ledger's answer to a commit that was refused because of its claim; if the standing does not explain
+    /// the refusal, [`CommitOutcome::Failed`].
     pub fn on_refused_commit(self, claim: &Claim) -> CommitOutcome {
         self.on_commit(claim).unwrap_or_else(|| CommitOutcome::Failed(unexplained()))
     }
 
-    /// What a ledger answers to taking a claim that was refused, if how it stands explains it.
+    /// Returns a ledger's answer to a request for the claim that was refused; if the standing does not explain the
+    /// refusal, [`ClaimOutcome::Failed`].
     pub fn on_refused_claim(self) -> ClaimOutcome {
         self.on_claim().unwrap_or_else(|| ClaimOutcome::Failed(unexplained()))
     }

@@ -1,4 +1,4 @@
-//! Runs the lanes of a batch: starts them, and sends what they need of the ledger together.
+//! Runs the lanes of a batch: starts them, and sends their ledger requests together.
 
 use super::{
     MainPath,
@@ -13,11 +13,11 @@ use futures_util::{
 };
 use std::task::{Context, Poll};
 
-/// How many lanes are under way at most, those included that wait for the ledger: what bounds memory.
+/// The most lanes under way, including those that wait for the ledger. It bounds memory.
 const MOST_TOGETHER: usize = 100;
 
-/// Runs all lanes of a batch. At most so many of them run at the same time as the settings allow, not
-/// counting those that wait for the ledger.
+/// Runs all lanes of a batch. At most as many as the settings allow run at the same time, not counting those that wait
+/// for the ledger.
 pub(super) async fn drive<'r, 'a, H: Handler>(path: &'r MainPath<'a, H>, intake: &mut Intake<'r, 'a, H>) {
     let mut driver = Driver {
         intake,
@@ -40,7 +40,7 @@ struct Driver<'d, 'r, 'a, H: Handler> {
     is_leased: bool,
     running: FuturesUnordered<BoxFuture<'r, Finished>>,
     sending: FuturesUnordered<BoxFuture<'d, ()>>,
-    /// Until when whatever waits goes on waiting for company.
+    /// The time until which parked requests wait for others to be sent with.
     patience: Option<(Timestamp, BoxFuture<'a, ()>)>,
 }
 
@@ -58,7 +58,7 @@ impl<H: Handler> Driver<'_, '_, '_, H> {
                 Poll::Pending if has_started => continue,
                 Poll::Pending => {}
             }
-            // Each lane has gone as far as it can by itself.
+            // No lane can go on without an answer of the ledger.
             self.send();
             let has_answers = matches!(self.sending.poll_next_unpin(context), Poll::Ready(Some(())));
             let is_out_of_patience =
@@ -71,7 +71,7 @@ impl<H: Handler> Driver<'_, '_, '_, H> {
         }
     }
 
-    /// Sends all that is due. What is left waits for company, and no longer than its patience lasts.
+    /// Sends all requests that are due. The others wait for further requests, at most until their patience ends.
     fn send(&mut self) {
         let is_anybody_running = self.running.len() > self.requests.parked();
         loop {
@@ -92,11 +92,11 @@ impl<H: Handler> Driver<'_, '_, '_, H> {
         }
     }
 
-    /// Starts lanes as long as there is room. Whether any was.
+    /// Starts lanes while there is room. Returns whether it started any.
     fn start(&mut self) -> bool {
         let mut has_started = false;
-        // Whoever waits for a lease will soon work outside, and whoever has worked outside is not done yet: of
-        // leased records all count.
+        // A lane that waits for its lease will soon call the outside world, and one that has called it is not done yet:
+        // all leased records count as active.
         let parked = if self.is_leased { 0 } else { self.requests.parked() };
         let mut active = self.running.len().saturating_sub(parked);
         while self.running.len() < MOST_TOGETHER

@@ -1,5 +1,5 @@
-//! Several records of a FIFO group as one commit: each is decided on what the ones before it decided, and all
-//! of it happens together or not at all.
+//! Commits several records of a FIFO group as one: each is decided on the entities as the records before it left them,
+//! and all of them are committed together or not at all.
 
 use super::{LaneId, MainPath, Opened, ReadMessage, Settled, Twin};
 use crate::{
@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use std::{collections::HashMap, time::Duration};
 use tracing::Instrument as _;
 
-/// How long what is decided waits for the decisions of the records that follow.
+/// The time that a decided record waits for the decisions of the records that follow.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Entities as the records before left them, not committed yet.
@@ -26,8 +26,8 @@ impl Staged {
         self.0.get(key)
     }
 
-    /// Takes over what a commit saves. One put writes all that the fold does to an entity: its version
-    /// counts up once, however many records changed it.
+    /// Adds the entities that a commit saves. One put writes all changes of the fold to an entity: its version counts
+    /// up once, however many records changed it.
     fn stage(&mut self, commit: &Commit) {
         for save in &commit.saves {
             let written = match self.0.get(&save.key) {
@@ -40,21 +40,21 @@ impl Staged {
     }
 }
 
-/// What became of an attempt to fold.
+/// The result of an attempt to fold.
 #[derive(Clone, Copy)]
 pub(super) struct Folding {
-    /// How many records it took.
+    /// The number of records that were folded.
     pub(super) tried: usize,
-    /// Whether all of that happened. If not, nothing did, as far as is known.
+    /// Whether all of them were committed. If not, none was, as far as is known.
     pub(super) is_committed: bool,
 }
 
 impl<H: Handler> MainPath<'_, H> {
     /// Decides as many records as can be decided on each other, and commits them together.
     ///
-    /// It ends before a record that fails, that was handled before, that takes long, or that does not fit: that
-    /// one is judged by itself, on what is really there. A leased handler's work cannot be folded, and on a last
-    /// delivery each record is to have its own share of the time.
+    /// The fold ends before a record that fails, that was handled before, that takes long, or that does not fit: that
+    /// record is decided by itself, on what is stored. A leased handler's work cannot be folded, and on a last delivery
+    /// each record gets its own share of the time.
     pub(super) async fn fold(
         &self,
         lane: LaneId,
@@ -76,7 +76,8 @@ impl<H: Handler> MainPath<'_, H> {
         self.in_time(folding).await.unwrap_or(nothing)
     }
 
-    /// How many records from the first on could be read and were neither handled before nor are there twice.
+    /// Returns the number of records, from the first on, that could be read, were not handled before and are in the
+    /// group only once.
     async fn fresh(
         &self,
         lane: LaneId,
@@ -102,7 +103,7 @@ impl<H: Handler> MainPath<'_, H> {
     async fn decide_all(&self, lane: LaneId, group: &[Opened<'_, H::Message>]) -> (usize, Option<Commit>) {
         let mut staged = Staged::default();
         let mut folded: Option<Commit> = None;
-        // The first has all the time there is; with its decision there is something to lose.
+        // The first record may use all the time that is left; once it is decided, there is work to lose.
         let mut until = None;
         for (at, opened) in group.iter().enumerate() {
             let Ok(message) = &opened.message else { return (at, folded) };
@@ -125,18 +126,18 @@ impl<H: Handler> MainPath<'_, H> {
         (group.len(), folded)
     }
 
-    /// Time must be left to commit.
+    /// Returns the time to wait for further decisions, which leaves time to commit.
     fn patience(&self) -> Duration {
         self.time_left().map_or(PATIENCE, |left| PATIENCE.min(left / 2))
     }
 }
 
-/// Whether two commits, the second decided on what the first did, can be one.
+/// Returns whether two commits, the second decided on the state that the first leaves, can be one.
 fn fits(before: &Commit, after: &Commit) -> bool {
     let ((items, bytes), (more_items, more_bytes)) = (before.size(), after.size());
     let saved_before = |key: &EntityKey| before.saves.iter().find(|save| save.key == *key);
-    // What both saw in the ledger must have been the same, and what the first saved the second must have seen
-    // as it left it: it may have saved it without looking.
+    // An entity that both read in the ledger must have had the same version. An entity that the first saved must have
+    // been seen by the second as the first left it: the second may have saved it without loading it.
     let is_as_seen_before = |(key, version): (&EntityKey, Version)| match saved_before(key) {
         Some(save) => version == Version::At { version: save.expected.next(), sequence: save.sequence },
         None => before.reads.iter().all(|read| read.key != *key || read.version == version),
@@ -146,7 +147,7 @@ fn fits(before: &Commit, after: &Commit) -> bool {
         && bytes + more_bytes <= MOST_BYTES
 }
 
-/// Two commits as one, the second decided on what the first did.
+/// Returns two commits as one, the second decided on the state that the first leaves.
 fn together(before: Commit, after: Commit) -> Commit {
     let Commit { mut folded, claim, mut reads, mut saves, outgoing } = before;
     folded.push(Folded { claim, outgoing });

@@ -1,4 +1,4 @@
-//! FIFO groups: their records run in order.
+//! FIFO groups, whose records run in order.
 
 use super::{LaneId, MainPath, Opened, RetryCause, Verdict, intake::Finished, opening::Identity, twin::Twin};
 use crate::{Handler, identity::ClaimKey};
@@ -8,15 +8,15 @@ use std::{
 };
 use tracing::Instrument as _;
 
-/// How far a group has come.
+/// The progress of a group.
 #[derive(Default)]
 struct Progress {
     verdicts: Vec<(usize, Verdict)>,
-    /// What later deliveries of the same messages inherit.
+    /// The results that later deliveries of the same messages inherit.
     settled: HashMap<ClaimKey, Twin>,
-    /// Once a record has to be delivered again, how long to wait.
+    /// The time to wait, once a record has to be delivered again.
     blocked: Option<Duration>,
-    /// How often the records so far that were not done before have been delivered, at most.
+    /// The largest number of deliveries among the records so far that were not done before.
     unfinished_deliveries: u32,
 }
 
@@ -41,9 +41,9 @@ impl Progress {
 impl<H: Handler> MainPath<'_, H> {
     /// Runs the records of a group, in order.
     ///
-    /// The first record that must be delivered again takes all that follow it along; a rejected one lets the
-    /// group go on. On its last delivery a record leaves time to those behind it that are on theirs. As many as can
-    /// are decided each on what the ones before it decided, and committed together; the others run one by one.
+    /// A record that must be delivered again takes all records behind it along; a rejected one lets the group go on. On
+    /// its last delivery a record leaves time to those behind it that are on theirs. As many records as possible are
+    /// each decided on the state that the ones before them leave, and committed together; the others run one by one.
     pub(super) async fn run_group(&self, mut group: VecDeque<Opened<'_, H::Message>>) -> Finished {
         let lane = group.front().map_or(0, |first| first.position);
         let mut progress = Progress::default();
@@ -79,7 +79,7 @@ impl<H: Handler> MainPath<'_, H> {
         progress: &mut Progress,
     ) {
         let attempt = opened.record.attempt;
-        // A record that is not done yet and came as often was before it each time.
+        // An unfinished record ahead of this one that was delivered as often was ahead of it at each delivery.
         opened.has_waited = attempt > 1 && progress.unfinished_deliveries >= attempt;
         let verdict = match progress.blocked {
             Some(after) => self.hold_back(lane, &opened, after).await,

@@ -1,27 +1,27 @@
-//! Which record to start next. Records are opened as late as that: a batch of ten thousand takes the memory
-//! of those that are under way.
+//! Decides which record to start next. Records are opened only then: a batch of ten thousand takes the memory of those
+//! that are under way.
 //!
-//! Records run at the same time, except those that must not: the records of a FIFO group are one lane, in
-//! order; and a second delivery of a message waits for the first and inherits its verdict.
+//! Records run at the same time, with two exceptions: the records of a FIFO group are one lane, in order; and a second
+//! delivery of a message waits for the first and inherits its verdict.
 
 use super::{MainPath, Opened, Record, Verdict, twin::Twin};
 use crate::{Handler, identity::ClaimKey};
 use futures_util::{FutureExt, future::BoxFuture};
 use std::collections::{HashMap, VecDeque};
 
-/// What runs in order, by itself.
+/// A unit of work that runs in order by itself.
 #[expect(clippy::large_enum_variant, reason = "it is moved once, into its future")]
 pub(super) enum Lane<'r, M> {
-    /// A record, and what became of an earlier delivery of it.
+    /// A record, and the result of an earlier delivery of the same message.
     One(Opened<'r, M>, Option<Twin>),
     /// The records of a FIFO group.
     Group(VecDeque<Opened<'r, M>>),
 }
 
-/// What became of a lane.
+/// The result of a lane.
 pub(super) struct Finished {
     pub(super) verdicts: Vec<(usize, Verdict)>,
-    /// For deliveries of the same message that wait.
+    /// The result that waiting deliveries of the same message inherit.
     pub(super) twin: Option<(ClaimKey, Twin)>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Intake<'r, 'a, H: Handler> {
     next: usize,
     groups: HashMap<&'r str, Vec<usize>>,
     deliveries: HashMap<ClaimKey, SameMessage<'r, H::Message>>,
-    /// Second deliveries whose first is settled by now.
+    /// Repeated deliveries whose first delivery is settled by now.
     ready: VecDeque<(Opened<'r, H::Message>, Twin)>,
     verdicts: Vec<Option<Verdict>>,
 }
@@ -61,18 +61,18 @@ impl<'r, 'a, H: Handler> Intake<'r, 'a, H> {
         }
     }
 
-    /// One verdict a record, in their order. Nothing for a record that no lane answered for.
+    /// Returns one verdict for each record, in their order; `None` for a record that no lane answered for.
     pub(super) fn verdicts(self) -> Vec<Option<Verdict>> {
         self.verdicts
     }
 
-    /// The next lane to run. There may be one again after another has finished.
+    /// Returns the next lane to run. After `None` there may be one again once another has finished.
     pub(super) fn next(&mut self) -> Option<BoxFuture<'r, Finished>> {
         let path = self.path;
         self.next_lane().map(|lane| path.run(lane).boxed())
     }
 
-    /// Whether there are records left that were not started.
+    /// Returns whether there are records left that were not started.
     pub(super) fn has_more(&self) -> bool {
         self.next < self.records.len()
     }
@@ -101,7 +101,7 @@ impl<'r, 'a, H: Handler> Intake<'r, 'a, H> {
             let position = self.next;
             self.next += 1;
             if let Some(group) = record.group {
-                // The first record of a group brings all of it.
+                // The first record of a group brings all the others of the group along.
                 let Some(positions) = self.groups.remove(group) else { continue };
                 return Some(Lane::Group(positions.into_iter().map(|at| self.open(at)).collect()));
             }

@@ -1,22 +1,22 @@
-//! Records on their last delivery. What is handed back then, its source moves to the dead-letter queue without a
-//! word: so it is tried if it can be, and what becomes of it is said.
+//! Records on their last delivery. A record that is handed back then is moved to the dead-letter queue by its source,
+//! without a reason: so it is tried if it can be, and its dead letter says what became of it.
 //!
 //! Every delivery counts, also one in which a record waited behind another of its FIFO group. A record that comes to
-//! its last delivery untried gets its try there, in order: those before it, which were delivered as often, are on
-//! their last as well, and leave it time.
+//! its last delivery untried gets its try there, in order: the records before it, which were delivered as often, are on
+//! their last delivery as well, and leave it time.
 
 use super::{LaneId, MainPath, Opened, Outcome, RetryCause, Verdict};
 use crate::{Failure, Handler, failure::FailureKind};
 use std::time::Duration;
 
-/// How much earlier than others a record ends on its last delivery, so that there is time to write its letter; of
-/// short invocations a quarter.
+/// The time by which a record ends earlier on its last delivery, so that its dead letter can be written; of short
+/// invocations a quarter.
 const LETTER_TIME: Duration = Duration::from_secs(1);
 
 impl<H: Handler> MainPath<'_, H> {
-    /// How long a record may run; nothing if there is no limit. `is_waited_for` says whether this is the last
-    /// delivery of a record behind it in its group: then half of the time is left to that one. Each may take half
-    /// of what those before it left, so that many that are done soon lose nothing by it.
+    /// Returns the time for which a record may run; `None` if there is no limit. `is_waited_for` says whether this is
+    /// the last delivery of a record behind it in its group: then half of the time is left to that one. Each record may
+    /// take half of what those before it left, so that many records that are done soon lose nothing by it.
     pub(super) fn share(&self, opened: &Opened<'_, H::Message>, is_waited_for: bool) -> Option<Duration> {
         let left = self.time_left()?;
         if !opened.record.is_last_attempt {
@@ -26,8 +26,8 @@ impl<H: Handler> MainPath<'_, H> {
         Some(if is_waited_for { left / 2 } else { left })
     }
 
-    /// What becomes of a record after all that is to be handed back, by no fault of its own, from its last delivery:
-    /// it is given up with a reason, unless its work is done, or somebody else is at it.
+    /// Returns the final verdict of a record that is to be handed back, by no fault of its own, on its last delivery:
+    /// it is dead-lettered with a reason, unless its work is done or another invocation is working on it.
     pub(super) async fn last_word(
         &self,
         lane: LaneId,
@@ -46,12 +46,12 @@ impl<H: Handler> MainPath<'_, H> {
             RetryCause::Deadline => not_tried("the time of the invocation was over"),
             _ => return verdict,
         };
-        // Rare, so it takes no room in every record's future.
+        // This is rare, so it is boxed and takes no room in every record's future.
         let parting = Box::pin(self.part(lane, opened, &failure));
         self.in_time(parting).await.flatten().unwrap_or(verdict)
     }
 
-    /// Gives a record up; nothing if that is not for us to do.
+    /// Dead-letters a record. Returns `None` if another invocation is still working on it.
     async fn part(
         &self,
         lane: LaneId,
@@ -66,7 +66,7 @@ impl<H: Handler> MainPath<'_, H> {
             // A commit whose answer was not waited for has happened.
             Some(Outcome::Duplicate) if opened.handler_ran().is_some() => Some(Verdict::Done),
             Some(Outcome::Duplicate) => Some(Verdict::Duplicate),
-            // The lease of a leased handler that has run is its own, and nobody works under it any more.
+            // The lease of a leased handler that has run is its own, and no work goes on under it any more.
             Some(Outcome::HandedBack { .. })
                 if !(self.handler.holds_claim_while_running() && opened.handler_ran().is_some()) =>
             {
@@ -80,7 +80,8 @@ impl<H: Handler> MainPath<'_, H> {
     }
 }
 
-/// The reason in a record's letter. One whose deliveries are used up may have been tried less often than delivered.
+/// Returns the reason for a record's dead letter. A record whose deliveries are used up may have been tried less often
+/// than delivered.
 pub(super) fn reason<M>(opened: &Opened<'_, M>, failure: &Failure) -> String {
     let reason = failure.message();
     let earlier = opened.record.attempt.saturating_sub(1);

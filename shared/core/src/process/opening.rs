@@ -1,4 +1,4 @@
-//! Opening a record: from what was delivered to a message, who it is, and under which key it is handled.
+//! Opening a record: decodes the message and derives its identity and the key of its claim.
 
 use super::{MainPath, Record, panicked, stopwatch::Stopwatch};
 use crate::{
@@ -19,17 +19,17 @@ use tracing::Span;
 pub(super) struct Opened<'r, M> {
     pub(super) position: usize,
     pub(super) record: Record<'r>,
-    /// There if its envelope could be read, whatever became of its data.
+    /// The envelope's attributes: `Some` if the envelope could be read, even if its data could not.
     pub(super) attributes: Option<Arc<Attributes>>,
     pub(super) message: Result<ReadMessage<M>, Unread>,
-    /// There once it was begun.
+    /// The record's span: set once the record was begun.
     pub(super) span: OnceLock<Span>,
-    /// It was delivered before, and behind an unfinished record of its FIFO group each time.
+    /// Whether the record was delivered before and waited behind an unfinished record of its FIFO group each time.
     pub(super) has_waited: bool,
 }
 
 impl<M: Message> Opened<'_, M> {
-    /// The type of its message, as metrics know it.
+    /// Returns the type of the message as metrics name it.
     pub(super) fn event_type(&self) -> &'static str {
         let known = M::CATALOGUE.iter().map(|known| known.name);
         self.attributes
@@ -39,7 +39,7 @@ impl<M: Message> Opened<'_, M> {
 }
 
 impl<M> Opened<'_, M> {
-    /// Who its message is, if that is known: its data need not be readable.
+    /// Returns the message's identity, if it is known: the data need not be readable for that.
     pub(super) fn identity(&self) -> Option<&Identity> {
         match &self.message {
             Ok(message) => Some(&message.identity),
@@ -47,7 +47,7 @@ impl<M> Opened<'_, M> {
         }
     }
 
-    /// Who its message was, once it is settled.
+    /// Returns the message's identity, once the record is settled.
     pub(super) fn into_identity(self) -> Option<Identity> {
         match self.message {
             Ok(message) => Some(message.identity),
@@ -55,7 +55,7 @@ impl<M> Opened<'_, M> {
         }
     }
 
-    /// How long the handler ran for it; nothing if it never did.
+    /// Returns the time for which the handler ran for this record; `None` if it never did.
     pub(super) fn handler_ran(&self) -> Option<Duration> {
         self.message.as_ref().ok().and_then(|message| message.handler_ran.elapsed())
     }
@@ -71,22 +71,22 @@ pub(super) struct ReadMessage<M> {
 /// A record whose message could not be read.
 pub(super) struct Unread {
     pub(super) failure: Failure,
-    /// There if its envelope says who it is.
+    /// The message's identity: `Some` if the envelope contains it.
     pub(super) identity: Option<Identity>,
 }
 
-/// Who a message is, and under which key it is handled.
+/// A message's identity, and the key under which it is claimed.
 pub(super) struct Identity {
     pub(super) attributes: Arc<Attributes>,
     pub(super) key: ClaimKey,
     pub(super) hash: PayloadHash,
-    /// The handler looks at it again because of a replay.
+    /// Whether the handler reprocesses the message because of a replay.
     pub(super) is_reprocessed: bool,
 }
 
 impl<H: Handler> MainPath<'_, H> {
-    /// Opens a record. A message's own decoding and a handler's key are other people's code: a panic there
-    /// is this record's failure, too.
+    /// Opens a record. A message's decoding and a handler's key are the application's code: a panic in either is a
+    /// failure of this record alone.
     pub(super) fn open<'r>(&self, position: usize, record: Record<'r>) -> Opened<'r, H::Message> {
         let mut attributes = None;
         let message = catch_unwind(AssertUnwindSafe(|| self.read(&record, &mut attributes)));
@@ -119,9 +119,9 @@ impl<H: Handler> MainPath<'_, H> {
         Ok(ReadMessage { identity, data, handler_ran: Stopwatch::default() })
     }
 
-    /// What is known of a record whose message could not be read. Its envelope may say who it is, and that is
-    /// enough to ask whether it is done. A business key is made of the data: work that was claimed under one
-    /// cannot be asked for.
+    /// Returns what is known about a record whose message could not be read. Its envelope may contain its identity, and
+    /// that is enough to ask whether it was handled. A business key is derived from the data: for work that was claimed
+    /// under one, the ledger cannot be asked.
     fn unread(&self, record: &Record<'_>, kept: &mut Option<Arc<Attributes>>, failure: Failure) -> Unread {
         let envelope = decode::open_record(record, H::Message::WIRE_FORM).ok();
         let identity = envelope.and_then(|Envelope { attributes, data }| {

@@ -1,5 +1,4 @@
-//! The ledger as the records of a batch share it: what they ask for at about the same time is asked for
-//! together.
+//! The ledger, shared by the records of a batch: requests that they make at about the same time are sent together.
 //!
 //! A record that needs something of the ledger parks. What the parked ones need is sent when nothing that was
 //! started still runs, since whatever runs may soon need something, too; but nobody waits for others' company
@@ -28,12 +27,12 @@ use std::{
 };
 use tracing::{Instrument as _, Span, debug_span, info};
 
-/// How long a question waits for others to join it.
+/// The time that a request waits for others to be sent with it.
 const PATIENCE: Duration = Duration::from_millis(5);
-/// How long it waits where answers are on their way that will bring more of its kind.
+/// The time that a request waits if answers are on their way that will lead to more requests of its kind.
 const MOST_PATIENCE: Duration = Duration::from_millis(50);
 
-/// The ledger, shared.
+/// The ledger, shared by the records of a batch.
 pub(crate) struct Requests<'a> {
     ledger: &'a dyn Ledger,
     time: &'a dyn Time,
@@ -43,7 +42,7 @@ pub(crate) struct Requests<'a> {
     state: Mutex<State>,
 }
 
-/// Who asks: a record, or a FIFO group.
+/// The lane that asks: a record, or a FIFO group.
 pub(crate) type LaneId = usize;
 
 #[derive(Default)]
@@ -52,21 +51,21 @@ struct State {
     inspections: Queue<Claim, Result<Option<Obstacle>, LedgerError>>,
     loads: Queue<EntityKey, Result<Option<Stored>, LedgerError>>,
     commits: Queue<Commit, Settled>,
-    /// How many questions each lane waits for.
+    /// The number of requests that each lane waits for.
     parked: HashMap<LaneId, usize>,
 }
 
-/// What became of a commit.
+/// The result of a commit.
 pub(crate) struct Settled {
     pub(crate) outcome: CommitOutcome,
-    /// It is a conflict with a commit of this very batch, which happened.
+    /// Whether it is a conflict with a commit of this very batch, which happened.
     pub(crate) is_overtaken: bool,
 }
 
-/// Questions of one kind.
+/// The requests of one kind.
 struct Queue<Question, Answer> {
     waiting: Vec<(Question, oneshot::Sender<Answer>)>,
-    /// When the first of those that wait was asked.
+    /// The time at which the first of the waiting requests was made.
     since: Option<Timestamp>,
     requests_on_their_way: usize,
 }
@@ -85,8 +84,8 @@ impl<Question, Answer> Queue<Question, Answer> {
         receiver
     }
 
-    /// What is to be sent now. Whoever gave up waiting is left out: a record that was handed back must not
-    /// be committed.
+    /// Returns the requests to send now. Those whose record stopped waiting are left out: a record that was handed back
+    /// must not be committed.
     fn take(&mut self) -> (Vec<Question>, Vec<oneshot::Sender<Answer>>) {
         self.since = None;
         self.requests_on_their_way += 1;
@@ -94,7 +93,7 @@ impl<Question, Answer> Queue<Question, Answer> {
     }
 }
 
-/// The kinds of questions, in the order in which a record asks them.
+/// The kinds of requests, in the order in which a record makes them.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Phase {
     Claim,
@@ -103,16 +102,16 @@ pub(super) enum Phase {
     Commit,
 }
 
-/// What to do about what waits.
+/// The decision about the requests that wait.
 #[derive(Debug)]
 pub(super) enum Due {
     Now(Phase),
     At(Timestamp),
-    /// Nothing waits.
+    /// No request waits.
     Never,
 }
 
-/// While this lives, its lane counts as parked.
+/// A guard: while it lives, its lane counts as parked.
 struct Parked<'r, 'a> {
     requests: &'r Requests<'a>,
     lane: LaneId,
@@ -136,7 +135,7 @@ impl<'a> Requests<'a> {
         Self { ledger, time, random, observer, most_resends, state: Mutex::default() }
     }
 
-    /// Takes a claim.
+    /// Claims a message for its handler.
     pub(super) async fn claim(&self, lane: LaneId, claim: Claim) -> ClaimOutcome {
         let span = debug_span!("claim");
         let answer = self.ask(lane, |state| &mut state.claims, claim).instrument(span.clone()).await;
@@ -145,7 +144,7 @@ impl<'a> Requests<'a> {
         outcome
     }
 
-    /// Looks at a claim without taking it.
+    /// Reads a claim without taking it. Returns the obstacle to it, or `None`.
     pub(super) async fn inspect(&self, lane: LaneId, claim: Claim) -> Result<Option<Obstacle>, LedgerError> {
         let span = debug_span!("inspect");
         let answer = self.ask(lane, |state| &mut state.inspections, claim).instrument(span.clone()).await;
@@ -154,7 +153,7 @@ impl<'a> Requests<'a> {
         answer
     }
 
-    /// Loads an entity.
+    /// Loads an entity. Returns `None` if it does not exist.
     pub(crate) async fn load(&self, lane: LaneId, key: EntityKey) -> Result<Option<Stored>, LedgerError> {
         let span = debug_span!("load", kind = key.kind);
         let answer = self.ask(lane, |state| &mut state.loads, key).instrument(span.clone()).await;
@@ -163,7 +162,7 @@ impl<'a> Requests<'a> {
         answer
     }
 
-    /// Commits, sending the same again while it only collides or is throttled.
+    /// Commits, sending the same commit again while it only collides or is throttled.
     pub(super) async fn commit(&self, lane: LaneId, commit: Commit) -> Settled {
         let span = debug_span!("commit");
         let answer = self.ask(lane, |state| &mut state.commits, commit).instrument(span.clone()).await;
@@ -179,7 +178,7 @@ impl<'a> Requests<'a> {
         }
     }
 
-    /// Gives a claim back. Nobody waits for company with it: the next delivery may be on its way.
+    /// Releases a claim. Not batched with other requests, because the next delivery may already be waiting.
     pub(super) async fn release(&self, claim: &Claim) -> Result<(), LedgerError> {
         self.ledger.release(std::slice::from_ref(claim)).await
     }
@@ -200,13 +199,13 @@ impl<'a> Requests<'a> {
         receiver.await.ok()
     }
 
-    /// How many lanes wait for the ledger.
+    /// Returns the number of lanes that wait for the ledger.
     pub(super) fn parked(&self) -> usize {
         self.state().parked.len()
     }
 
-    /// What to send next, or when to ask again. While records are still to be started, answers that are on
-    /// their way make room for them: what waits is joined by what they ask for.
+    /// Returns the phase to send next, or the time at which to ask again. While records are still to be started,
+    /// answers on their way make room for them, so the waiting requests wait for those of these records.
     pub(super) fn due(&self, is_anybody_running: bool, are_more_to_start: bool) -> Due {
         let state = self.state();
         let commit_items = state.commits.waiting.iter().map(|(commit, _)| commit.item_count()).sum();
@@ -246,7 +245,7 @@ impl<'a> Requests<'a> {
         soonest.map_or(Due::Never, Due::At)
     }
 
-    /// Sends all that waits in a phase and hands out the answers.
+    /// Sends all requests that wait in a phase and hands out the answers.
     pub(super) fn send(&self, phase: Phase) -> BoxFuture<'_, ()> {
         match phase {
             Phase::Claim => {
@@ -280,7 +279,8 @@ impl<'a> Requests<'a> {
         }
     }
 
-    /// Those that collide or are throttled are sent again together: one by one they would be more load.
+    /// Sends commits. Those that collide or are throttled are sent again together: sending them one by one would be
+    /// more load.
     async fn send_commits(&self, mut commits: Vec<Commit>, mut senders: Vec<oneshot::Sender<Settled>>) {
         let mut resends = 0;
         while !commits.is_empty() {
@@ -317,7 +317,7 @@ impl<'a> Requests<'a> {
     }
 }
 
-/// Hands out answers in the order of the questions. Whoever gets none hears of it by its sender's end.
+/// Hands out answers in the order of the requests. A lane that gets no answer notices that its sender was dropped.
 fn answer<Answer>(senders: Vec<oneshot::Sender<Answer>>, answers: Vec<Answer>) {
     for (sender, answer) in senders.into_iter().zip(answers) {
         _ = sender.send(answer);

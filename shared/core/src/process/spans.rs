@@ -1,5 +1,5 @@
-//! The spans of the main path: one a record, whose fields stand on every log line about it, and within it one for each
-//! claim, load, run of the handler and commit, which are there for traces alone.
+//! The spans of the main path: one for each record, whose fields are on every log line about it, and within it one for
+//! each claim, load, run of the handler and commit, which are there for traces alone.
 
 use super::{MainPath, Opened};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
 use tracing::{Span, field::Empty, info_span};
 
 impl<H: Handler> MainPath<'_, H> {
-    /// The span of a record. It begins when it is first asked for, and ends with the record.
+    /// Returns the span of a record. It begins when it is first asked for, and ends with the record.
     pub(super) fn span<'p>(&self, opened: &'p Opened<'_, H::Message>) -> &'p Span {
         opened.span.get_or_init(|| self.begin(opened))
     }
@@ -37,7 +37,8 @@ impl<H: Handler> MainPath<'_, H> {
     }
 }
 
-/// What kind of failure it is that a claim was not taken. That somebody else has it is none.
+/// Returns the type of the failure because of which a claim was not taken. A claim that another invocation holds or has
+/// finished is no failure.
 pub(super) fn failed_claim(outcome: &ClaimOutcome) -> Option<&'static str> {
     match outcome {
         ClaimOutcome::Held | ClaimOutcome::Duplicate | ClaimOutcome::Busy { .. } => None,
@@ -46,7 +47,8 @@ pub(super) fn failed_claim(outcome: &ClaimOutcome) -> Option<&'static str> {
     }
 }
 
-/// What kind of failure it is that a commit did not happen. That it happened before is none.
+/// Returns the type of the failure because of which a commit did not happen. A commit that had happened before is no
+/// failure.
 pub(super) fn failed_commit(outcome: &CommitOutcome) -> Option<&'static str> {
     match outcome {
         CommitOutcome::Committed | CommitOutcome::Duplicate | CommitOutcome::Busy { .. } => None,

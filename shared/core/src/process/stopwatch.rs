@@ -1,4 +1,4 @@
-//! How long something took, over all the times it ran.
+//! Measures the total time that something ran, over all its runs.
 
 use crate::{ports::Time, time::between};
 use std::{
@@ -6,23 +6,24 @@ use std::{
     time::Duration,
 };
 
-/// Adds up how long something ran.
+/// The total time for which something ran; `None` if it never did.
 #[derive(Debug, Default)]
 pub(super) struct Stopwatch(Mutex<Option<Duration>>);
 
 impl Stopwatch {
-    /// Runs until what it returns is dropped: a handler that is given up at the deadline, or panics, ran, too.
+    /// Starts measuring, until the returned value is dropped: this also counts a handler that panics or is dropped at
+    /// the deadline.
     pub(super) fn start<'s>(&'s self, time: &'s dyn Time) -> Running<'s> {
         Running { stopwatch: self, time, since: time.now() }
     }
 
-    /// How long it ran; nothing if it never did.
+    /// Returns the total time of all runs; `None` if there was none.
     pub(super) fn elapsed(&self) -> Option<Duration> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A stopwatch that runs.
+/// A running stopwatch.
 pub(super) struct Running<'s> {
     stopwatch: &'s Stopwatch,
     time: &'s dyn Time,

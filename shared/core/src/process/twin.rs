@@ -3,7 +3,7 @@
 use super::{Record, Verdict};
 use crate::identity::PayloadHash;
 
-/// An earlier delivery of the same message, in the same batch.
+/// The result of an earlier delivery of the same message, in the same batch.
 #[derive(Clone)]
 pub(super) struct Twin {
     pub(super) hash: PayloadHash,
@@ -11,17 +11,18 @@ pub(super) struct Twin {
     pub(super) was_last_attempt: bool,
 }
 
-/// What an earlier delivery means for a later one.
+/// The consequence of an earlier delivery for a later one.
 pub(super) enum TwinAnswer {
     Verdict(Verdict),
-    /// The identity is finished with another payload.
+    /// The identity was finished with another payload.
     Mismatch,
-    /// Nothing: it has to run itself.
+    /// The earlier delivery has no consequence: the later one has to run itself.
     Run,
 }
 
 impl Twin {
-    /// What later deliveries inherit after this verdict: it, unless an earlier delivery had finished the work.
+    /// Returns what later deliveries inherit after this verdict: the verdict itself, unless an earlier delivery had
+    /// finished the work.
     pub(super) fn after(
         earlier: Option<Self>,
         hash: PayloadHash,
@@ -44,7 +45,7 @@ impl Twin {
             Verdict::Done | Verdict::Duplicate if is_same => TwinAnswer::Verdict(Verdict::Duplicate),
             Verdict::Done | Verdict::Duplicate => TwinAnswer::Mismatch,
             Verdict::Retry { .. } => TwinAnswer::Verdict(self.verdict.clone()),
-            // It was given up because its attempts were used up; this one has some left.
+            // The earlier delivery was rejected because its attempts were used up; this one has some left.
             Verdict::Rejected { .. } if self.was_last_attempt && !record.is_last_attempt => TwinAnswer::Run,
             Verdict::Rejected { .. } if is_same => TwinAnswer::Verdict(self.verdict.clone()),
             Verdict::Rejected { .. } => TwinAnswer::Run,

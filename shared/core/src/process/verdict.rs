@@ -1,66 +1,66 @@
-//! What the main path says about a record.
+//! The verdicts of the main path about records.
 
 use std::time::Duration;
 use tracing::{error, info, warn};
 
-/// What to tell the source about a record.
+/// The answer to the source about a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// Its effects happened.
+    /// The record's effects were committed.
     Done,
-    /// Its effects had happened before.
+    /// The record's effects had been committed before.
     Duplicate,
-    /// Deliver it again.
+    /// The source is to deliver the record again.
     Retry {
-        /// How long to wait.
+        /// The time to wait before the next delivery.
         after: Duration,
-        /// Why.
+        /// The reason for the next delivery.
         cause: RetryCause,
     },
-    /// It is in the dead-letter queue; do not deliver it again.
+    /// The record is in the dead-letter queue; the source is not to deliver it again.
     Rejected {
         /// The type of the error.
         error_type: String,
-        /// What was wrong.
+        /// The message of the error.
         reason: String,
     },
 }
 
-/// Why a record has to be delivered again.
+/// The reason for which a record has to be delivered again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RetryCause {
-    /// It failed in a way that may pass.
+    /// The record failed in a way that may pass.
     Failed {
         /// The type of the error.
         error_type: String,
-        /// What went wrong.
+        /// The message of the error.
         reason: String,
     },
-    /// Another invocation is working on it.
+    /// Another invocation holds the claim and is working on the message.
     Busy,
-    /// Its lease ended before the work did, and another invocation took over.
+    /// The lease ended before the work did, and another invocation took over.
     LeaseLost,
     /// The invocation was about to end.
     Deadline,
     /// A record before it in its FIFO group has to be delivered again first.
     Behind,
-    /// It was rejected, and the dead-letter queue did not take it.
+    /// The record was rejected, and the dead-letter queue did not take it.
     NotDeadLettered {
-        /// What the queue said.
+        /// The error that the queue answered with.
         reason: String,
     },
 }
 
 impl Verdict {
-    /// Whether the source must deliver the record again.
+    /// Returns whether the source must deliver the record again.
     pub fn is_retry(&self) -> bool {
         matches!(self, Self::Retry { .. })
     }
 }
 
-/// Writes the one line that says what became of a record.
+/// Logs the verdict of a record, in one line.
 pub(super) fn log(verdict: &Verdict) {
     match verdict {
         Verdict::Done => info!(verdict = "done", "done"),

@@ -1,4 +1,4 @@
-//! Answers from outside.
+//! Callbacks: answers from outside that steps wait for.
 
 use super::{
     record::{StepOutcome, StepRecord, shown},
@@ -11,8 +11,8 @@ use crate::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{fmt, marker::PhantomData};
 
-/// Where an answer of type `T` is awaited. It may leave the system, in an event or a link: it stays the same
-/// however often the question is asked, and is no secret by which anything but this can be answered.
+/// The address under which an answer of type `T` is awaited. It may leave the system, in an event or a link: it stays
+/// the same however often the question is asked, and it is no secret that could answer any other question.
 pub struct CallbackId<T> {
     id: String,
     answer: PhantomData<fn() -> T>,
@@ -23,14 +23,14 @@ impl<T> CallbackId<T> {
         Self { id, answer: PhantomData }
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.id
     }
 }
 
 impl<T: Serialize> CallbackId<T> {
-    /// Finds who waits for the answer.
+    /// Finds the step that waits for the answer.
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};
@@ -48,8 +48,8 @@ impl<T: Serialize> CallbackId<T> {
     /// ```
     ///
     /// # Errors
-    /// A rejection if nobody waits under this id, if it was answered already, or if it is too late. With `?` an
-    /// unanswering ledger means *retry*.
+    /// A rejection if no step waits under this id, if it was answered already, or if it is too late. With `?` a ledger
+    /// that does not answer means *retry*.
     pub async fn find(&self, context: &Context<'_>) -> Result<Waiting<T>, Failure> {
         let record = context.load::<StepRecord>(&self.id).await?;
         let record = record.or_reject(&format!("nobody waits for an answer under `{}`", self.id))?;
@@ -68,7 +68,7 @@ impl<T: Serialize> CallbackId<T> {
     }
 }
 
-/// Somebody who waits for an answer of type `T`.
+/// A step that waits for an answer of type `T`.
 #[must_use = "an answer does nothing until the handler returns it"]
 pub struct Waiting<T> {
     record: Versioned<StepRecord>,
@@ -77,11 +77,11 @@ pub struct Waiting<T> {
 }
 
 impl<T: Serialize> Waiting<T> {
-    /// Answers. The first answer stands, also if two are given at the same time.
+    /// Returns effects that answer the question. The first answer stands, also if two are given at the same time.
     pub fn answer<E>(self, answer: &T) -> Effects<E> {
         match crate::item::checked_json(answer) {
             Ok(output) => self.settle(StepOutcome::Done { output }),
-            // Told when the effects are sealed, like every other value without a JSON form.
+            // The error is reported when the effects are sealed, like that of every other value without a JSON form.
             Err(error) => Effects {
                 commands: vec![CommandSend {
                     destination: Destination::Task { token: self.token },
@@ -93,7 +93,7 @@ impl<T: Serialize> Waiting<T> {
         }
     }
 
-    /// Refuses: the step is rejected, and what was done before it is undone.
+    /// Returns effects that refuse: the step is rejected, and the steps before it are undone.
     pub fn refuse<E>(self, error_type: impl Into<String>, reason: impl Into<String>) -> Effects<E> {
         self.settle(StepOutcome::Rejected { error_type: error_type.into(), reason: reason.into() })
     }
@@ -107,7 +107,7 @@ impl<T: Serialize> Waiting<T> {
 /// The type of the message that carries an answer to a task.
 pub(crate) const ANSWER_TYPE: &str = "saga.answer";
 
-/// Has the relay tell a task how its step ended.
+/// Returns effects that make the relay answer a task with the outcome of its step.
 pub(crate) fn answer_task<E>(token: String, outcome: &StepOutcome) -> Effects<E> {
     let answer = match outcome {
         StepOutcome::Done { output } => TaskAnswer::Success { output: shown(output) },
@@ -163,7 +163,7 @@ impl<'de, T> Deserialize<'de> for CallbackId<T> {
     }
 }
 
-/// A text: what it is the answer to is not told on the wire.
+/// The schema is a string: the type of the answer is not part of the wire format.
 #[cfg(feature = "schema")]
 impl<T> schemars::JsonSchema for CallbackId<T> {
     fn schema_name() -> std::borrow::Cow<'static, str> {
@@ -179,7 +179,7 @@ impl<T> schemars::JsonSchema for CallbackId<T> {
     }
 }
 
-/// Without the token.
+/// Prints the record's id without the token.
 impl<T> fmt::Debug for Waiting<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Waiting").field(&self.record.value.step).finish()

@@ -1,10 +1,10 @@
-//! What a step may ask while it runs.
+//! The context that is passed to a step while it runs.
 
 use crate::Context;
 use std::{fmt, ops::Deref};
 
-/// What a step, an undo or an ending may ask while it runs: everything a handler may ask of its [`Context`],
-/// and which execution it belongs to.
+/// The context of a step, an undo or an ending while it runs: it offers everything that a handler's [`Context`] does,
+/// and names the execution.
 pub struct StepContext<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) execution: &'a str,
@@ -21,19 +21,19 @@ impl<'a> Deref for StepContext<'a> {
 }
 
 impl StepContext<'_> {
-    /// What to give an API outside as its idempotency key: the same for every attempt at this step, or this
-    /// undo, of this execution.
+    /// Returns the idempotency key for calls to APIs outside: the same for every attempt at this step, or this undo, of
+    /// this execution.
     pub fn idempotency_key(&self) -> &str {
         self.idempotency_key
     }
 
-    /// In an undo: the idempotency key that its step used. An API is to refuse what arrives under it from now
-    /// on, and to take back what arrived.
+    /// Returns, in an undo, the idempotency key that its step used. An API is to refuse requests under that key from
+    /// now on, and to take back those that arrived.
     pub fn undone_key(&self) -> &str {
         self.undone_key
     }
 
-    /// The execution's name.
+    /// Returns the execution's name.
     pub fn execution(&self) -> &str {
         self.execution
     }

@@ -1,4 +1,4 @@
-//! The definition of a saga: its steps, in their order, and what each reads.
+//! The definition of a saga: its steps, in their order, and what each of them reads.
 
 use super::{
     callback::CallbackId,
@@ -12,11 +12,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use std::{fmt, marker::PhantomData, time::Duration};
 
-/// A saga: steps that happen one after another, each with what undoes it, over services `P`.
+/// A saga: steps that run one after another, each with its undo (its compensation), over services `P`.
 ///
-/// When a step fails for good, those before it are undone, the last one first. The definition is checked by
-/// [`check`](Self::check), compiled to Step Functions by [`states_language`](Self::states_language), and its
-/// steps are run by a worker function.
+/// When a step fails for good, the steps before it are undone, the last one first. The definition is checked by
+/// [`check`](Self::check), compiled to Step Functions by [`states_language`](Self::states_language), and its steps are
+/// run by a worker function.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -48,11 +48,11 @@ pub struct Saga<P> {
     pub(crate) ending: Option<Ending<P>>,
 }
 
-/// One after another, the parts of a saga.
+/// One stage of a saga. Stages follow one another.
 #[expect(clippy::large_enum_variant, reason = "a process has a handful of them")]
 pub(crate) enum Stage<P> {
     Step(Step<P>),
-    /// `misplaced` is a stage that cannot be in a group.
+    /// Steps that run at the same time. `misplaced` is a stage that cannot be in a group.
     Parallel {
         name: &'static str,
         steps: Vec<Step<P>>,
@@ -64,12 +64,12 @@ pub(crate) enum Stage<P> {
     },
 }
 
-/// How long a saga waits.
+/// A saga's wait: for a time, or until a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
-    /// So long.
+    /// The saga waits for this time.
     For(Duration),
-    /// Until the time in this field of the input.
+    /// The saga waits until the time in this field of the input.
     Until(&'static str),
 }
 
@@ -81,28 +81,28 @@ pub(crate) struct Step<P> {
     pub(crate) undo: Option<Function<P>>,
     pub(crate) output: DataType,
     pub(crate) optional_output: DataType,
-    /// The field of the input that says whether it is done at all.
+    /// The field of the input that decides whether the step runs at all.
     pub(crate) only_if: Option<&'static str>,
-    /// Whether all it does is in its effects.
+    /// Whether the step's only changes are its effects.
     pub(crate) is_effects_only: bool,
     pub(crate) time_limit: Duration,
     pub(crate) retry: Retry,
     pub(crate) undo_retry: Retry,
 }
 
-/// What a step is.
+/// The kind of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// It returns its output.
+    /// The step returns its output.
     Task,
-    /// It asks, and its output is the answer, for which it waits so long.
+    /// The step asks a question, and its output is the answer, for which it waits at most `time_out`.
     Callback { time_out: Duration },
 }
 
-/// How long one attempt may take unless a step says otherwise.
+/// The time limit of one attempt unless a step sets another.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
 
-/// What happens once everything is undone.
+/// The work that is done once everything is undone.
 pub(crate) struct Ending<P> {
     pub(crate) name: &'static str,
     pub(crate) function: Function<P>,
@@ -110,9 +110,9 @@ pub(crate) struct Ending<P> {
     pub(crate) retry: Retry,
 }
 
-/// How often and when a step is tried again that failed in a way that may pass, or took too long.
+/// The back-off: how often and when a step is tried again that failed in a way that may pass, or took too long.
 ///
-/// The waits grow and are spread evenly below their length (full jitter), as Step Functions' `Retry` does it.
+/// The waits grow and are random, evenly spread below their length (full jitter), as in Step Functions' `Retry`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -122,30 +122,30 @@ pub(crate) struct Ending<P> {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Retry {
-    /// How often it is tried again.
+    /// The number of attempts after the first.
     pub attempts: u32,
-    /// The longest the first wait can be. Whole seconds.
+    /// The upper limit of the first wait, in whole seconds.
     pub first: Duration,
-    /// By how much each wait is longer than the one before it.
+    /// The factor by which each wait is longer than the one before it.
     pub rate: f64,
-    /// The longest any wait can be. Whole seconds.
+    /// The upper limit of every wait, in whole seconds.
     pub most: Duration,
 }
 
 impl Retry {
-    /// For a step: five times, within about half a minute.
+    /// The back-off of a step: five more attempts, within about half a minute.
     pub const STEP: Self =
         Self { attempts: 5, first: Duration::from_secs(1), rate: 2.0, most: Duration::from_secs(30) };
-    /// For an undo, which should not be given up: thirty times, within about two hours.
+    /// The back-off of an undo, which should not be given up: thirty more attempts, within about two hours.
     pub const UNDO: Self =
         Self { attempts: 30, first: Duration::from_secs(1), rate: 2.0, most: Duration::from_mins(5) };
-    /// For what only a deployment mends: about three days.
+    /// The back-off for an error that only a deployment mends: it lasts about three days.
     pub const PATIENT: Self =
         Self { attempts: 436, first: Duration::from_secs(30), rate: 2.0, most: Duration::from_mins(10) };
 }
 
 impl<P: Send + Sync + 'static> Saga<P> {
-    /// A saga that is started with an `I`, and has an hour.
+    /// Returns a saga that is started with an `I`, with a deadline of one hour.
     pub fn of<I: SagaInput>() -> Self {
         Self {
             name: I::SAGA,
@@ -159,28 +159,28 @@ impl<P: Send + Sync + 'static> Saga<P> {
         }
     }
 
-    /// How long it may take from its start to its last step. No step begins after that, and none that runs is
-    /// waited for: everything is undone. Undoing has no deadline.
+    /// Sets the time that the saga may take from its start to its last step. After that no step begins, no running step
+    /// is waited for, and everything is undone. Undoing has no deadline.
     pub fn deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
     }
 
-    /// The time-out of its worker function, which must be longer than any step's
-    /// [time limit](StepBuilder::time_limit). 60 seconds unless said otherwise; Step Functions waits ten
-    /// seconds longer for a task than the function may take.
+    /// Sets the time-out of the saga's worker function, which must be longer than any step's [time
+    /// limit](StepBuilder::time_limit). It is 60 seconds unless set; Step Functions waits ten seconds longer for a task
+    /// than the function may take.
     pub fn worker_time_limit(self, worker_time_limit: Duration) -> Self {
         Self { worker_time_limit, ..self }
     }
 
-    /// The tables of their own that the steps' entities are in, by logical name, as in
+    /// Sets the tables of their own that the steps' entities are in, by logical name, as in
     /// [`Handler::TABLES`](crate::Handler::TABLES).
     pub fn tables(self, tables: &'static [&'static str]) -> Self {
         Self { tables, ..self }
     }
 
-    /// A step. Its name is part of the key of everything it does: never change it while executions run.
+    /// Adds a step. Its name is part of the key of everything that it does: never change it while executions run.
     ///
-    /// What it reads is said by its arguments; see [`StepFunction`].
+    /// The step's arguments declare what it reads; see [`StepFunction`].
     pub fn step<F, R, O, E>(self, name: &'static str, function: F) -> StepBuilder<P, O>
     where
         F: for<'a> StepFunction<'a, P, R, O, E>,
@@ -192,8 +192,8 @@ impl<P: Send + Sync + 'static> Saga<P> {
         StepBuilder { saga: self, step, output: PhantomData }
     }
 
-    /// A step whose output comes from outside: a person's approval, a webhook. `ask` is run once and says
-    /// under which [`CallbackId`] the answer is awaited, at most so long.
+    /// Adds a step whose output comes from outside: a person's approval, a webhook. `ask` is run once and tells the
+    /// outside world under which [`CallbackId`] the answer is awaited, for at most `time_out`.
     pub fn callback<F, R, O, E>(self, name: &'static str, ask: F, time_out: Duration) -> StepBuilder<P, O>
     where
         F: for<'a> GivenFunction<'a, P, CallbackId<O>, R, E>,
@@ -205,7 +205,7 @@ impl<P: Send + Sync + 'static> Saga<P> {
         StepBuilder { saga: self, step, output: PhantomData }
     }
 
-    /// Steps that are done at the same time. If one fails the others are not waited for, and all are undone.
+    /// Adds steps that run at the same time. If one fails, the others are not waited for, and all are undone.
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};
@@ -237,21 +237,22 @@ impl<P: Send + Sync + 'static> Saga<P> {
         self
     }
 
-    /// Waits so long: whole seconds.
+    /// Adds a wait of this length, in whole seconds.
     pub fn wait(mut self, name: &'static str, duration: Duration) -> Self {
         self.stages.push(Stage::Wait { name, wait: Wait::For(duration) });
         self
     }
 
-    /// Waits until the time in a field of the input, a [`Timestamp`](crate::Timestamp). Without one, or if it has
-    /// passed, it does not wait. One beyond the deadline is waited for; then everything is undone.
+    /// Adds a wait until the time in a field of the input, a [`Timestamp`](crate::Timestamp). If there is none, or it
+    /// has passed, the saga does not wait. If it is beyond the deadline, the saga waits for it and then undoes
+    /// everything.
     pub fn wait_until(mut self, name: &'static str, input_field: &'static str) -> Self {
         self.stages.push(Stage::Wait { name, wait: Wait::Until(input_field) });
         self
     }
 
-    /// What is done last when everything is undone: it is given what went [wrong](Unwound), and may read the
-    /// input and, as `Option`s, the outputs of steps.
+    /// Sets the work that is done last when everything is undone. The function is given the [reason](Unwound), and may
+    /// read the input and, as `Option`s, the outputs of steps.
     pub fn when_compensated<F, R, E>(self, name: &'static str, ending: F) -> Self
     where
         F: for<'a> GivenFunction<'a, P, Unwound, R, E>,
@@ -263,22 +264,22 @@ impl<P: Send + Sync + 'static> Saga<P> {
         Self { ending: Some(Ending { name, function, time_limit, retry: Retry::UNDO }), ..self }
     }
 
-    /// Its name.
+    /// Returns the saga's name.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The names of all that its worker may be asked to do: of its steps, and of its ending.
+    /// Returns the names of all work that a state machine may ask the worker for: of the steps, and of the ending.
     pub fn task_names(&self) -> impl Iterator<Item = &'static str> {
         self.steps().map(|step| step.name).chain(self.ending.as_ref().map(|ending| ending.name))
     }
 
-    /// The tables of their own that its steps' entities are in.
+    /// Returns the tables of their own that the steps' entities are in.
     pub fn own_tables(&self) -> &'static [&'static str] {
         self.tables
     }
 
-    /// The events that its steps, their undos and its ending may emit, each once.
+    /// Returns the events that the steps, their undos and the ending may emit, each once.
     pub fn emits(&self) -> Vec<MessageType> {
         let steps = self.steps().flat_map(|step| std::iter::once(&step.function).chain(&step.undo));
         let functions = steps.chain(self.ending.as_ref().map(|ending| &ending.function));
@@ -291,11 +292,11 @@ impl<P: Send + Sync + 'static> Saga<P> {
         emitted
     }
 
-    /// The same saga, but that this step's undo does nothing: whatever proves that the saga is undone must
-    /// fail for it.
+    /// Returns the same saga, with the undo of this step doing nothing: a test that proves the compensation must fail
+    /// for it.
     ///
     /// # Panics
-    /// If it has no such step, or the step has no undo.
+    /// If the saga has no such step, or the step has no undo.
     #[must_use]
     pub fn with_idle_undo(&self, step: &str) -> Self {
         let mut idle = self.clone();
@@ -311,7 +312,7 @@ impl<P: Send + Sync + 'static> Saga<P> {
 }
 
 impl<P> Saga<P> {
-    /// All its steps, in their order.
+    /// Returns all steps of the saga, in their order.
     pub(crate) fn steps(&self) -> impl DoubleEndedIterator<Item = &Step<P>> {
         self.stages.iter().flat_map(|stage| match stage {
             Stage::Step(step) => std::slice::from_ref(step),
@@ -332,11 +333,11 @@ impl<P> Saga<P> {
         self.steps().find(|step| step.name == name)
     }
 
-    /// What a task carries to say which definition it belongs to. Names, order, what is read and what is
-    /// undone count; how often something is retried, or how long it may take, does not.
+    /// Returns the fingerprint by which a task names the definition that it belongs to. Names, order, what is read and
+    /// what is undone are part of it; back-offs and time limits are not.
     ///
     /// # Panics
-    /// Never: it is made of texts.
+    /// Never, because it is made of strings only.
     pub fn fingerprint(&self) -> String {
         let step = |step: &Step<P>| {
             json!({
@@ -418,7 +419,7 @@ impl<P> fmt::Debug for Saga<P> {
     }
 }
 
-/// A step that is not finished yet: it must say how it is undone, or that it need not be.
+/// A step that is not finished yet: it must still declare how it is undone, or that it need not be.
 #[must_use = "say how the step is undone: .undo(..) or .no_undo()"]
 pub struct StepBuilder<P, O> {
     saga: Saga<P>,
@@ -427,9 +428,9 @@ pub struct StepBuilder<P, O> {
 }
 
 impl<P: Send + Sync + 'static, O: DeserializeOwned + Send + 'static> StepBuilder<P, O> {
-    /// How the step is undone. The undo is given the step's output, or nothing if it may have taken effect
-    /// without our knowing, or may yet do so. A step that was rejected is not undone, unless an earlier attempt
-    /// at it may have taken effect.
+    /// Sets the step's undo (its compensation) and adds the step to the saga. The undo is given the step's output, or
+    /// `None` if the step may have taken effect without a recorded outcome, or may yet do so. A step that was rejected
+    /// is not undone, unless an earlier attempt at it may have taken effect.
     pub fn undo<F, R, E>(mut self, undo: F) -> Saga<P>
     where
         F: for<'a> GivenFunction<'a, P, Option<O>, R, E>,
@@ -440,41 +441,42 @@ impl<P: Send + Sync + 'static, O: DeserializeOwned + Send + 'static> StepBuilder
         self.no_undo()
     }
 
-    /// There is nothing to undo: it changed nothing, or nothing that follows can fail. If its answer is lost, the
-    /// saga goes on if it is done, and unwinds if it is not; it is not done later.
+    /// Declares that there is nothing to undo, and adds the step to the saga: the step changes nothing, or no step
+    /// after it can fail. If the step's answer is lost, the saga goes on if the step was done, and unwinds if it was
+    /// not; the step is not done later.
     pub fn no_undo(mut self) -> Saga<P> {
         self.saga.stages.push(Stage::Step(self.step));
         self.saga
     }
 
-    /// Says that all it does is in its effects: it asks nothing of the outside world. It then costs no lease,
-    /// and when nothing was committed there is nothing to undo.
+    /// Declares that the step's only changes are its effects: it calls nothing in the outside world. Then it needs no
+    /// lease, and if it was not committed there is nothing to undo.
     pub fn effects_only(mut self) -> Self {
         self.step.is_effects_only = true;
         self
     }
 
-    /// Does it only if this field of the input, a `bool`, is true. Whoever reads its output then reads an
-    /// `Option`.
+    /// Makes the step conditional: it runs only if this field of the input, a `bool`, is true. A function that reads
+    /// its output then reads an `Option`.
     pub fn only_if(mut self, input_field: &'static str) -> Self {
         self.step.only_if = Some(input_field);
         self
     }
 
-    /// How long one attempt may take: 20 seconds unless said otherwise. What it asked of the outside world by
-    /// then may still happen.
+    /// Sets the time limit of one attempt: 20 seconds unless set. Requests that the attempt has sent to the outside
+    /// world by then may still take effect.
     pub fn time_limit(mut self, time_limit: Duration) -> Self {
         self.step.time_limit = time_limit;
         self
     }
 
-    /// How often and when it is tried again: [`Retry::STEP`] unless said otherwise.
+    /// Sets the step's back-off: [`Retry::STEP`] unless set.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.step.retry = retry;
         self
     }
 
-    /// How often and when its undo is tried again: [`Retry::UNDO`] unless said otherwise.
+    /// Sets the back-off of the step's undo: [`Retry::UNDO`] unless set.
     pub fn undo_retry(mut self, retry: Retry) -> Self {
         self.step.undo_retry = retry;
         self

@@ -1,4 +1,4 @@
-//! The fields of a type, without a value of it.
+//! Finds the names of a type's fields without a value of that type.
 
 use serde::{
     de::{DeserializeOwned, Deserializer, Visitor},
@@ -6,7 +6,8 @@ use serde::{
 };
 use std::fmt;
 
-/// The names of the fields of a struct that derives `Deserialize`, found by a deserializer that only listens.
+/// Returns the names of the fields of a struct that derives `Deserialize`. The deserializer only records which fields
+/// the struct asks for.
 pub(crate) fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
     struct Listen<'a>(&'a mut &'static [&'static str]);
 

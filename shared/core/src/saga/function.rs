@@ -1,4 +1,4 @@
-//! The functions a saga is made of: `async fn`s whose arguments say what they read.
+//! The functions that a saga is made of: `async fn`s whose arguments declare what they read.
 
 use super::{Output, StepContext};
 use crate::{Effects, Event, Failure, IntoEffects, MessageType, message::EncodedEvent};
@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{any::TypeId, future::Future, sync::Arc};
 
-/// A function that does a step: an `async fn` that takes the services, whatever it reads (the saga's input,
+/// A function that runs a step: an `async fn` that takes the services, the values that it reads (the saga's input,
 /// outputs of earlier steps, each by its type), and a [`StepContext`].
 ///
 /// ```
@@ -29,7 +29,7 @@ use std::{any::TypeId, future::Future, sync::Arc};
     note = "a step is an `async fn(&Services, Input, EarlierOutput, .., &StepContext<'_>) -> Result<Output<Output>, Failure>`,\nwith up to six values to read, each `Deserialize` and owned"
 )]
 pub trait StepFunction<'a, P, R, O, E>: Send + Sync + 'static {
-    /// Runs it.
+    /// Calls the function and returns its future.
     fn call(
         &self,
         services: &'a P,
@@ -38,8 +38,8 @@ pub trait StepFunction<'a, P, R, O, E>: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Output<O, E>, Failure>>;
 }
 
-/// A function that is given something besides what it reads: an undo the outcome of its step, a callback's
-/// question the id to answer under, an ending what went wrong.
+/// A function that is given one value besides those that it reads: an undo the outcome of its step, a callback's
+/// question the id to answer under, an ending the reason for the compensation.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -66,7 +66,7 @@ pub trait StepFunction<'a, P, R, O, E>: Send + Sync + 'static {
     note = "all of them may return `Effects` instead of `()`"
 )]
 pub trait GivenFunction<'a, P, G, R, E>: Send + Sync + 'static {
-    /// Runs it.
+    /// Calls the function and returns its future.
     fn call(
         &self,
         services: &'a P,
@@ -76,22 +76,22 @@ pub trait GivenFunction<'a, P, G, R, E>: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Effects<E>, Failure>>;
 }
 
-/// What a function reads: a tuple of types.
+/// The values that a function reads: a tuple of types.
 pub trait Reads: Sized + Send + 'static {
-    /// The types, in the order of the arguments.
+    /// Returns the types, in the order of the arguments.
     fn wanted() -> Vec<DataType>;
-    /// The values, in the same order.
+    /// Reads the values, given in the same order.
     ///
     /// # Errors
-    /// The position of a value that cannot be read as its type, and why.
+    /// The position of a value that cannot be read as its type, and the reason.
     fn read(values: Vec<Value>) -> Result<Self, (usize, serde_json::Error)>;
 }
 
-/// A Rust type that travels between steps.
+/// A Rust type whose values are passed between steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataType {
     pub(crate) id: TypeId,
-    /// Its name, without the modules.
+    /// The type's name, without the modules.
     pub name: &'static str,
 }
 
@@ -101,13 +101,14 @@ impl DataType {
     }
 }
 
-/// `shop::checkout::Charged` is `Charged`; of a generic type the outermost modules are left out.
+/// Returns a type's name without its modules: `shop::checkout::Charged` becomes `Charged`; of a generic type only the
+/// outermost modules are left out.
 fn short_name(name: &'static str) -> &'static str {
     let generic = name.find('<').unwrap_or(name.len());
     &name[name[..generic].rfind("::").map_or(0, |at| at + 2)..]
 }
 
-/// A value, as the type of the argument at this position.
+/// Returns the value at a position as the type of the argument there.
 fn read_at<T: DeserializeOwned>(values: &[Value], at: usize) -> Result<T, (usize, serde_json::Error)> {
     let value = values.get(at).cloned().unwrap_or_default();
     serde_json::from_value(value).map_err(|error| (at, error))
@@ -171,23 +172,23 @@ functions_that_read!(A a 0, B b 1, C c 2, D d 3);
 functions_that_read!(A a 0, B b 1, C c 2, D d 3, H h 4);
 functions_that_read!(A a 0, B b 1, C c 2, D d 3, H h 4, I i 5);
 
-/// What came of running a function.
+/// The result of running a function.
 #[derive(Debug)]
 pub(crate) struct Ran {
-    /// What a step returned; nothing of the others.
+    /// The output of a step; `null` for other functions.
     pub(crate) output: Value,
     pub(crate) effects: Effects<EncodedEvent>,
 }
 
-/// Why a function was not run.
+/// The reason why a function was not run: a value that cannot be read.
 #[derive(Debug)]
 pub(crate) struct Unreadable {
-    /// The position of the value among what is read; nothing if it is what the function is given.
+    /// The position of the value among those that are read; `None` if it is the one that the function is given.
     pub(crate) position: Option<usize>,
     pub(crate) error: serde_json::Error,
 }
 
-/// What a function is run with: what it is given, as JSON, and the values it reads.
+/// The arguments of a function: the value that it is given, as JSON, and the values that it reads.
 pub(crate) struct Arguments {
     pub(crate) given: Option<Value>,
     pub(crate) reads: Vec<Value>,
@@ -197,7 +198,7 @@ type Running<'a> = BoxFuture<'a, Result<Ran, Failure>>;
 type Call<P> =
     dyn for<'a> Fn(&'a P, Arguments, &'a StepContext<'a>) -> Result<Running<'a>, Unreadable> + Send + Sync;
 
-/// A function whose types are forgotten.
+/// A function behind one common type, without its type parameters.
 pub(crate) struct Function<P> {
     pub(crate) reads: Vec<DataType>,
     pub(crate) emits: &'static [MessageType],
@@ -227,7 +228,7 @@ impl<P: Send + Sync + 'static> Function<P> {
                 let running = function.call(services, reads, step);
                 Ok(Box::pin(async move {
                     let Output { output, effects } = running.await?;
-                    // The step has run: this is no rejection.
+                    // The step has run, so this must not be a rejection.
                     let output = crate::item::checked_json(&output).map_err(|error| {
                         Failure::retry(format!("its output has no JSON form: {error}")).named("Unwritable")
                     })?;
@@ -279,13 +280,13 @@ impl<P: Send + Sync + 'static> Function<P> {
         }
     }
 
-    /// One that reads what another does, and does nothing.
+    /// Returns a function that reads these types and does nothing.
     pub(crate) fn idle(reads: Vec<DataType>) -> Self {
         let ran = || Ran { output: Value::Null, effects: Effects::none() };
         Self { reads, emits: &[], call: Arc::new(move |_, _, _| Ok(Box::pin(std::future::ready(Ok(ran()))))) }
     }
 
-    /// Starts it.
+    /// Calls the function with these arguments and returns its future.
     pub(crate) fn call<'a>(
         &self,
         services: &'a P,

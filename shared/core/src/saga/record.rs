@@ -1,48 +1,49 @@
-//! What became of a step, in the ledger.
+//! The outcomes of steps, as the ledger stores them.
 
 use crate::Entity;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// What became of a step of an execution: an entity, loaded and saved in the transaction that makes the
-/// step's effects happen. Whatever is recorded first stands; a task that is delivered again returns it.
+/// The outcome of a step of an execution: an entity, loaded and saved in the transaction that commits the step's
+/// effects. The outcome that is recorded first stands; a task that is delivered again returns it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
-    /// [`record_id`].
+    /// The id of the record: see [`record_id`].
     pub step: String,
-    /// What became of it.
+    /// The outcome of the step.
     #[serde(flatten)]
     pub outcome: StepOutcome,
 }
 
-/// What became of a step.
+/// The outcome of a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum StepOutcome {
-    /// It was done.
+    /// The step was done.
     Done {
-        /// What it returned.
+        /// The output that the step returned.
         output: Value,
     },
-    /// It was refused for good.
+    /// The step was refused for good.
     Rejected {
         /// The type of the error.
         error_type: String,
-        /// What was wrong.
+        /// The reason for the refusal.
         reason: String,
     },
-    /// It was refused, and an attempt before that may have changed something.
+    /// The step was refused, and an attempt before that may have changed something.
     Doubtful {
         /// The type of the error.
         error_type: String,
-        /// What was wrong.
+        /// The reason for the refusal.
         reason: String,
     },
-    /// It must not be done any more: its undo came first. A tombstone: no commit of the step passes it.
+    /// The step must not run any more, because its undo came first. This is a tombstone: no commit of the step succeeds
+    /// after it.
     Voided,
-    /// It waits for an answer from outside.
+    /// The step waits for an answer from outside.
     Waiting {
-        /// The token of the task that waits: the latest.
+        /// The token of the latest task that waits.
         token: String,
     },
 }
@@ -55,16 +56,16 @@ impl Entity for StepRecord {
     }
 }
 
-/// The id of a step's record: `<saga>/<execution>/<step>`.
+/// Returns the id of a step's record: `<saga>/<execution>/<step>`.
 pub fn record_id(saga: &str, execution: &str, step: &str) -> String {
     format!("{saga}/{execution}/{step}")
 }
 
-/// The most of an output that is shown to Step Functions, which limits what it carries to 256 KiB. The
-/// output itself stays in the ledger, whatever its size.
+/// The most bytes of an output that are shown to Step Functions, which limits its data to 256 KiB. The output itself
+/// stays in the ledger, at any size.
 const MOST_SHOWN_BYTES: usize = 32 * 1024;
 
-/// An output as Step Functions' history shows it.
+/// Returns an output as Step Functions' history shows it.
 pub(crate) fn shown(output: &Value) -> Value {
     let bytes = output.to_string().len();
     if bytes <= MOST_SHOWN_BYTES { output.clone() } else { json!({ "bytes_in_the_ledger": bytes }) }

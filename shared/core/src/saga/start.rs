@@ -1,8 +1,8 @@
-//! What starts a saga.
+//! The input of a saga and the message that starts it.
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// What a saga is started with.
+/// The input that a saga is started with.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
@@ -19,13 +19,14 @@ use serde::{Serialize, de::DeserializeOwned};
 pub trait SagaInput: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The saga's name.
     const SAGA: &'static str;
-    /// The id of what the saga is about: the CloudEvents attribute `subject` of the message that starts it.
+    /// Returns the id of the entity that the saga is about: the CloudEvents attribute `subject` of the message that
+    /// starts it.
     fn subject(&self) -> Option<String> {
         None
     }
 }
 
-/// The type of the message that starts a saga.
+/// Returns the type of the message that starts a saga.
 pub(crate) fn start_type(saga: &str) -> String {
     format!("{saga}.start")
 }

@@ -1,8 +1,7 @@
-//! A saga as a state machine of Step Functions, in Amazon States Language.
+//! Compiles a saga to a state machine of Step Functions, in Amazon States Language.
 //!
-//! The machine only remembers how far an execution is, waits, and decides by error names what comes next.
-//! Everything else is the worker's: what it is told is in [`Task`](super::Task), what it answers in
-//! [`error_type`].
+//! The machine only stores how far an execution is, waits, and decides by error names which state comes next. The
+//! worker does everything else: its tasks are described by [`Task`](super::Task), its errors by [`error_type`].
 
 mod retrying;
 mod states;
@@ -12,35 +11,35 @@ use super::{DefinitionError, Saga, SagaView, StageView, StepView, Wait, Work, er
 use states::{Branch, Catcher, Choice, Condition, Machine, Parameters, Payload, Retrier, State, States};
 use std::time::Duration;
 
-/// What the worker function's ARN takes the place of: a `DefinitionSubstitution` of the template.
+/// The placeholder of the worker function's ARN: a `DefinitionSubstitution` of the template.
 const WORKER: &str = "${WorkerArn}";
 const COMPLETED: &str = "Completed";
 const COMPENSATED: &str = "Compensated";
 const STUCK: &str = "Stuck";
 
 impl<P: Send + Sync + 'static> Saga<P> {
-    /// The state machine, in Amazon States Language: the same text for the same definition. `${WorkerArn}` in
+    /// Returns the state machine, in Amazon States Language: the same text for the same definition. `${WorkerArn}` in
     /// it stands for the worker function's ARN.
     ///
     /// # Errors
-    /// What [`check`](Self::check) finds.
+    /// The error that [`check`](Self::check) finds.
     pub fn states_language(&self) -> Result<String, DefinitionError> {
         self.check()?;
         let machine = Compiler { saga: self.view(), fingerprint: self.fingerprint() }.machine();
         Ok(serde_json::to_string_pretty(&machine).unwrap_or_default() + "\n")
     }
 
-    /// How many state transitions Step Functions bills for an execution that completes, if nothing is tried
-    /// again and no step that depends on a condition is wanted.
+    /// Returns the number of state transitions that Step Functions bills for an execution that completes, if nothing is
+    /// tried again and no conditional step runs.
     ///
-    /// "Step Functions counts a state transition each time a step of your workflow is executed" (its pricing
-    /// page): every state that is entered, also one that decides, waits or ends. The start is counted as one
-    /// more: AWS does not say that it is free.
+    /// "Step Functions counts a state transition each time a step of your workflow is executed" (its pricing page):
+    /// this counts every state that is entered, also one that decides, waits or ends. The start is counted as one more,
+    /// since AWS does not say that it is free.
     pub fn transitions_of_success(&self) -> usize {
         let start_and_completed = 2;
         let of_branch = |step: &StepView| if step.only_if.is_some() { 2 } else { 1 };
         let of_stage = |stage: &StageView| match stage {
-            // The step itself, or the choice not to do it.
+            // Either the step itself is entered, or the choice that skips it.
             StageView::Step(_) | StageView::Wait { wait: Wait::For(_), .. } => 1,
             StageView::Wait { wait: Wait::Until(_), .. } => 2,
             StageView::Parallel { steps, .. } => 1 + steps.iter().map(of_branch).sum::<usize>(),
@@ -54,22 +53,23 @@ struct Compiler {
     fingerprint: String,
 }
 
-/// The state in which a step is undone. No step's name begins so.
+/// Returns the name of the state in which a step is undone. No step's name begins so.
 fn undo_of(step: &str) -> String {
     format!("undo_{step}")
 }
 
-/// The state that decides whether a step is done, or waited. No name of theirs has a hyphen.
+/// Returns the name of the state that decides whether a step or a wait is entered. No name of a step or wait has a
+/// hyphen.
 fn choice_of(name: &str) -> String {
     format!("{name}-wanted")
 }
 
-/// Where the branch of a step ends that is not wanted.
+/// Returns the name of the state in which the branch of a step ends that is not wanted.
 fn end_without(step: &str) -> String {
     format!("{step}-not-wanted")
 }
 
-/// The first state of a stage.
+/// Returns the name of the first state of a stage.
 fn start_of(stage: &StageView) -> String {
     match stage {
         StageView::Step(StepView { name, only_if: Some(_), .. })
@@ -97,7 +97,7 @@ impl Compiler {
         }
     }
 
-    /// Where the saga goes on after a stage.
+    /// Returns the name of the state that follows a stage.
     fn start_after(&self, at: usize) -> String {
         self.saga.stages.get(at + 1).map_or_else(|| COMPLETED.to_owned(), start_of)
     }
@@ -119,7 +119,7 @@ impl Compiler {
                 );
             }
             StageView::Wait { name, wait: Wait::Until(field) } => {
-                // Nothing catches what a wait cannot read.
+                // No `Catch` would see the error of a wait that cannot read its time.
                 states.add(choice_of(name), choose(name, field, is_a_time, next.clone()));
                 let timestamp_path = Some(format!("$.data.{field}"));
                 states.add(*name, State::Wait { seconds: None, timestamp_path, next });
@@ -130,13 +130,14 @@ impl Compiler {
                     stuck_on(error_type::NOT_UNDERSTOOD, name),
                     failed_on("States.ALL", name, self.first_undo(at, true)),
                 ];
-                // What the branches return is in the ledger.
+                // The outputs of the branches are in the ledger.
                 states.add(*name, State::Parallel { branches, result_path: (), catch, next });
             }
         }
     }
 
-    /// A failure leaves the branch, with its name: the group decides what comes next.
+    /// Returns the branch of a step in a group. A failure leaves the branch under its own error name, and the group
+    /// decides which state comes next.
     fn branch(&self, step: &StepView) -> Branch {
         let mut states = States::default();
         let mut start_at = step.name.to_owned();
@@ -151,8 +152,8 @@ impl Compiler {
         Branch { start_at, states }
     }
 
-    /// What was rejected changed nothing: it is not undone. What failed otherwise may have happened, or may yet
-    /// do so: even where there is nothing to undo, the step is voided.
+    /// Returns the catchers of a step. A rejected step changed nothing, so it is not undone. A step that failed
+    /// otherwise may have happened, or may yet happen: even without an undo it is voided.
     fn catch_of_step(&self, at: usize, step: &StepView) -> Vec<Catcher> {
         let if_rejected =
             if step.is_undone_if_rejected() { undo_of(step.name) } else { self.first_undo(at, false) };
@@ -170,9 +171,9 @@ impl Compiler {
             None => task(payload, self.saga.task_time_limit(), retry, catch, next),
             Some(time_out) => {
                 let task_token = Some("$$.Task.Token");
-                // Not what is left until the deadline: a definition is refused whose waits do not all fit
-                // before it, so that only retries can make it late; the next step then finds the deadline
-                // passed. A worker that falls silent is told by Lambda, not by this.
+                // The time-out is not the time left until the deadline: a definition is refused whose waits do not all
+                // fit before it, so that only retries can make it late; the next step then finds that the deadline has
+                // passed. Lambda, not this time-out, reports a worker that died.
                 task(Payload { task_token, ..payload }, time_out, retry, catch, next)
             }
         }
@@ -206,7 +207,7 @@ fn task(
     State::Task {
         resource,
         parameters: Parameters { function_name: WORKER, payload },
-        // What a step returns is in the ledger: the machine's data stays what started it.
+        // The output of a step is in the ledger: the machine's data stays the message that started it.
         result_path: (),
         output_path: next.is_none().then_some(()),
         timeout_seconds: retrying::whole_seconds(time_out),
@@ -217,7 +218,8 @@ fn task(
     }
 }
 
-/// Goes to a state if a field of the input is there and as it should be. A null is not.
+/// Returns a choice that enters the state `name` if a field of the input is present and meets the condition. A `null`
+/// does not.
 fn choose(
     name: &'static str,
     field: &str,

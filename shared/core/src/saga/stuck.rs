@@ -10,37 +10,37 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 events! {
-    /// What has to be known about sagas.
+    /// The events about sagas that an operator has to know of.
     pub enum SagaEvent of "saga" {
         "saga.stuck" v1 => Stuck(SagaStuck.execution),
     }
 }
 
-/// An execution ended neither completed nor compensated: something may be half done, and somebody has to look.
+/// An execution ended neither completed nor compensated: its work may be half done, and an operator has to look at it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SagaStuck {
     /// The execution's name.
     pub execution: String,
-    /// Its ARN: where to look.
+    /// The execution's ARN, under which an operator finds it.
     pub execution_arn: String,
     /// The state machine's ARN.
     pub state_machine_arn: String,
     /// `FAILED`, `TIMED_OUT` or `ABORTED`.
     pub status: String,
-    /// The id of what the saga is about.
+    /// The id of the entity that the saga is about.
     pub about: Option<String>,
-    /// The error's name, if Step Functions tells one.
+    /// The error's name, if Step Functions reports one.
     pub error: Option<String>,
-    /// What went wrong, if Step Functions tells it.
+    /// The cause of the error, if Step Functions reports it.
     pub cause: Option<String>,
 }
 
-/// Announces [`SagaStuck`] for every execution that ended otherwise than it should: because an undo failed for
+/// Emits [`SagaStuck`] for every execution that ended neither completed nor compensated: because an undo failed for
 /// good, or because it was aborted, timed out or failed in a way that no `Catch` sees.
 ///
-/// It takes Step Functions' own events, `Step Functions Execution Status Change` of the source `aws.states`,
-/// from the default bus ("Automating Step Functions event delivery with EventBridge").
+/// It consumes Step Functions' own events, `Step Functions Execution Status Change` of the source `aws.states`, from
+/// the default bus ("Automating Step Functions event delivery with EventBridge").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReportStuckSagas;
 
@@ -70,11 +70,11 @@ impl Handler for ReportStuckSagas {
     }
 }
 
-/// An execution's status changed, as Step Functions tells it.
+/// The change of an execution's status, as Step Functions reports it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExecutionEnded {
     change: StatusChange,
-    /// What started the execution, if its input is told and is a message of ours.
+    /// The attributes of the message that started the execution, if its input is reported and is a message of ours.
     start: Option<Attributes>,
 }
 

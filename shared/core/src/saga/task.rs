@@ -1,54 +1,54 @@
-//! What a state machine asks of the worker, and how the worker answers.
+//! The tasks that a state machine sends to the worker, and the worker's answers.
 
 use crate::{Timestamp, envelope::EncodedEnvelope};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The names of the errors that a worker answers with: what a state machine's `Retry` and `Catch` match.
+/// The names of the errors that a worker answers with, which a state machine's `Retry` and `Catch` match.
 pub mod error_type {
-    /// The step was refused for good the first time it was tried, and changed nothing. Not tried again, and not
+    /// The step was refused for good the first time it was tried, and changed nothing. It is neither tried again nor
     /// undone.
     pub const REJECTED: &str = "Saga.Rejected";
-    /// It failed in a way that may pass.
+    /// The work failed in a way that may pass.
     pub const TRANSIENT: &str = "Saga.Transient";
-    /// It took longer than its time limit. What it asked for may have happened.
+    /// The step took longer than its time limit. Requests that it sent to the outside world may have taken effect.
     pub const TIMED_OUT: &str = "Saga.TimedOut";
     /// Another invocation holds the step's claim, or died holding it: its lease will end.
     pub const BUSY: &str = "Saga.Busy";
-    /// It ran, and what it decided can never be committed; or it was refused when tried again, and what came
-    /// of the attempts before is not known. Not tried again; undone.
+    /// The step ran, and its effects can never be committed; or it was refused when tried again, and the result of the
+    /// attempts before is not known. It is not tried again, but undone.
     pub const FAILED: &str = "Saga.Failed";
     /// The saga's deadline has passed.
     pub const DEADLINE_PASSED: &str = "Saga.DeadlinePassed";
-    /// The step's undo came first: it must not be done any more.
+    /// The step's undo came first: the step must not run any more.
     pub const VOIDED: &str = "Saga.Voided";
-    /// The answer to undoing a step that has no undo, and is done after all: only the answer was lost. The saga
-    /// goes on after it, as if it had not failed.
+    /// The answer to undoing a step that has no undo and was done after all: only its answer was lost. The saga goes on
+    /// after it, as if the step had not failed.
     pub const DONE: &str = "Saga.Done";
-    /// The worker does not know the definition that the task belongs to, or cannot read what it stored.
-    /// Deploying the right worker mends it: tried again for days, and never undone.
+    /// The worker does not know the definition that the task belongs to, or cannot read what it stored. Deploying the
+    /// right worker solves it: the task is tried again for days, and never undone.
     pub const NOT_UNDERSTOOD: &str = "Saga.NotUnderstood";
     /// An undo, or the ending, was refused for good: the saga is stuck.
     pub const UNDO_REJECTED: &str = "Saga.UndoRejected";
-    /// What a stuck execution fails with.
+    /// The error that a stuck execution fails with.
     pub const STUCK: &str = "Saga.Stuck";
 }
 
-/// What a state machine asks of the worker: the payload of an invocation.
+/// A task that a state machine sends to the worker: the payload of an invocation.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Task {
     /// The [fingerprint](super::Saga::fingerprint) of the definition that the execution was started with.
     pub definition: String,
-    /// What to do.
+    /// The kind of work to do.
     pub work: Work,
-    /// The step, or the ending.
+    /// The name of the step, or of the ending.
     pub step: String,
     /// The execution's name.
     pub execution: String,
-    /// When the execution started.
+    /// The time at which the execution started.
     pub started_at: Timestamp,
-    /// How often this has been tried before.
+    /// The number of earlier attempts at this task.
     #[serde(default)]
     pub retries: u32,
     /// The token under which the state machine waits for an answer.
@@ -58,35 +58,35 @@ pub struct Task {
     pub document: Document,
 }
 
-/// What to do with a step.
+/// The kind of work to do for a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
-    /// Do it; of a callback, ask.
+    /// Run the step; for a callback, ask the question.
     Run,
-    /// Undo it.
+    /// Undo the step.
     Undo,
     /// End the saga: everything is undone.
     End,
 }
 
-/// The data of an execution: the CloudEvent that started it, and what failed.
+/// The data of an execution: the CloudEvent that started it, and the errors of its steps.
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// What started the execution; its data is the saga's input.
+    /// The message that started the execution; its data is the saga's input.
     pub start: EncodedEnvelope,
-    /// What made steps fail for good, by the step's name.
+    /// The errors of steps that failed for good, by the step's name.
     pub failed: BTreeMap<String, Failed>,
 }
 
-/// An error as Step Functions tells it.
+/// An error as Step Functions reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Failed {
-    /// Its name.
+    /// The error's name.
     #[serde(default)]
     pub error: String,
-    /// What went wrong. Of a Lambda function: JSON with an `errorMessage`.
+    /// The cause of the error. If it comes from a Lambda function, it is JSON with an `errorMessage`.
     #[serde(default)]
     pub cause: String,
 }
@@ -101,19 +101,19 @@ impl<'de> Deserialize<'de> for Document {
     }
 }
 
-/// What made a saga unwind: what its [ending](super::Saga::when_compensated) is given.
+/// The reason why a saga unwinds, which is given to its [ending](super::Saga::when_compensated).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unwound {
     /// The step that failed for good, or the parallel group in which one did.
     pub step: String,
     /// The error's name, such as [`Saga.Rejected`](error_type::REJECTED).
     pub error_type: String,
-    /// What went wrong, in words.
+    /// The reason, in words.
     pub reason: String,
 }
 
 impl Document {
-    /// What made the saga unwind: not what turned out to be [done](error_type::DONE).
+    /// Returns the reason why the saga unwinds, leaving out steps that turned out to be [done](error_type::DONE).
     pub fn unwound(&self) -> Unwound {
         let (step, failed) = self
             .failed
@@ -126,7 +126,7 @@ impl Document {
 }
 
 impl Failed {
-    /// The cause in words.
+    /// Returns the cause in words.
     fn reason(&self) -> String {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -145,28 +145,28 @@ impl Failed {
 pub enum TaskAnswer {
     /// The task is done: `SendTaskSuccess`.
     Success {
-        /// What it returns.
+        /// The output that the task returns.
         output: Value,
     },
     /// The task failed: `SendTaskFailure`.
     Failure {
-        /// What `Retry` and `Catch` match.
+        /// The error's name, which `Retry` and `Catch` match.
         error: String,
-        /// What went wrong.
+        /// The cause of the error.
         cause: String,
     },
 }
 
-/// The most of a cause that is told. The execution carries it from then on, and what it carries is limited.
+/// The most bytes of a cause that are reported. The execution carries them from then on, and its data is limited.
 const MOST_CAUSE_BYTES: usize = 4 * 1024;
 
-/// How a task failed.
+/// The failure of a task.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{error_type}: {cause}")]
 pub struct TaskError {
-    /// One of [`error_type`]: what `Retry` and `Catch` match.
+    /// The error's name, one of [`error_type`], which `Retry` and `Catch` match.
     pub error_type: &'static str,
-    /// What went wrong.
+    /// The cause of the error.
     pub cause: String,
 }
 

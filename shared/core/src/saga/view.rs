@@ -1,4 +1,4 @@
-//! A definition, to look at: what a state machine is made of, and what a test walks.
+//! A read-only view of a definition, from which a state machine is compiled and which a test walks through.
 
 use super::{
     Retry, Saga, Wait, Work,
@@ -7,7 +7,7 @@ use super::{
 };
 use std::time::Duration;
 
-/// How much longer than the worker function may run Step Functions waits for its answer.
+/// The time that Step Functions waits for the worker's answer beyond the worker function's own time-out.
 pub const TASK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A [`Saga`], without its functions.
@@ -25,41 +25,41 @@ pub const TASK_PATIENCE: Duration = Duration::from_secs(10);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct SagaView {
-    /// Its name.
+    /// The name, as in the definition.
     pub name: &'static str,
-    /// How long it may take until its last step begins.
+    /// The time that the saga may take until its last step begins.
     pub deadline: Duration,
-    /// The time-out of its worker function.
+    /// The time-out of the saga's worker function.
     pub worker_time_limit: Duration,
-    /// Its parts, one after another.
+    /// The stages, one after another.
     pub stages: Vec<StageView>,
-    /// What is done when everything is undone.
+    /// The work that is done last once everything is undone.
     pub ending: Option<EndingView>,
 }
 
-/// One part of a saga.
+/// One stage of a saga.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StageView {
-    /// A step.
+    /// One step.
     Step(StepView),
-    /// Steps that are done at the same time.
+    /// Steps that run at the same time.
     Parallel {
         /// The group's name.
         name: &'static str,
-        /// Its steps.
+        /// The group's steps.
         steps: Vec<StepView>,
     },
     /// A wait.
     Wait {
-        /// Its name.
+        /// The name, as in the definition.
         name: &'static str,
-        /// How long.
+        /// The length or the end of the wait.
         wait: Wait,
     },
 }
 
 impl StageView {
-    /// Its name.
+    /// The name, as in the definition.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Step(step) => step.name,
@@ -67,7 +67,7 @@ impl StageView {
         }
     }
 
-    /// Its steps: one, those of a group, or none.
+    /// Returns the stage's steps: one, those of a group, or none.
     pub fn steps(&self) -> &[StepView] {
         match self {
             Self::Step(step) => std::slice::from_ref(step),
@@ -77,59 +77,60 @@ impl StageView {
     }
 }
 
-/// A step.
+/// One step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepView {
-    /// Its name.
+    /// The name, as in the definition.
     pub name: &'static str,
-    /// How long it waits for an answer from outside, if it is a callback.
+    /// The time that the step waits for an answer from outside, if it is a callback.
     pub callback: Option<Duration>,
-    /// Whether all it does is in its effects.
+    /// Whether the step's only changes are its effects.
     pub is_effects_only: bool,
-    /// Whether there is something to undo.
+    /// Whether the step has an undo.
     pub has_undo: bool,
-    /// The field of the input that says whether it is done at all.
+    /// The field of the input that decides whether the step runs at all.
     pub only_if: Option<&'static str>,
-    /// How long an attempt may take.
+    /// The time limit of one attempt.
     pub time_limit: Duration,
-    /// How often and when it is tried again.
+    /// The back-off after a failed attempt.
     pub retry: Retry,
-    /// How often and when its undo is tried again.
+    /// The back-off after the step's undo failed.
     pub undo_retry: Retry,
 }
 
 impl StepView {
-    /// Whether it is undone even if it was rejected: a callback's question was asked before it was refused.
+    /// Returns whether the step is undone even if it was rejected: a callback's question was asked before its answer
+    /// was refused.
     pub fn is_undone_if_rejected(&self) -> bool {
         self.callback.is_some() && self.has_undo
     }
 }
 
-/// What is done last when everything is undone.
+/// The work that is done last when everything is undone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndingView {
-    /// Its name.
+    /// The name, as in the definition.
     pub name: &'static str,
-    /// How long an attempt may take.
+    /// The time limit of one attempt.
     pub time_limit: Duration,
-    /// How often and when it is tried again.
+    /// The back-off after a failed attempt.
     pub retry: Retry,
 }
 
-/// Which errors are tried again, how often and when: one member of a state's `Retry`. The first that matches
-/// counts, and each counts for itself.
+/// A rule for trying again: errors, and how often and when they are tried again. It is one member of a state's `Retry`.
+/// The first rule that matches applies, and each counts its attempts by itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Retrier {
     /// The names of the errors.
     pub errors: Vec<&'static str>,
-    /// How often and when.
+    /// The number of attempts and the waits between them.
     pub retry: Retry,
-    /// Whether each wait is spread evenly below its length (full jitter).
+    /// Whether each wait is random, evenly spread below its length (full jitter).
     pub is_jittered: bool,
 }
 
 impl<P> Saga<P> {
-    /// The definition, to look at.
+    /// Returns the definition as a read-only view.
     pub fn view(&self) -> SagaView {
         SagaView {
             name: self.name,
@@ -172,17 +173,17 @@ fn step<P>(step: &Step<P>) -> StepView {
 }
 
 impl SagaView {
-    /// All its steps, in their order.
+    /// Returns all steps of the saga, in their order.
     pub fn steps(&self) -> impl DoubleEndedIterator<Item = &StepView> {
         self.stages.iter().flat_map(StageView::steps)
     }
 
-    /// How long Step Functions waits for the worker.
+    /// Returns the time that Step Functions waits for the worker.
     pub fn task_time_limit(&self) -> Duration {
         self.worker_time_limit + TASK_PATIENCE
     }
 
-    /// Which errors of a step, or of its undo, are tried again.
+    /// Returns the rules by which errors of a step, or of its undo, are tried again.
     pub fn retriers_of(&self, step: &StepView, work: Work) -> Vec<Retrier> {
         match work {
             Work::Run => retriers(step.retry, step.time_limit, step.callback.is_none()),
@@ -190,14 +191,14 @@ impl SagaView {
         }
     }
 
-    /// Which errors of the ending are tried again.
+    /// Returns the rules by which errors of the ending are tried again.
     pub fn retriers_of_ending(&self, ending: &EndingView) -> Vec<Retrier> {
         persistent(ending.retry, ending.time_limit)
     }
 
-    /// What is undone, in its order, after a step of a stage failed for good. Of the stage itself everything
-    /// that may have happened, or may yet happen: also what has no undo gets its tombstone. What a group
-    /// only has to be told comes first. Of the stages before it, which are done, whatever has an undo.
+    /// Returns the steps to undo after a step of a stage failed for good, in the order of the undos. Of the failed
+    /// stage these are all steps that may have happened or may yet happen: a step without an undo gets its tombstone,
+    /// and these come first in a group. Of the stages before it, which are done, these are the steps that have an undo.
     pub fn unwinding(&self, failed_stage: usize, is_itself_undone: bool) -> Vec<&StepView> {
         let itself = self.stages.get(failed_stage).filter(|_| is_itself_undone);
         let itself = itself.map_or(&[][..], StageView::steps);
@@ -208,7 +209,7 @@ impl SagaView {
     }
 }
 
-/// A time-out is tried again, except that of a callback: nobody has answered in time.
+/// Returns the rules for a step. A time-out is tried again, except that of a callback: no answer came in time.
 fn retriers(retry: Retry, lease: Duration, with_time_outs: bool) -> Vec<Retrier> {
     let mut errors = vec![error_type::TRANSIENT, error_type::TIMED_OUT];
     if with_time_outs {
@@ -218,7 +219,8 @@ fn retriers(retry: Retry, lease: Duration, with_time_outs: bool) -> Vec<Retrier>
     vec![while_busy(lease), until_understood(), Retrier { errors, retry, is_jittered: true }]
 }
 
-/// What must not be given up is tried again whatever goes wrong, except where the worker says that it is final.
+/// Returns the rules for work that must not be given up: it is tried again after every error, except those that the
+/// worker calls final.
 fn persistent(retry: Retry, lease: Duration) -> Vec<Retrier> {
     let errors = vec![error_type::UNDO_REJECTED, error_type::FAILED, error_type::DONE];
     let never = Retry { attempts: 0, ..Retry::STEP };
@@ -230,7 +232,7 @@ fn persistent(retry: Retry, lease: Duration) -> Vec<Retrier> {
     ]
 }
 
-/// Until the lease of whoever holds the claim must have ended.
+/// Returns the rule for a claim that another invocation holds: it is tried again until that lease must have ended.
 fn while_busy(lease: Duration) -> Retrier {
     let wait = Duration::from_secs(2);
     let waits = (lease + TASK_PATIENCE).as_secs_f64() / wait.as_secs_f64();
@@ -243,10 +245,10 @@ fn until_understood() -> Retrier {
     Retrier { errors: vec![error_type::NOT_UNDERSTOOD], retry: Retry::PATIENT, is_jittered: false }
 }
 
-/// Every error there is, but for those that nothing can match ("Error names", Amazon States Language).
+/// The name that matches every error, except those that nothing can match ("Error names", Amazon States Language).
 const ANY_ERROR: &str = "States.ALL";
 
-/// What Step Functions says of a worker that died, was throttled, or was out of reach.
+/// The errors that Step Functions reports if a worker died, was throttled, or was out of reach.
 const NO_ANSWER: [&str; 11] = [
     "Lambda.AWSLambdaException",
     "Lambda.ClientExecutionTimeoutException",
@@ -262,12 +264,12 @@ const NO_ANSWER: [&str; 11] = [
 ];
 
 impl Retrier {
-    /// Whether it is about an error of this name.
+    /// Returns whether the rule applies to an error of this name.
     pub fn matches(&self, error: &str) -> bool {
         self.errors.contains(&error) || self.errors.contains(&ANY_ERROR)
     }
 
-    /// The longest that the wait before retry `number`, from 0, can be.
+    /// Returns the upper limit of the wait before retry `number`, which counts from 0.
     pub fn wait(&self, number: u32) -> Duration {
         let Retry { first, rate, most, .. } = self.retry;
         let factor = rate.powi(i32::try_from(number).unwrap_or(i32::MAX));

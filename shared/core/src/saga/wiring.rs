@@ -1,4 +1,4 @@
-//! Whether a definition fits together, and where each value comes from.
+//! The check of a definition, and the source of each value that a function reads.
 
 use super::{
     definition::{Kind, Saga, Stage, Step, Wait},
@@ -6,110 +6,111 @@ use super::{
 };
 use std::{collections::BTreeSet, time::Duration};
 
-/// The longest a Lambda function may run ("Lambda quotas").
+/// The longest time that a Lambda function may run ("Lambda quotas").
 const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
-/// The longest a Standard execution may run ("Step Functions quotas").
+/// The longest time that a Standard execution may run ("Step Functions quotas").
 const LONGEST_EXECUTION: Duration = Duration::from_hours(24 * 365);
-/// The longest name of a state, less what we put before it ("Step Functions quotas": 80 characters).
+/// The longest name of a step, wait, group or ending: the limit for a state's name ("Step Functions quotas": 80
+/// characters), less room for the prefix that we add.
 const LONGEST_NAME: usize = 64;
 
-/// What is wrong with a definition.
+/// The error in a definition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DefinitionError {
-    /// Something is read that nothing before it gives.
+    /// A function reads a value that nothing before it gives.
     #[error(
         "saga `{saga}`: `{reader}` reads `{missing}`, which neither the input nor an earlier step gives (there is {})",
         .available.join(", ")
     )]
     NothingGives {
-        /// The saga.
+        /// The saga's name.
         saga: &'static str,
-        /// The step, undo or ending that reads it.
+        /// The step, undo or ending that reads the value.
         reader: String,
         /// The type that is read.
         missing: &'static str,
-        /// What there is.
+        /// The values that can be read there.
         available: Vec<String>,
     },
-    /// A type is given twice, so that it is not known which is meant.
+    /// Two steps, or the input and a step, give the same type, so that it is not known which one is meant.
     #[error(
         "saga `{saga}`: `{step}` gives `{data}`, and so does {other}: give one of them a type of its own"
     )]
     GivenTwice {
-        /// The saga.
+        /// The saga's name.
         saga: &'static str,
-        /// The step.
+        /// The step's name.
         step: &'static str,
-        /// The type.
+        /// The type that is given twice.
         data: &'static str,
-        /// Who else gives it.
+        /// The other step, or the input, that gives it.
         other: String,
     },
     /// A name is used twice.
     #[error("saga `{saga}`: the name `{name}` is used twice")]
     NameUsedTwice {
-        /// The saga.
+        /// The saga's name.
         saga: &'static str,
-        /// The name.
+        /// The name at fault.
         name: &'static str,
     },
-    /// A name that cannot be used.
+    /// A name breaks the rules for names.
     #[error(
         "saga `{saga}`: `{name}` is no name: take lower-case letters, digits and `_`, a letter first, at most {LONGEST_NAME}"
     )]
     BadName {
-        /// The saga.
+        /// The saga's name.
         saga: &'static str,
-        /// The name.
+        /// The name at fault.
         name: &'static str,
     },
     /// A condition or a wait names a field that the input does not have.
     #[error("saga `{saga}`: `{stage}` looks at the input's field `{field}`; it has {}", .fields.join(", "))]
     NoSuchField {
-        /// The saga.
+        /// The saga's name.
         saga: &'static str,
-        /// The step or wait.
+        /// The step or wait that names the field.
         stage: &'static str,
-        /// The field.
+        /// The name of the missing field.
         field: &'static str,
-        /// The fields there are.
+        /// The fields that the input has.
         fields: Vec<&'static str>,
     },
-    /// Something stands in a parallel group that cannot.
+    /// A stage in a parallel group is not a step.
     #[error("saga `{saga}`: `{name}` cannot be in the parallel group `{group}`: only steps can")]
     Misplaced {
-        /// The saga.
+        /// The saga's name.
         saga: &'static str,
-        /// The group.
+        /// The group's name.
         group: &'static str,
-        /// What cannot be in it.
+        /// The name of the stage that cannot be in the group.
         name: &'static str,
     },
-    /// Nothing is done, or a parallel group does fewer than two things.
+    /// A saga has no step, or a parallel group has fewer than two.
     #[error("saga `{saga}`: {what} has too few steps")]
     TooFewSteps {
-        /// The saga.
+        /// The saga's name.
         saga: &'static str,
-        /// The saga or the group.
+        /// The saga, or the group, that has too few steps.
         what: String,
     },
-    /// Waits between attempts cannot shrink, nor grow beyond measure.
+    /// The rate at which waits between attempts grow is out of its range.
     #[error("saga `{saga}`: the rate at which the waits of `{step}` grow must be from 1 to 10")]
     BadRate {
-        /// The saga.
+        /// The saga's name.
         saga: &'static str,
-        /// The step.
+        /// The step's name.
         step: &'static str,
     },
-    /// A length of time that cannot be kept.
+    /// A duration is out of its range.
     #[error("saga `{saga}`: {what} is {}", seconds(*.found))]
     BadDuration {
-        /// The saga.
+        /// The saga's name.
         saga: &'static str,
-        /// Which, and what it must be.
+        /// The name of the duration, and the rule for it.
         what: String,
-        /// What it is.
+        /// The duration in the definition.
         found: Duration,
     },
 }
@@ -118,7 +119,7 @@ fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs_f64())
 }
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     Input,
@@ -126,7 +127,7 @@ pub(crate) enum Source {
     Step(&'static str),
 }
 
-/// What there is to read at some place of a saga.
+/// The values that can be read at some place of a saga.
 struct Available {
     all: Vec<(DataType, Source)>,
 }
@@ -146,7 +147,7 @@ impl Available {
 }
 
 impl<P> Saga<P> {
-    /// What a step, or its undo, may read.
+    /// Returns the values that a step, or its undo, may read.
     fn available_to(&self, name: &str) -> Available {
         let mut all = vec![(self.input, Source::Input)];
         for stage in &self.stages {
@@ -171,13 +172,13 @@ impl<P> Saga<P> {
         Available { all: std::iter::once((self.input, Source::Input)).chain(outputs).collect() }
     }
 
-    /// Where a step or its undo finds what it reads; nothing for a type that nothing gives.
+    /// Returns the sources of the values that a step or its undo reads; `None` for a type that nothing gives.
     pub(crate) fn sources(&self, step: &str, reads: &[DataType]) -> Vec<Option<Source>> {
         let available = self.available_to(step);
         reads.iter().map(|data| available.source(*data)).collect()
     }
 
-    /// Where the ending finds what it reads.
+    /// Returns the sources of the values that the ending reads; `None` for a type that nothing gives.
     pub(crate) fn sources_of_ending(&self, reads: &[DataType]) -> Vec<Option<Source>> {
         let available = self.available_at_the_end();
         reads.iter().map(|data| available.source(*data)).collect()
@@ -185,10 +186,10 @@ impl<P> Saga<P> {
 }
 
 impl<P: Send + Sync + 'static> Saga<P> {
-    /// Whether everything fits: names, what each step reads, limits.
+    /// Checks the definition: names, the values that each step reads, limits.
     ///
     /// # Errors
-    /// The first thing that is wrong, with what there is instead.
+    /// The first error that is found, with what the definition offers instead.
     pub fn check(&self) -> Result<(), DefinitionError> {
         check(self)
     }
@@ -250,7 +251,7 @@ fn check_outputs<P>(saga: &Saga<P>) -> Result<(), DefinitionError> {
     let input = (vec![saga.input], "the input".to_owned());
     let mut given = vec![input];
     for step in saga.steps().filter(|step| step.output != nothing) {
-        // Whoever reads it where it may be missing reads an `Option`.
+        // A function that reads the output where it may be missing reads an `Option`.
         let either = vec![step.output, step.optional_output];
         let is_same = |data: &DataType| either.iter().any(|other| other.id == data.id);
         if let Some((_, other)) = given.iter().find(|(given, _)| given.iter().any(is_same)) {

@@ -1,8 +1,8 @@
-//! The worker: does what a state machine asks, through the main path.
+//! The worker: does the tasks of a state machine, through the main path.
 //!
-//! A task becomes a message, and the step's function its handler. So a task that is delivered twice has its
-//! effects once, and an undo and its step cannot both take effect: both decide on the step's
-//! [record](StepRecord), and the ledger lets only one of them commit on what it saw.
+//! A task becomes a message, and the step's function its handler. Therefore a task that is delivered twice has its
+//! effects once, and an undo and its step cannot both take effect: both decide on the step's [record](StepRecord), and
+//! the ledger lets only one of them commit.
 
 mod job;
 
@@ -29,26 +29,26 @@ use job::{Job, Role};
 use serde_json::{Value, json};
 use std::{fmt, sync::Arc, time::Duration};
 
-/// Runs the steps of a saga, over the services they need.
+/// Runs the steps of a saga, over the services that they need.
 pub struct Worker<P> {
     current: Arc<Saga<P>>,
     earlier: Vec<Arc<Saga<P>>>,
-    /// Those of the current definition and of the earlier ones.
+    /// The fingerprints of the current definition and of the earlier ones.
     fingerprints: Vec<String>,
     services: Arc<P>,
     interceptor: Option<Arc<dyn Interceptor>>,
 }
 
-/// What a test kit puts around functions: before one runs, and after it ran but before anything is committed.
+/// Hooks that a test kit puts around functions: before one runs, and after it ran but before anything is committed.
 pub trait Interceptor: Send + Sync {
-    /// Before the function runs. A failure takes the place of running it.
+    /// Runs before the function. If it fails, the function does not run, and this failure is its result.
     fn before<'a>(&'a self, work: Work, step: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
-    /// After the function returned. A failure takes the place of what it returned.
+    /// Runs after the function returned. If it fails, this failure replaces the function's result.
     fn after<'a>(&'a self, work: Work, step: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
 }
 
 impl<P: Send + Sync + 'static> Worker<P> {
-    /// A worker for a saga.
+    /// Returns a worker for a saga.
     pub fn new(saga: Saga<P>, services: P) -> Self {
         Self {
             fingerprints: vec![saga.fingerprint()],
@@ -59,7 +59,8 @@ impl<P: Send + Sync + 'static> Worker<P> {
         }
     }
 
-    /// Also runs executions that were started with an earlier definition: keep it until they have ended.
+    /// Makes the worker also run executions that were started with an earlier definition: keep that definition until
+    /// they have ended.
     #[must_use]
     pub fn still(mut self, earlier: Saga<P>) -> Self {
         self.fingerprints.push(earlier.fingerprint());
@@ -67,28 +68,28 @@ impl<P: Send + Sync + 'static> Worker<P> {
         self
     }
 
-    /// Puts something around every function: faults, for a test.
+    /// Puts an interceptor around every function, with which a test injects faults.
     #[must_use]
     pub fn intercepted(self, interceptor: Arc<dyn Interceptor>) -> Self {
         Self { interceptor: Some(interceptor), ..self }
     }
 
-    /// The definition that new executions are started with.
+    /// Returns the definition that new executions are started with.
     pub fn saga(&self) -> &Saga<P> {
         &self.current
     }
 
-    /// The services it runs steps over.
+    /// Returns the services over which the worker runs steps.
     pub fn services(&self) -> &P {
         &self.services
     }
 
-    /// Every definition it understands, the current one first.
+    /// Returns every definition that the worker knows, the current one first.
     pub fn definitions(&self) -> impl Iterator<Item = &Saga<P>> {
         std::iter::once(&*self.current).chain(self.earlier.iter().map(|saga| &**saga))
     }
 
-    /// Does what a task asks, and says what came of it. The same task again has the same answer.
+    /// Does the work of a task and returns its answer. The same task again has the same answer.
     ///
     /// # Errors
     /// A [`TaskError`] that the state machine matches on.
@@ -133,7 +134,8 @@ impl<P: Send + Sync + 'static> Worker<P> {
     }
 }
 
-/// What has no undo is not done later than this. If it is done by now, it stays done.
+/// Returns the answer to undoing a step that has no undo. The step does not run any more; if it is done by now, it
+/// stays done.
 fn without_undo<P>(step: &Step<P>, outcome: Option<&StepOutcome>) -> Result<Value, TaskError> {
     match outcome {
         Some(StepOutcome::Done { .. }) => {
@@ -177,7 +179,7 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         self.answer(outcome)
     }
 
-    /// Remembers who waits before anybody is asked: an answer can come at once.
+    /// Runs a callback. The waiting task is recorded before the question is asked, because an answer can come at once.
     async fn ask(&self, step: &Step<P>) -> Result<Value, TaskError> {
         let deadline = self.deadline()?;
         let token = self.task.task_token.clone().ok_or_else(|| {
@@ -203,7 +205,7 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
             Some(StepOutcome::Rejected { .. }) if step.kind == Kind::Task => {
                 return Ok(json!({ "skipped": "it was rejected" }));
             }
-            // A callback's question may have been asked: that is an effect of its own.
+            // A callback's question may have been asked, which is an effect of its own.
             _ if step.is_effects_only && step.kind == Kind::Task => {
                 return Ok(json!({ "skipped": "it changed nothing" }));
             }
@@ -222,7 +224,7 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         Ok(json!({ "ended": ending.name }))
     }
 
-    /// When the saga must be done; an error if that is over.
+    /// Returns the saga's deadline, or an error if it has passed.
     fn deadline(&self) -> Result<Timestamp, TaskError> {
         let deadline = later(self.task.started_at, self.saga.deadline);
         if self.ports.time.now() >= deadline {
@@ -267,7 +269,7 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         self.process_job(job, step.time_limit, deadline).await
     }
 
-    /// Takes the task through the main path as a batch of one.
+    /// Runs the task through the main path as a batch of one.
     async fn process_job(
         &self,
         job: Job<P>,
@@ -296,7 +298,7 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         }
     }
 
-    /// When the main path has to hand the task back: it stops waiting a margin before that.
+    /// Returns the time at which the main path has to hand the task back: it stops waiting a margin before that.
     fn must_end(&self, time_limit: Duration, deadline: Option<Timestamp>) -> Timestamp {
         let margin = self.settings.deadline_margin;
         let limit = later(self.ports.time.now(), time_limit.saturating_add(margin));
@@ -326,7 +328,7 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
         }
     }
 
-    /// The answer to a task that was done before.
+    /// Returns the answer to a task that was done before.
     async fn first_outcome(&self, job: &Job<P>) -> Result<StepOutcome, TaskError> {
         if !job.role.is_recorded() {
             return Ok(StepOutcome::Done { output: Value::Null });
@@ -361,7 +363,8 @@ impl<P: Send + Sync + 'static> Running<'_, P> {
     }
 }
 
-/// A task is not dead-lettered: the state machine is told, and undoes what was done.
+/// A dead-letter queue that drops its letters: a saga's task is not dead-lettered, because the state machine gets the
+/// error and undoes the steps.
 struct ToldToTheStateMachine;
 
 impl DeadLetters for ToldToTheStateMachine {

@@ -69,7 +69,7 @@ const MOVED: &[&str] = &[r#"{"to":"4111"}"#, r#"{"x":18446744073709551617,"to":"
 /// Attributes that every CloudEvent has, and its data.
 const NEEDED: &[&str] = &["specversion", "id", "source", "type", "data"];
 
-/// What can stand in the place of any value.
+/// Values that may stand in the place of any other.
 const OTHER: &[&str] = &[
     "null",
     "true",
@@ -340,7 +340,7 @@ impl Maker {
         format!("{}{}{}", open.repeat(levels), self.any(OTHER), close.repeat(levels))
     }
 
-    /// What happens to look like JSON.
+    /// Returns a scrap that happens to look like JSON.
     fn scrap(&mut self) -> String {
         const SCRAPS: &[&str] = &[
             "{", "}", "[", "]", ":", ",", "\"", "\\", " ", "1", "e", "-", ".", "null", "\"id\"", "\"a\":1",

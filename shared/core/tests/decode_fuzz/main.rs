@@ -118,7 +118,7 @@ fn is_named_on_purpose(error: &DecodeError) -> bool {
     )
 }
 
-/// What was read is written so that it is read the same.
+/// Checks that an envelope is written so that it is read the same.
 fn hands_on(attributes: &Attributes, data: &str) {
     let data = serde_json::from_str(data).unwrap();
     let written = serde_json::to_string(&EncodedEnvelope { attributes: attributes.clone(), data }).unwrap();

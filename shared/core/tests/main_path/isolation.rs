@@ -1,4 +1,4 @@
-//! What goes wrong in one record stays there, and nothing outlasts the invocation.
+//! A failure of one record stays there, and nothing outlasts the invocation.
 
 use crate::{
     bank::{Behaviour, Book, Deposited, World, body, deposit},

@@ -12,7 +12,7 @@ use throughline_core::{
     process::{RetryCause, Settings, process},
 };
 
-/// How often a message may be received here.
+/// The number of times that a message may be received here.
 const MOST: u32 = 5;
 
 fn received<'a>(body: &'a str, attempt: u32, group: Option<&'a str>) -> Record<'a> {

@@ -31,7 +31,7 @@ fn texts(texts: &[&str]) -> Vec<Attribute> {
     texts.iter().copied().map(Attribute::from).collect()
 }
 
-/// What nobody here reads, of every type.
+/// Returns attributes of every type that nothing here reads.
 fn foreign() -> Item {
     Item::from([
         ("picture".into(), Attribute::Binary(vec![0, 255, 1])),
@@ -91,7 +91,7 @@ macro_rules! store {
     };
 }
 
-/// What the item is after two messages, each of which changed it.
+/// Returns the item after two messages, each of which changed it.
 async fn changed_twice<E: Entity>(handler: impl Handler<Message = Told>, item: Item) -> Item {
     let ran = scenario(handler).given_item::<E>("book", item).when(told()).await.then_done();
     let ran = ran.and_when(told()).await.then_done();

@@ -1,4 +1,4 @@
-//! What the main path makes of each outcome a ledger may tell.
+//! The main path's handling of each outcome of a ledger.
 
 use crate::bank::{Account, Behaviour, Book, World, body, deposit};
 use futures_util::future::BoxFuture;

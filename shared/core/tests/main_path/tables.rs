@@ -73,7 +73,7 @@ macro_rules! handler {
 handler!(Forgetful, "forgetful", &["prices"]);
 handler!(Thorough, "thorough", &["prices", "stock"]);
 
-/// What a test says that fails.
+/// Returns the message of a test that fails.
 async fn failed(test: impl Future<Output = ()>) -> String {
     use futures_util::FutureExt as _;
     let panic = AssertUnwindSafe(test).catch_unwind().await.expect_err("the test was to fail");

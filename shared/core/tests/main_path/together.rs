@@ -1,4 +1,4 @@
-//! What a batch costs: the calls of the ledger, counted.
+//! The cost of a batch: the calls of the ledger, counted.
 
 use crate::bank::{Behaviour, Book, World, body, deposit};
 use futures_util::future::join_all;

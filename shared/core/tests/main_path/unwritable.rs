@@ -1,4 +1,4 @@
-//! What no reader could read again is refused before it is committed, with the place where it stands.
+//! A value that no reader could read again is refused before it is committed, with its place.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -12,7 +12,7 @@ struct Weighed {
     as_what: Form,
 }
 
-/// What the handler makes of the message, with a weight that is none.
+/// The entity that the handler saves, with a weight that is not a number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 enum Form {
     #[default]

@@ -11,7 +11,7 @@ fn with(member: &str) -> String {
     with
 }
 
-/// What becomes of the second of two deliveries, in one batch and in two.
+/// Returns the verdicts on the second of two deliveries, in one batch and in two.
 async fn second(first: &str, second: &str) -> Vec<Verdict> {
     let (one, two) = (World::new(), World::new());
     let bodies = [with(first), with(second)];

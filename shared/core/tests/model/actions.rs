@@ -33,7 +33,7 @@ pub(crate) enum Action {
     ChangeType,
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fate {
     Answered,
@@ -73,7 +73,7 @@ impl Action {
         others.into_iter().chain(requests).collect()
     }
 
-    /// Whether this is how a step goes that nothing and nobody disturbs.
+    /// Returns whether this is the result of a step that nothing disturbs.
     pub(crate) fn goes_well(self) -> bool {
         match self {
             Self::Take(fate) | Self::Commit(fate) | Self::DeadLetter(fate) => fate == Fate::Answered,

@@ -92,7 +92,7 @@ async fn compare(rules: Rules, seed: u64, seen: &mut BTreeSet<String>) -> Result
     Ok(())
 }
 
-/// What both ledgers said.
+/// The outcomes of both ledgers.
 struct Outcomes {
     call: &'static str,
     memory: String,

@@ -1,4 +1,4 @@
-//! How a worker commits: all that is decided in one transaction, and what its answer means for each.
+//! A worker's commits: all decisions in one transaction, and the meaning of its answer for each.
 
 use crate::{
     actions::{Action, Fate, Step},

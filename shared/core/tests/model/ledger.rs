@@ -31,7 +31,7 @@ pub(crate) struct Claim {
     pub(crate) expires_at: Time,
 }
 
-/// What stands in the way of an attempt.
+/// An obstacle to an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Obstacle {
     Duplicate,
@@ -59,7 +59,7 @@ pub(crate) struct Seen {
     pub(crate) was: Entity,
 }
 
-/// How often an event had each of its effects.
+/// The number of times that an event had each of its effects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Effects {
     pub(crate) saved: u8,
@@ -105,7 +105,7 @@ impl Parts {
     }
 }
 
-/// What became of a transaction. A cancelled one has a reason for each commit that was in its way.
+/// The outcome of a transaction. A cancelled one has a reason for each commit that was in its way.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Committed,

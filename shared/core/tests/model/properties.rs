@@ -1,4 +1,4 @@
-//! What must never happen.
+//! Properties that must never be violated.
 
 use crate::{
     ledger::Index,
@@ -16,7 +16,7 @@ pub(crate) enum Property {
     DoubledEffect,
     /// An event's save can be seen without its message, or its message without its save.
     HalfDone,
-    /// What an event changed was overwritten by somebody who had not seen it.
+    /// An event's change was overwritten by a worker that had not seen it.
     LostUpdate,
     /// Two events each did what the other's effect forbids.
     WriteSkew,

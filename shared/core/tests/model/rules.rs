@@ -22,11 +22,11 @@ rules! {
     ClaimNotBeforeEffects,
     /// The effects are not written in a transaction before the claim.
     EffectsNotBeforeClaim,
-    /// What is saved and what is emitted are written in one transaction.
+    /// Saved entities and emitted messages are written in one transaction.
     SavesGoWithEvents,
     /// A save succeeds only at the version that was loaded.
     SavesCheckVersions,
-    /// What was read and not saved must still be at the version that was loaded.
+    /// An entity that was read and not saved must still be at the version that was loaded.
     ReadsCheckVersions,
     /// After a version conflict the handler loads and decides again: its old decision is not sent again.
     ConflictsDecideAgain,

@@ -10,19 +10,19 @@ pub(crate) struct Scenario {
     pub(crate) events: Vec<Event>,
     /// Which event each record in the source carries: a source may hold copies.
     pub(crate) records: Vec<Index>,
-    /// How often a record is delivered at most.
+    /// The most deliveries of a record.
     pub(crate) deliveries: u8,
-    /// How many records a worker gets at most: one or two.
+    /// The most records that a worker gets: one or two.
     pub(crate) batch: usize,
-    /// Whether its records are one FIFO group, in which they are delivered and run in order.
+    /// Whether the records are one FIFO group, in which they are delivered and run in order.
     pub(crate) is_fifo: bool,
     /// Whether a worker may outlive its invocation's deadline.
     pub(crate) has_zombies: bool,
     /// The last moment.
     pub(crate) end: Time,
-    /// How long a claim is kept, if the rule about it holds.
+    /// The lifetime of a claim, if the rule about it holds.
     pub(crate) claim_lifetime: Time,
-    /// Whether there is a reason to reject each of its events, in some run.
+    /// Whether there is a reason to reject each of the events, in some run.
     pub(crate) may_reject: bool,
 }
 
@@ -41,13 +41,13 @@ pub(crate) enum Handler {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
-    /// What its claim's key is made of.
+    /// The identity of which its claim's key is made.
     pub(crate) identity: Index,
     pub(crate) payload: u8,
     pub(crate) entity: Index,
-    /// Whether its handler refuses it until somebody fixes something.
+    /// Whether the handler refuses the event until a fix is deployed.
     pub(crate) is_poisoned: bool,
-    /// Whether a later version of the code cannot read it.
+    /// Whether a later version of the code cannot read the event.
     pub(crate) is_outgrown: bool,
     /// While it may be delivered.
     pub(crate) delivered: RangeInclusive<Time>,

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 /// A scenario must stay below: more would take too long.
 const MOST_STATES: usize = 100_000;
 
-/// What a search saw.
+/// The findings of a search.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) states: usize,
@@ -28,7 +28,7 @@ pub(crate) struct Report {
     pub(crate) broken: BTreeMap<Property, Vec<Step>>,
 }
 
-/// How a state was reached: from which one, by which step.
+/// The origin of a state: the state before, and the step.
 type Origin = Option<(Index, Step)>;
 
 /// Explores all of a scenario, or until this property is broken.

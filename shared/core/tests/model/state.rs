@@ -9,7 +9,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct State {
     pub(crate) now: Time,
-    /// How many attempts there have been; each gets its number as its serial.
+    /// The number of attempts so far; each gets its number as its serial.
     pub(crate) attempts: u8,
     pub(crate) records: Vec<Record>,
     pub(crate) workers: Vec<Worker>,
@@ -18,7 +18,7 @@ pub(crate) struct State {
     pub(crate) letters: Vec<(Index, Cause)>,
     /// Outside calls that outlived who made them.
     pub(crate) orphans: Vec<Orphan>,
-    /// Whether what made handlers refuse the poisoned events has been fixed.
+    /// Whether the fix is deployed after which handlers take the poisoned events.
     pub(crate) is_fixed: bool,
     /// Whether the code is of the version that cannot read outgrown events.
     pub(crate) is_type_changed: bool,
@@ -47,12 +47,12 @@ pub(crate) struct Task {
     pub(crate) record: Index,
     pub(crate) event: Index,
     pub(crate) attempt: Attempt,
-    /// Whether its work was finished already when it was delivered again.
+    /// Whether the work was finished already when the record was delivered again.
     pub(crate) was_finished: bool,
     pub(crate) stage: Stage,
 }
 
-/// What a task does next.
+/// The next action of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Stage {
     /// Waits for the verdict of its twin, which is before it in the batch.
@@ -169,7 +169,7 @@ impl State {
         &self.workers[at.worker].tasks[at.task]
     }
 
-    /// Where an attempt is; nowhere if it is over.
+    /// Returns the place of an attempt, or `None` if it is over.
     pub(crate) fn find(&self, attempt: &Attempt) -> Option<At> {
         self.tasks().find(|(_, task)| task.attempt.serial == attempt.serial).map(|(at, _)| at)
     }
@@ -197,7 +197,7 @@ impl State {
         effects.saved > 0 && effects.emitted > 0
     }
 
-    /// How many outside calls about an event are going on.
+    /// Returns the number of outside calls about an event that are under way.
     pub(crate) fn calls(&self, event: Index) -> usize {
         let is_calling = |(_, task): &(At, &Task)| task.event == event && task.stage == Stage::Calling;
         let orphans = self.orphans.iter().filter(|orphan| orphan.event == event).count();
@@ -213,7 +213,7 @@ impl Worker {
 }
 
 impl Task {
-    /// What it commits, and which transaction of the plan is next; nothing unless it is committing.
+    /// Returns the commit and the next transaction of its plan, or `None` unless the task is committing.
     pub(crate) fn commit(&self) -> Option<(Commit, usize)> {
         let Stage::Committing { save, reads, written } = &self.stage else { return None };
         let commit =

@@ -1,4 +1,4 @@
-//! What can happen next, in any order: the source delivers, the world goes on, workers work or die.
+//! The possible next steps, in any order: the source delivers, the world goes on, workers work or die.
 
 use crate::{
     actions::{Action, Step},
@@ -174,8 +174,8 @@ impl Model {
         self.commit_moves(state, worker, moves);
     }
 
-    /// What becomes of a record that is delivered once more and is not disturbed: a leased one after every
-    /// lease has ended. Nothing if the source would not deliver it any more.
+    /// Returns the outcome of a record that is delivered once more and is not disturbed: a leased one after every lease
+    /// has ended. `None` if the source would not deliver it any more.
     pub(crate) fn undisturbed(&self, state: &State, record: Index) -> Option<State> {
         let mut state = if self.is_leased() { self.tick(state) } else { state.clone() };
         let event = &self.scenario.events[state.records[record].event];

@@ -126,7 +126,7 @@ impl Model {
         next
     }
 
-    /// What is loaded together need not be of the same moment.
+    /// Loads the other entity. Entities that are loaded together need not be of the same moment.
     fn load_the_other(&self, state: &State, at: At) -> State {
         let own = self.scenario.events[state.task(at).event].entity;
         entered(state, at, Stage::Reading(state.ledger.load(1 - own)))

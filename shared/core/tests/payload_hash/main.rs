@@ -329,7 +329,7 @@ fn what_is_no_json_is_refused_with_what_is_wrong_and_where() {
     assert!(refused.contains("line 2 column"), "{refused}");
 }
 
-/// What the programs answer to the same lines, each with its program.
+/// Returns the answers of the programs to the same lines, each with its program.
 fn answers(lines: &[String]) -> impl Iterator<Item = (&'static Program, Vec<String>)> {
     programs().iter().map(|program| (program, program.answers(lines)))
 }

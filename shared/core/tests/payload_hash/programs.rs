@@ -24,7 +24,7 @@ impl Program {
         self.features.contains(&feature)
     }
 
-    /// What it answers to each line.
+    /// Returns the program's answer to each line.
     pub(crate) fn answers(&self, lines: &[String]) -> Vec<String> {
         let mut child = Command::new(&self.path)
             .stdin(Stdio::piped())

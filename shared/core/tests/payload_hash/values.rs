@@ -40,7 +40,7 @@ impl PartialEq for Decimal {
 }
 
 impl Decimal {
-    /// What the text of a number says; for numbers of no more than 37 digits.
+    /// Returns the value of a number's text; for numbers of no more than 37 digits.
     pub(crate) fn of(text: &str) -> Self {
         let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let (before, behind) = digits.split_once('.').unwrap_or((digits, ""));

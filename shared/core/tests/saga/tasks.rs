@@ -1,4 +1,4 @@
-//! What a task comes to, however often it is delivered.
+//! The result of a task, however often it is delivered.
 
 use crate::world::World;
 use throughline_core::{

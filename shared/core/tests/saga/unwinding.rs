@@ -1,4 +1,4 @@
-//! What is undone, and with what.
+//! Unwinding: the steps that are undone, and the inputs of their undos.
 
 use std::time::Duration;
 use throughline_core::{

@@ -16,7 +16,7 @@ pub(crate) struct Store {
     random: fastrand::Rng,
     claims: HashMap<ClaimKey, (Claim, bool)>,
     entities: HashMap<EntityKey, u64>,
-    /// How often each commit of the run happened, by its position.
+    /// The number of times that each commit of the run happened, by its position.
     happened: HashMap<usize, usize>,
 }
 
@@ -217,7 +217,7 @@ impl Store {
         *self.happened.entry(position).or_default() += 1;
     }
 
-    /// What a commit is told must be so.
+    /// Checks that each commit was told the truth.
     pub(crate) fn check(&self, commits: &[Commit], outcomes: &[CommitOutcome]) {
         assert_eq!(commits.len(), outcomes.len());
         for (position, (commit, outcome)) in commits.iter().zip(outcomes).enumerate() {

@@ -27,17 +27,17 @@ impl Literal {
         Some(Self { text, places })
     }
 
-    /// What it says.
+    /// Returns the text of the literal, unescaped.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 
-    /// What it says, for good.
+    /// Turns the literal into its unescaped text.
     pub(super) fn into_text(self) -> String {
         self.text
     }
 
-    /// Where in the literal a part of the text stands.
+    /// Returns the range of the literal that a part of the text stands in.
     pub(super) fn outer(&self, inner: &Range<usize>) -> Range<usize> {
         self.places[inner.start]..self.places[inner.end]
     }

@@ -1,4 +1,4 @@
-//! What an object or a list in a text holds, and where.
+//! The members of an object or the items of a list, with their places in the text.
 
 use super::{
     Splice,
@@ -49,18 +49,19 @@ pub(super) fn container(text: &str, range: Range<usize>) -> Option<Container<'_>
 }
 
 impl Container<'_> {
-    /// Whether it is a list.
+    /// Returns whether this is a list.
     pub(super) fn is_list(&self) -> bool {
         self.is_list
     }
 
-    /// Where the value of a member or an item is. Of members with one name the last counts, as readers have it.
+    /// Returns the place of a member's or an item's value. Of members with one name the last counts, as it does for
+    /// readers.
     pub(super) fn value(&self, name: &str) -> Option<Range<usize>> {
         let at = self.position(name)?;
         Some(self.parts[at].value.clone())
     }
 
-    /// Where each value is, and its name or index, in their order.
+    /// Returns the name or index and the place of each value, in their order.
     pub(super) fn values(&self) -> impl Iterator<Item = (String, Range<usize>)> + '_ {
         self.parts.iter().enumerate().map(|(at, part)| {
             let name = part.name.clone().unwrap_or_else(|| at.to_string());

@@ -8,21 +8,21 @@ use super::{
 use serde_json::{Map, Value, value::RawValue};
 use std::{collections::BTreeSet, ops::Range};
 
-/// How deep values are read, as `serde_json` has it for the data of a message; what lies deeper is read as null.
+/// The depth to which values are read, as `serde_json` has it for a message's data; deeper values are read as null.
 const DEEPEST: usize = 128;
-/// What stands for a number that is out of range.
+/// The value that stands for a number out of range.
 const OUT_OF_RANGE: f64 = f64::MAX;
 
 /// Something in a text that a [`Value`] does not tell of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Oddity {
-    /// Where: a JSON pointer (RFC 6901).
+    /// The place, as a JSON pointer (RFC 6901).
     pub pointer: String,
-    /// What it is.
+    /// The kind of oddity.
     pub kind: OddityKind,
 }
 
-/// What is odd.
+/// The kinds of oddities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OddityKind {
     /// An object has the member before under the same name.

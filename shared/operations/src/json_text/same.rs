@@ -7,7 +7,7 @@ use super::{
 };
 use std::collections::BTreeMap;
 
-/// Whether two JSON texts say the same, as RFC 6902 has it for `test`: numbers by what they are worth, whatever their
+/// Returns whether two JSON texts are equal as RFC 6902 has it for `test`: numbers by their exact value, whatever their
 /// size, and members in any order.
 pub fn says_the_same(one: &str, other: &str) -> bool {
     let (one, other) = (&one[trimmed(one, 0..one.len())], &other[trimmed(other, 0..other.len())]);

@@ -1,4 +1,4 @@
-//! What happened to something, by its name: the events of a saved aggregate lie in its own partition.
+//! The events of an aggregate, by its name: those of a saved aggregate lie in its own partition.
 
 use super::{LineError, LoggedMessage};
 use aws_sdk_dynamodb::{Client, types::AttributeValue};

@@ -1,4 +1,4 @@
-//! What is sent and put again, and what is known of it afterwards.
+//! Sending and putting again, and the outcomes that are known afterwards.
 
 use super::*;
 use crate::FoundLetter;

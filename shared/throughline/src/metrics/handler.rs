@@ -1,4 +1,4 @@
-//! What an invocation of a handler came to.
+//! The metrics of a handler's invocation.
 
 use super::{
     BATCH_SIZE, COLD_START, COMMIT_REQUESTS, DUPLICATES, EVENT_AGE, EVENT_TYPE, HANDLER, HANDLER_DURATION,

@@ -1,4 +1,4 @@
-//! What an invocation of the relay came to.
+//! The metrics of the relay's invocation.
 
 use super::{
     BATCH_SIZE, COLD_START, DEAD_LETTERED, ENTRY_AGE, HANDLER, Lines, NOT_PUBLISHED, PUBLISHED, RELAY,

@@ -1,4 +1,4 @@
-//! What a task of a saga came to.
+//! The metrics of a saga's task.
 
 use super::{
     COLD_START, COMMIT_REQUESTS, HANDLER, Lines, Metric, SAGAS_COMPENSATED, STEP, STEP_DURATION, STEPS_DONE,
@@ -58,7 +58,7 @@ impl SagaFigures {
     }
 }
 
-/// What is counted; nothing for a task that there was nothing to do for.
+/// Returns the metric that counts the task, or `None` for a task that had nothing to do.
 fn came_to(work: Work, answer: Result<&Value, &str>) -> Option<Metric> {
     match answer {
         Ok(answer) if answer.get("skipped").is_some() => None,

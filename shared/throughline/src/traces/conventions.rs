@@ -33,7 +33,8 @@ pub(super) struct Place<'a> {
     pub(super) destination: Option<&'a str>,
 }
 
-/// Where records of a source come from. Nothing if they are no messages, as a saga's tasks are not.
+/// Returns the messaging system and destination that records of a source come from, or `None` if they are no messages,
+/// as a saga's tasks are not.
 pub(super) fn place_of(source: &str) -> Option<Place<'_>> {
     let mut parts = source.splitn(6, ':');
     let service = parts.nth(2)?;
@@ -46,7 +47,7 @@ pub(super) fn place_of(source: &str) -> Option<Place<'_>> {
     }
 }
 
-/// Where a message goes. Nothing if that is no messaging system.
+/// Returns the messaging system and destination that a message goes to, or `None` if that is no messaging system.
 pub(super) fn place_to(destination: &Destination) -> Option<Place<'_>> {
     match destination {
         Destination::Bus => Some(Place { system: EVENTBRIDGE, destination: None }),
@@ -68,7 +69,7 @@ pub(super) fn key(field: &'static str) -> &'static str {
     }
 }
 
-/// Who records: what is given, and what Lambda says of the function.
+/// Returns the resource of all spans: the given attributes, and what Lambda's environment says of the function.
 pub(super) fn resource(environment: &Environment, given: Vec<(String, String)>) -> Vec<Attribute> {
     let of_lambda = |name: &str| environment.optional(&format!("AWS_LAMBDA_{name}"));
     let function = of_lambda("FUNCTION_NAME");

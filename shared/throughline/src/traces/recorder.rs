@@ -34,11 +34,11 @@ const MOST_KEPT: usize = 8192;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Buffer(Arc<Mutex<Kept>>);
 
-/// What was kept.
+/// The spans that were kept.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) spans: Vec<Span>,
-    /// How many there was no room for.
+    /// The number of spans for which there was no room.
     pub(super) lost: usize,
 }
 

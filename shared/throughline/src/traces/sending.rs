@@ -16,10 +16,10 @@ use tracing::{info, warn};
 /// The most spans of one request, as the specification's batch processor has it (`OTEL_BSP_MAX_EXPORT_BATCH_SIZE`).
 const MOST_IN_A_REQUEST: usize = 512;
 
-/// How long a collector that failed is left alone: else each invocation would wait for it anew.
+/// The time that a collector is left alone after a failure: otherwise each invocation would wait for it anew.
 const REST: Duration = Duration::from_secs(10);
 
-/// Who takes spans.
+/// The collector of spans.
 pub(super) struct Collector {
     elsewhere: Elsewhere,
     headers: Vec<(String, String)>,
@@ -65,7 +65,7 @@ struct PartialSuccess {
     error_message: String,
 }
 
-/// What is to be sent, and how it goes.
+/// The sending of spans, and its state.
 pub(super) struct Sending {
     collector: Collector,
     spans: Buffer,

@@ -1,11 +1,11 @@
-//! How traces are set up: by OpenTelemetry's own variables.
+//! The settings of traces: OpenTelemetry's own variables.
 
 use super::{conventions, list, sampler::Sampler, sending::Collector};
 use crate::Environment;
 use std::{fmt, time::Duration};
 use throughline_aws::elsewhere::Elsewhere;
 
-/// How traces are set up.
+/// The settings of traces.
 pub struct Settings {
     pub(super) sampler: Sampler,
     pub(super) timeout: Duration,
@@ -42,7 +42,7 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// How long an invocation waits for the collector at most, unless something else is said.
+/// The longest time that an invocation waits for the collector, unless a setting says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// "Boolean": whatever is not "true" is false.
@@ -58,7 +58,7 @@ fn is_disabled(environment: &mut Environment) -> bool {
     false
 }
 
-/// Whether spans are sent at all. There may be several exporters, of which one is known here.
+/// Returns whether spans are sent at all. Several exporters may be named, of which one is known here.
 fn is_exported(environment: &mut Environment) -> bool {
     let name = "OTEL_TRACES_EXPORTER";
     let text = environment.optional(name).unwrap_or_default().to_ascii_lowercase();
@@ -160,7 +160,7 @@ mod tests {
         assert!(Settings::read(&mut Environment::from([("OTEL_SDK_DISABLED", "1")])).is_some());
     }
 
-    /// What is warned of; a problem would keep the function from starting.
+    /// Returns the warnings about these variables. A problem would keep the function from starting.
     fn warnings<const N: usize>(variables: [(&str, &str); N]) -> Vec<String> {
         let mut environment = Environment::from(variables);
         Settings::read(&mut environment);

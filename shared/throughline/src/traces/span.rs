@@ -46,7 +46,7 @@ struct OfScope<'a> {
     spans: &'a [Span],
 }
 
-/// What recorded them (`InstrumentationScope`).
+/// The library that recorded the spans (`InstrumentationScope`).
 #[derive(Serialize)]
 struct Scope {
     name: &'static str,

@@ -47,7 +47,7 @@ pub(crate) fn fail(span: &Span, error_type: &str) {
 /// gives what is emitted the trace context of the span it is emitted in.
 #[derive(Clone, Copy)]
 pub struct Traced<'a>(
-    /// Who else watches.
+    /// The observer that watches, too.
     pub &'a dyn Observer,
 );
 
@@ -146,7 +146,7 @@ fn name_of(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// What kind of failure a verdict is. That a record has to wait for others is none.
+/// Returns the kind of failure that a verdict is, if it is one. A record that waits for others has not failed.
 fn failure(verdict: &Verdict) -> Option<&str> {
     match verdict {
         Verdict::Done | Verdict::Duplicate => None,

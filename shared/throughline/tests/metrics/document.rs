@@ -11,7 +11,7 @@ use throughline::{
 /// format schema").
 const SCHEMA: &str = include_str!("emf.schema.json");
 
-/// What one invocation writes, line by line.
+/// Returns the lines that one invocation writes.
 pub(crate) fn written(is_cold: bool, push: impl FnOnce(&mut Lines<'_>)) -> Vec<Value> {
     let mut lines = Lines::new(NAMESPACE, Timestamp::UNIX_EPOCH, "request-1", is_cold);
     push(&mut lines);
@@ -57,7 +57,7 @@ pub(crate) fn numbers(line: &Value, name: &str) -> Vec<f64> {
     }
 }
 
-/// What a count adds up to, in lines with these values of dimensions.
+/// Returns the sum of a count over the lines with these values of dimensions.
 pub(crate) fn total(lines: &[Value], metric: Metric, dimensions: &[(&str, &str)]) -> u64 {
     let is_meant = |line: &&Value| dimensions.iter().all(|(name, value)| line[*name] == *value);
     lines.iter().filter(is_meant).filter_map(|line| line[metric.name].as_u64()).sum()

@@ -1,4 +1,5 @@
-//! What is emitted: valid by CloudWatch's schema, true of what happened, and exactly what the catalogue declares.
+//! The emitted metrics are valid by CloudWatch's schema, true of the work that was done, and exactly those that the
+//! catalogue declares.
 
 mod document;
 mod handler;

@@ -1,4 +1,4 @@
-//! What a collector is told of the main path and the relay.
+//! The spans that a collector is sent of the main path and the relay.
 
 mod trouble;
 mod world;

@@ -235,7 +235,7 @@ fn past(words: &str) -> Answer {
     error("ValidationException", words)
 }
 
-/// What may be said of a time that has passed: no document says which.
+/// Errors that a service may give of a time that has passed: no document says which.
 const PASSED: [&str; 4] = [
     "Invalid Schedule Expression at(2026-01-01T00:00:01).",
     "1 validation error detected: Value 'at(2026-01-01T00:00:01)' at 'scheduleExpression' failed to satisfy constraint",

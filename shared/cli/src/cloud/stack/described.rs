@@ -1,4 +1,4 @@
-//! What CloudFormation tells of a stack, and how it is kept beside a local cloud.
+//! CloudFormation's description of a stack, and the files in which it is kept.
 
 use crate::cloud::{
     aws_command_line::{AwsCommandLine, CommandLineError},
@@ -14,17 +14,17 @@ use std::{
 use throughline_aws::Clients;
 use throughline_operations::{CloudFormation, OperateError};
 
-/// Under this name, CloudFormation's own for it, a file of outputs says whose they are. No output can have it: their
-/// names are letters and digits.
+/// The key under which a file of outputs names its stack, which is CloudFormation's own for it. No output can have this
+/// name, because outputs' names consist of letters and digits.
 const STACK_NAME: &str = "AWS::StackName";
 
 /// A resource of a stack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Resource {
-    /// Its type, such as `AWS::SQS::Queue`.
+    /// The resource's type, such as `AWS::SQS::Queue`.
     #[serde(rename = "type")]
     pub(crate) kind: String,
-    /// Its physical id: a name, a URL or an ARN, as the type has it.
+    /// The resource's physical id: a name, a URL or an ARN, depending on the type.
     pub(crate) id: String,
 }
 
@@ -34,25 +34,25 @@ pub(crate) type Resources = BTreeMap<String, Resource>;
 /// A stack, as CloudFormation describes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Described {
-    /// Its name, unless a file that somebody else wrote does not tell.
+    /// The stack's name, or `None` if a file from another program does not contain it.
     pub(crate) stack: Option<String>,
     pub(crate) outputs: BTreeMap<String, String>,
     pub(crate) resources: Resources,
 }
 
 impl Described {
-    /// Asks CloudFormation. Nothing, if it has no such stack.
+    /// Reads a stack from CloudFormation. Returns `None` if there is no such stack.
     pub(crate) async fn of(clients: &Clients, stack: &str) -> Result<Option<Self>, OperateError> {
         let cloudformation = CloudFormation::of(clients).await?;
         let asked = futures_util::join!(cloudformation.stacks(Some(stack)), cloudformation.resources(stack));
         let (described, resources) = asked;
         let Some(described) = described? else { return Ok(None) };
-        // Whoever may not list them goes by the outputs.
+        // Without the permission to list resources, the outputs suffice.
         let resources = resources.ok().flatten().map(|listed| resources_in(&listed)).unwrap_or_default();
         Ok(Some(Self { stack: Some(stack.to_owned()), outputs: outputs_in(&described), resources }))
     }
 
-    /// What `write` has written, or somebody else: then there may be outputs alone.
+    /// Reads the files that `write` wrote. A file of outputs from another program has no resources beside it.
     pub(crate) fn read(path: &Path) -> io::Result<Result<Self, serde_json::Error>> {
         let outputs = fs::read_to_string(path)?;
         let mut outputs: BTreeMap<String, String> = match serde_json::from_str(&outputs) {
@@ -61,7 +61,7 @@ impl Described {
         };
         let stack = outputs.remove(STACK_NAME);
         let kept = fs::read_to_string(beside(path)).unwrap_or_default();
-        // Those of another stack were left behind by a file that was there before.
+        // The resources of another stack may remain from an earlier file.
         let kept =
             serde_json::from_str::<Kept>(&kept).ok().filter(|kept| Some(&kept.stack) == stack.as_ref());
         Ok(Ok(Self { stack, outputs, resources: kept.map(|kept| kept.resources).unwrap_or_default() }))
@@ -79,8 +79,8 @@ impl Described {
         fs::write(path, serde_json::to_string_pretty(&outputs)?)
     }
 
-    /// The outputs; and under the name that its output would have, whatever has none: a function, a queue, a table, a
-    /// state machine, a bus, an archive or a topic.
+    /// Returns the outputs, and every resource without one under the name that its output would have: functions,
+    /// queues, tables, state machines, buses, archives and topics.
     pub(crate) fn names(self) -> BTreeMap<String, String> {
         let resources = self.resources.into_iter().filter_map(|(logical_id, resource)| {
             let name = match resource.kind.as_str() {
@@ -102,21 +102,21 @@ impl Described {
     }
 }
 
-/// What is written beside a file of outputs.
+/// The content of the file beside a file of outputs.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
     stack: String,
     resources: Resources,
 }
 
-/// The file with the resources: `outputs.resources.json` beside `outputs.json`.
+/// Returns the path of the file with the resources: `outputs.resources.json` beside `outputs.json`.
 pub(crate) fn beside(outputs: &Path) -> PathBuf {
     outputs.with_extension("resources.json")
 }
 
-/// The resources of a stack, all pages of them. Nothing, if there is no such stack.
+/// Returns all resources of a stack, or `None` if there is no such stack.
 pub(crate) fn resources(aws: AwsCommandLine<'_>, stack: &str) -> Result<Option<Resources>, CommandLineError> {
-    // The command line asks for page after page by itself.
+    // The command line follows the pages by itself.
     match aws.json(["cloudformation", "list-stack-resources", "--stack-name", stack]) {
         Ok(listed) => Ok(Some(resources_in(&listed))),
         Err(error) if says_no_stack(&error) => Ok(None),
@@ -135,22 +135,22 @@ fn resources_in(listed: &Value) -> Resources {
     there.filter_map(resource).collect()
 }
 
-/// The outputs of a stack in CloudFormation's answer to `describe-stacks`.
+/// Returns the outputs of a stack from CloudFormation's answer to `describe-stacks`.
 pub(crate) fn outputs_in(described: &Value) -> BTreeMap<String, String> {
     let outputs = described["Stacks"][0]["Outputs"].as_array().cloned().unwrap_or_default();
     let text = |output: &Value, name: &str| output[name].as_str().unwrap_or_default().to_owned();
     outputs.iter().map(|output| (text(output, "OutputKey"), text(output, "OutputValue"))).collect()
 }
 
-/// Whether CloudFormation says that there is no such stack.
+/// Returns whether CloudFormation says that there is no such stack.
 pub(crate) fn says_no_stack(error: &CommandLineError) -> bool {
     error.reason.contains("does not exist")
 }
 
-/// How many stacks are named; an account may have hundreds.
+/// The number of stacks that a sentence names at most; an account may have hundreds.
 const NAMED: usize = 10;
 
-/// What to do about a stack that is not there: the sentence names those that are.
+/// Returns advice on a stack that does not exist. The sentence names those that do.
 pub(crate) async fn advice(clients: &Clients, place: &Place, stack: &str) -> String {
     let listed = match CloudFormation::of(clients).await {
         Ok(cloudformation) => cloudformation.stacks(None).await.ok().flatten(),
@@ -165,12 +165,12 @@ pub(crate) fn advice_of(aws: AwsCommandLine<'_>, stack: &str) -> String {
 }
 
 fn advice_by(listed: Option<&Value>, place: &Place, stack: &str) -> String {
-    // Whoever deploys need not have the right to see others' stacks.
+    // The permission to deploy does not imply the permission to list other stacks.
     let Some(listed) = listed else {
         return format!("deploy it first, with {}", deploy(place, stack));
     };
     let stacks = listed["Stacks"].as_array().into_iter().flatten();
-    // A stack that was made for a change set alone holds nothing.
+    // A stack that was created only for a change set contains nothing.
     let stacks = stacks.filter(|stack| stack["StackStatus"] != "REVIEW_IN_PROGRESS");
     let names: Vec<&str> = stacks.filter_map(|stack| stack["StackName"].as_str()).collect();
     advice_among(&names, place, stack)
@@ -243,7 +243,7 @@ mod tests {
         let outputs = folder.join("deep/outputs.json");
         described().write(&outputs).unwrap();
         assert_eq!(Described::read(&outputs).unwrap().unwrap(), described());
-        // Outputs that somebody else wrote in its place, with nothing but names and values.
+        // Another program wrote these outputs, with only names and values.
         fs::write(&outputs, r#"{"LedgerTable": "theirs"}"#).unwrap();
         let theirs = Described::read(&outputs).unwrap().unwrap();
         assert_eq!((theirs.stack, theirs.resources), (None, Resources::new()));

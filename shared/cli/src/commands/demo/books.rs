@@ -1,4 +1,4 @@
-//! What the payment provider and the carrier did, held against what the shop says.
+//! The books of the payment provider and the carrier, checked against the shop's.
 
 use super::{DemoError, orders::Published};
 use crate::line::WholeLine;
@@ -6,13 +6,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What the providers did, by order.
+/// The providers' books, by order.
 #[derive(Debug, Deserialize)]
 pub(super) struct Totals {
     orders: BTreeMap<String, OrderTotals>,
 }
 
-/// What the providers did for an order.
+/// The providers' books for one order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub(super) struct OrderTotals {
     pub(super) charges: usize,
@@ -80,17 +80,17 @@ impl OrderTotals {
     }
 }
 
-/// What the shop says of an order.
+/// Returns the shop's word on an order.
 fn said(confirmed: Option<i64>) -> String {
     confirmed.map_or_else(|| "cancelled".to_owned(), |cents| format!("confirmed, over {}", euros(cents)))
 }
 
-/// Whether an order was confirmed.
+/// Returns whether an order was confirmed.
 pub(super) fn is_confirmed(line: &WholeLine) -> bool {
     confirmed_cents(line).is_some()
 }
 
-/// What an order costs that was confirmed, in cents.
+/// Returns the total of a confirmed order, in cents.
 fn confirmed_cents(line: &WholeLine) -> Option<i64> {
     let sent = line.recorded.messages.iter().map(|message| &message.outgoing.envelope);
     let confirmed = sent.filter(|sent| sent.attributes.message_type == "order.confirmed");

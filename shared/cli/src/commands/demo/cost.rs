@@ -1,4 +1,4 @@
-//! What a saga costs that completes.
+//! The cost of a saga that completes.
 
 use super::{DemoError, orders::SAGA};
 use crate::line::{WholeLine, execution::Execution};
@@ -6,7 +6,7 @@ use throughline_shop::{
     Charge, Charged, PaymentError, Payments, Shipment, ShipmentRequest, Shipping, ShippingError, checkout,
 };
 
-/// What a thousand state transitions of a Standard workflow cost in us-east-1, in dollars (AWS's price list).
+/// The price of a thousand state transitions of a Standard workflow in us-east-1, in dollars (AWS's price list).
 const DOLLARS_FOR_A_THOUSAND: f64 = 0.025;
 
 /// Counts the state transitions of the first checkout that completed, and that its definition has as many.
@@ -32,7 +32,7 @@ pub(super) fn check(lines: &[WholeLine]) -> Result<(), DemoError> {
     Ok(())
 }
 
-/// Whether it is a step that not every checkout has.
+/// Returns whether the step is one that not every checkout has.
 fn is_conditional(visit: &crate::line::execution::Visit) -> bool {
     visit.state == "approve"
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 pub(super) const SAGA: &str = "checkout";
 /// The handler that every order's line ends with.
 pub(super) const LAST: &str = "notify-customer";
-/// What only shows how orders stand.
+/// The read model, which only shows the status of orders.
 pub(super) const READ_MODEL: &str = "order-board";
 
 /// An order of the demo, and how its line ends.
@@ -18,7 +18,7 @@ pub(super) struct DemoOrder {
     ends: Ends,
 }
 
-/// How the line of an order ends.
+/// The end of an order's line.
 enum Ends {
     /// The customer is told.
     Told,
@@ -44,7 +44,7 @@ const fn order(file: &'static str, title: &'static str, ends: Ends) -> DemoOrder
 }
 
 impl DemoOrder {
-    /// Whether everything has happened that was to happen in its line.
+    /// Returns whether the order's line is complete.
     pub(super) fn has_ended(&self, line: &WholeLine) -> bool {
         match self.ends {
             Ends::Told => line.is_done_by(LAST),

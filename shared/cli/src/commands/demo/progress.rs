@@ -1,4 +1,4 @@
-//! What happens, one row each, as it happens.
+//! The rows of the demo: one for each event, as it happens.
 
 use super::orders::LAST;
 use crate::line::{
@@ -12,7 +12,7 @@ use throughline_core::saga::error_type;
 /// The columns of a row.
 const COLUMNS: usize = 120;
 
-/// What was shown already.
+/// The rows that were shown already.
 pub(super) struct Progress {
     started: Instant,
     shown: HashSet<String>,
@@ -48,7 +48,7 @@ impl Progress {
         }
     }
 
-    /// What a saga does that no message tells of: failures, undos, and its end.
+    /// Shows the steps of a saga that no message tells of: failures, undos, and its end.
     fn execution(&mut self, correlation_id: &str, saga: &str, name: &str, execution: &Execution) {
         for (at, visit) in execution.visits.iter().enumerate() {
             for (attempt, text) in failures(visit) {

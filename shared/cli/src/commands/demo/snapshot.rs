@@ -1,4 +1,4 @@
-//! What must not change when the same orders come again.
+//! The state that must not change when the same orders come again.
 
 use super::{
     DemoError,
@@ -10,7 +10,7 @@ use crate::{cloud::stack::Stack, line::execution::Execution};
 use std::collections::BTreeMap;
 use throughline_operations as operate;
 
-/// What the shop and its providers have, in words.
+/// The state of the shop and its providers, in words.
 #[derive(PartialEq)]
 pub(super) struct Snapshot(BTreeMap<&'static str, String>);
 
@@ -59,7 +59,7 @@ impl Snapshot {
     }
 }
 
-/// What the providers did for the orders.
+/// Returns the providers' work for the orders.
 fn did(totals: &Totals, orders: &[Published]) -> [(&'static str, String); 3] {
     let of_each: Vec<OrderTotals> = orders.iter().map(|order| totals.of(&order.order_id)).collect();
     let sum = |count: fn(&OrderTotals) -> usize| of_each.iter().map(count).sum::<usize>().to_string();

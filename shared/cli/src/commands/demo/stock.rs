@@ -1,4 +1,4 @@
-//! What is in stock, and whether what left it was sold.
+//! The stock, and the check that every missing piece was sold.
 
 use super::{DemoError, books::is_confirmed, read};
 use crate::{cloud::stack::Stack, line::WholeLine};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt, path::Path};
 use throughline_operations as operate;
 
-/// How much of each thing there is.
+/// The stock of each article.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stock(BTreeMap<String, i64>);
 
@@ -33,7 +33,7 @@ impl Stock {
         Ok(stock)
     }
 
-    /// What is in the table.
+    /// Reads the stock from the table.
     pub(super) async fn read(stack: &Stack) -> Result<Self, DemoError> {
         let items = operate::scan(stack.clients.dynamodb().await, stack.output("StockTable")?).await?;
         Ok(Self(items.iter().filter_map(count_of("available")).collect()))
@@ -57,7 +57,7 @@ fn count_of(field: &'static str) -> impl Fn(&Map<String, Value>) -> Option<(Stri
     move |item| Some((item["sku"].as_str()?.to_owned(), item[field].as_i64()?))
 }
 
-/// What was ordered in a line.
+/// Returns the articles and quantities that were ordered in a line.
 fn ordered(line: &WholeLine) -> Vec<(String, i64)> {
     let sent = line.recorded.messages.iter().map(|message| &message.outgoing.envelope);
     let placed = sent.filter(|sent| sent.attributes.message_type == "order.placed");

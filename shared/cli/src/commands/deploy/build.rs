@@ -17,7 +17,7 @@ use std::{
 };
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
-/// What builds the functions.
+/// The builder of the functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Builder {
@@ -27,7 +27,7 @@ pub enum Builder {
     CargoLambda,
 }
 
-/// How functions are built.
+/// The build of functions.
 #[derive(Debug, Clone)]
 pub struct Build {
     /// With what.
@@ -129,7 +129,7 @@ fn run(project: &Project, mut command: Command, program: &'static str) -> Result
     if status.success() { Ok(()) } else { Err(DeployError::NotBuilt { program }) }
 }
 
-/// Where cargo-lambda puts a function's program, in a folder of its own.
+/// The folder where cargo-lambda puts each function's program, in a folder of its own.
 const FOLDER: &str = "target/lambda";
 
 fn folder(project: &Project, function: &str) -> PathBuf {

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// How long it is waited before CloudFormation is asked again.
+/// The pause before CloudFormation is asked again.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// A change set that waits to be executed.
@@ -24,7 +24,7 @@ pub(super) struct ChangeSet {
     pub(super) changes: Changes,
 }
 
-/// Whether there is a stack, and in which state.
+/// The state of a stack, if it exists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct StackState {
     pub(super) id: String,
@@ -62,17 +62,17 @@ impl StackState {
         }))
     }
 
-    /// Whether all that was asked for last was done.
+    /// Returns whether the last change is complete.
     pub(super) fn is_complete(&self) -> bool {
         ["CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"].contains(&self.status.as_str())
     }
 
-    /// Whether it is changing.
+    /// Returns whether a change is under way.
     pub(super) fn is_under_way(&self) -> bool {
         self.status.ends_with("_IN_PROGRESS") && !self.is_empty()
     }
 
-    /// Whether only a change set was made for it: it holds nothing.
+    /// Returns whether the stack holds nothing yet but a change set.
     pub(super) fn is_empty(&self) -> bool {
         self.status == "REVIEW_IN_PROGRESS"
     }
@@ -99,15 +99,15 @@ impl StackState {
     }
 }
 
-/// What a change set is made from.
+/// The inputs of a change set.
 #[derive(Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) stack: &'a str,
-    /// Whether there is no such stack yet.
+    /// Whether the stack does not exist yet.
     pub(super) is_new: bool,
     pub(super) template_url: &'a str,
     pub(super) parameters: &'a BTreeMap<String, String>,
-    /// Where files for AWS's command line may be written.
+    /// The folder for files of AWS's command line.
     pub(super) folder: &'a Path,
 }
 

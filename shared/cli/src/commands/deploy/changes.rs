@@ -1,4 +1,4 @@
-//! What a deployment would change, as it is shown.
+//! The changes of a deployment, as they are shown.
 
 use crate::terminal::Table;
 use serde::Serialize;
@@ -22,14 +22,14 @@ const HOLD_DATA: [&str; 8] = [
 pub struct Change {
     /// `Add`, `Modify`, `Remove`, `Import` or `Dynamic`.
     pub action: String,
-    /// What the template calls it.
+    /// The logical id.
     pub logical_id: String,
     /// Its type, such as `AWS::SQS::Queue`; or `Output`, `Parameter` or `Section`, if the template changes elsewhere.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Whether another one takes its place: `True`, `False`, or `Conditional` where CloudFormation cannot know yet.
+    /// Whether the resource is replaced: `True`, `False`, or `Conditional` where CloudFormation cannot know yet.
     pub replacement: Option<String>,
-    /// Whether what it holds would be lost.
+    /// Whether its data would be lost.
     pub loses_data: bool,
 }
 
@@ -54,7 +54,7 @@ impl Change {
     }
 }
 
-/// What would be changed.
+/// The changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Changes(pub Vec<Change>);

@@ -126,7 +126,7 @@ pub(super) struct DeployedFunctions<'a> {
 pub(super) struct GivenCode {
     function: String,
     deployed_name: String,
-    /// What Lambda said of it, if whoever gave it tells.
+    /// The SHA-256 that Lambda gave for the code, if the upload returned one.
     code_sha256: Option<String>,
 }
 
@@ -144,7 +144,7 @@ impl DeployedFunctions<'_> {
         }
     }
 
-    /// Whether the stack has a function of functions/.
+    /// Returns whether the stack has a function of functions/.
     pub(super) fn has(&self, function: &str) -> bool {
         self.name(function).is_ok()
     }

@@ -15,9 +15,9 @@ pub enum DeployError {
     /// Nothing listens where the cloud should be.
     #[error("no cloud answers at {endpoint}: {advice}")]
     NoCloud {
-        /// Where it should be.
+        /// The endpoint where it should answer.
         endpoint: String,
-        /// What to do.
+        /// The action to take.
         advice: String,
     },
     /// A file could not be read or written.
@@ -25,7 +25,7 @@ pub enum DeployError {
     File {
         /// Which one.
         path: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A file does not hold what it should.
@@ -33,7 +33,7 @@ pub enum DeployError {
     Malformed {
         /// Which one.
         path: String,
-        /// What is wrong with it.
+        /// The problem with it.
         reason: String,
     },
     /// The template's parameters are not all given, or others are.
@@ -42,7 +42,7 @@ pub enum DeployError {
     /// There is no such function.
     #[error("there is no function `{name}` in functions/; there are {known}")]
     NoFunction {
-        /// What was asked for.
+        /// The requested name.
         name: String,
         /// Those there are.
         known: String,
@@ -55,7 +55,7 @@ pub enum DeployError {
     NotInStack {
         /// The function's name in functions/.
         name: String,
-        /// What the template calls it.
+        /// The logical id.
         logical_id: String,
         /// The stack.
         stack: String,
@@ -65,13 +65,13 @@ pub enum DeployError {
     NotLive {
         /// Its name on the cloud.
         function: String,
-        /// What Lambda says.
+        /// The reason that Lambda gave.
         reason: String,
     },
     /// The functions could not be built.
     #[error("the functions were not built: {program} says why above")]
     NotBuilt {
-        /// What builds them.
+        /// The program that builds them.
         program: &'static str,
     },
     /// A call to AWS failed.
@@ -84,13 +84,13 @@ pub enum DeployError {
         stack: String,
         /// Its status.
         status: String,
-        /// What to do.
+        /// The action to take.
         advice: String,
     },
     /// CloudFormation does not take the template.
     #[error("CloudFormation refuses the change: {reason}")]
     Refused {
-        /// What it said.
+        /// The reason that it gave.
         reason: String,
     },
     /// Carrying out the change failed.
@@ -106,7 +106,7 @@ pub enum DeployError {
     /// Somebody said no.
     #[error(transparent)]
     NotConfirmed(#[from] NotConfirmed),
-    /// Whether the providers run cannot be known.
+    /// The state of the providers is unknown.
     #[error(transparent)]
     Providers(#[from] CloudError),
     /// The template cannot be read.

@@ -8,7 +8,7 @@ use crate::{
 use serde_json::Value;
 use std::{collections::BTreeSet, thread, time::Duration};
 
-/// How long it is waited before CloudFormation is asked again.
+/// The pause before CloudFormation is asked again.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Waits until a stack is as it was asked to be, and says how far it is. `changes` is how many resources change.
@@ -42,7 +42,7 @@ pub(super) fn follow(
     }
 }
 
-/// What happened since the change began, the last first.
+/// Returns the events since the change began, the last first.
 fn events(aws: AwsCommandLine<'_>, stack: &str) -> Result<Vec<Event>, DeployError> {
     let named = ["cloudformation", "describe-stack-events", "--stack-name", stack];
     // The command line asks for page after page; a change has far fewer events.
@@ -99,7 +99,7 @@ fn tell(events: &[Event], bar: &Bar, told: &mut BTreeSet<String>) {
     }
 }
 
-/// What failed, the first first: the others failed because of it.
+/// Returns the failures, the first first: the others failed because of it.
 fn failures(events: &[Event]) -> Vec<String> {
     let failed: Vec<String> = events
         .iter()

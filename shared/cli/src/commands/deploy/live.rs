@@ -8,12 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long it is waited: as long as AWS's own tools do.
+/// The time to wait: as long as AWS's own tools do.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// How long it is waited before Lambda is asked again.
+/// The pause before Lambda is asked again.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// How far a function is on its way to its new code.
+/// The stage of a function on its way to its new code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
     /// It runs it.
@@ -24,8 +24,8 @@ enum Stage {
     Failed(String),
 }
 
-/// How far a function with this configuration is on its way to the code with this SHA-256. What Lambda leaves out it
-/// has nothing to say of.
+/// Returns the stage of a function with this configuration on its way to the code with this SHA-256. Fields that Lambda
+/// leaves out do not count.
 fn stage(configuration: &Value, code_sha256: Option<&str>) -> Stage {
     let text = |name: &str| configuration[name].as_str().unwrap_or_default();
     let told = |name: &str| {

@@ -1,5 +1,5 @@
-//! What a deployment changes besides resources: outputs, the values of parameters, conditions and the like. Change sets
-//! list none of it.
+//! Changes of a deployment besides resources: outputs, the values of parameters, conditions and the like. Change sets
+//! list none of them.
 
 use super::changes::Change;
 use crate::project::template::Template;
@@ -13,8 +13,8 @@ const PARAMETER: &str = "Parameter";
 /// The type of any other section of a template.
 const SECTION: &str = "Section";
 
-/// What differs between a stack as it is and as it is to be, but for its resources: the templates, both as they were
-/// written, and the values of parameters.
+/// Returns the differences between a stack as it is and as it is to be, but for its resources: of the templates, both
+/// as they were written, and of the values of parameters.
 pub(super) fn differences(
     (now, values_now): (&Value, &BTreeMap<String, String>),
     (wanted, values_wanted): (&Value, &BTreeMap<String, String>),

@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, env, fs, path::Path};
 pub(super) struct Staged {
     /// The template's text, which names files of this machine.
     text: String,
-    /// What else the stack is made from: the text of each file that the template includes.
+    /// The text of each file that the template includes.
     included: Vec<String>,
 }
 
@@ -108,7 +108,7 @@ impl Staged {
     }
 }
 
-/// Where code is uploaded to.
+/// The destination of uploads.
 #[derive(Debug)]
 pub(super) struct Bucket {
     name: String,

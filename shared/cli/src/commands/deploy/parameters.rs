@@ -26,7 +26,7 @@ impl FromStr for Parameter {
     }
 }
 
-/// Where the values are unless told otherwise. On AWS the file need not be there.
+/// Returns the default file of values. On AWS it need not exist.
 pub(super) fn default_file(project: &Project, place: &Place) -> PathBuf {
     let file = match place {
         // What is no cloud that we know has ministack's: it leaves out most.
@@ -36,8 +36,8 @@ pub(super) fn default_file(project: &Project, place: &Place) -> PathBuf {
     project.root().join(file)
 }
 
-/// What the file says; over it, where the stand-ins for services outside answer on this machine; over that, what was
-/// typed.
+/// Gathers the values: the file's; over them, the addresses of the providers on this machine; over those, the typed
+/// ones.
 pub(super) fn gather(
     project: &Project,
     place: &Place,
@@ -63,7 +63,7 @@ pub(super) fn gather(
     Ok(values)
 }
 
-/// Whether the template has all these parameters, and no other without a value.
+/// Checks that the template has all these parameters, and no other without a value.
 pub(super) fn check(template: &Template, values: &BTreeMap<String, String>) -> Result<(), DeployError> {
     let missing = template
         .parameters()

@@ -1,4 +1,4 @@
-//! What was deployed last: what has not changed since is not deployed again.
+//! The record of the last deployment: code that has not changed since is not deployed again.
 
 use super::{
     build::{Code, digest},
@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What was deployed last to a stack, kept beside its outputs.
+/// The record of the last deployment to a stack, kept beside its outputs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     /// The stack, which is another one after it was deleted and made anew.
@@ -45,7 +45,7 @@ impl Record {
         fs::write(&path, serde_json::to_string_pretty(self).unwrap_or_default()).map_err(file(&path))
     }
 
-    /// Whether the stack is as these inputs would make it.
+    /// Returns whether the stack is as these inputs would make it.
     pub(super) fn is_of(&self, stack: &StackState, inputs: &str) -> bool {
         let is_same_stack = self.stack_id == stack.id && self.changed_at == stack.changed_at;
         is_same_stack && self.inputs == inputs && self.overridden.is_empty()

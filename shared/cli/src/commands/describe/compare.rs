@@ -1,4 +1,4 @@
-//! Where the code and the template differ.
+//! The differences between the code and the template.
 
 use super::Described;
 use crate::{
@@ -23,7 +23,7 @@ use throughline_core::{
 pub struct Finding {
     /// The function, rule or message that it is about.
     pub about: String,
-    /// What is wrong, and what to do.
+    /// The problem, and the action to take.
     pub what: String,
 }
 
@@ -36,23 +36,23 @@ impl fmt::Display for Finding {
 /// Everything that is compared.
 #[derive(Debug, Clone, Copy)]
 pub struct Sides<'a> {
-    /// What the functions say of themselves.
+    /// The functions' descriptions.
     pub code: &'a Described,
-    /// What the template says.
+    /// The template's wiring.
     pub template: &'a Wiring,
-    /// What the messages are.
+    /// The catalogue of messages.
     pub catalogue: &'a Catalogue,
     /// The lines of functions/handlers.lock: a handler's name, and behind it what a replay has it do, unless its claims
     /// decide.
     pub locked: &'a BTreeSet<String>,
 }
 
-/// What was found.
+/// The findings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// What is wrong.
+    /// The differences.
     pub differences: Vec<Finding>,
-    /// What may be meant.
+    /// Notes about wiring that may be intended.
     pub notes: Vec<Finding>,
 }
 
@@ -102,12 +102,13 @@ impl<'a> Sides<'a> {
             .map(|(id, function)| (id.as_str(), function))
     }
 
-    /// Whether a rule may bring events of a type to a function.
+    /// Returns whether a rule may bring events of a type to a function.
     pub fn delivers(&self, wired: &WiredFunction, message_type: &str) -> bool {
         self.answers(wired, message_type).any(|answer| answer.may_be())
     }
 
-    /// Whether a rule brings events of a type to a function, if not all of them: what is left open is no difference.
+    /// Returns whether a rule surely brings events of a type to a function, if not all of them: an open answer is no
+    /// difference.
     fn surely_delivers(&self, wired: &WiredFunction, message_type: &str) -> bool {
         self.answers(wired, message_type).any(|answer| match answer {
             Answer::Yes => true,
@@ -116,7 +117,7 @@ impl<'a> Sides<'a> {
         })
     }
 
-    /// Whether each of a function's rules takes events of a type.
+    /// Returns whether each of a function's rules takes events of a type.
     fn answers(&self, wired: &WiredFunction, message_type: &str) -> impl Iterator<Item = Answer> {
         let rules = wired.deliveries.iter().filter_map(|delivery| self.template.rules.get(&delivery.rule));
         rules.map(move |rule| {
@@ -126,7 +127,8 @@ impl<'a> Sides<'a> {
         })
     }
 
-    /// Whether a rule takes events of any of the sources that functions emit as, and of a type, if one is given.
+    /// Returns whether a rule takes events of any of the sources that functions emit as, and of a type, if one is
+    /// given.
     fn takes(&self, rule: &Rule, message_type: Option<&str>) -> Answer {
         let sources = &self.template.sources;
         if sources.is_empty() {
@@ -300,7 +302,7 @@ impl<'a> Sides<'a> {
     }
 }
 
-/// Whether a function is fed as its code expects.
+/// Checks that a function is fed as its code expects.
 fn feeding(package: &str, trigger: FedBy, wired: &WiredFunction, findings: &mut Findings) {
     let (is_fed, expects, add) = match trigger {
         FedBy::Queue => (!wired.queues.is_empty(), "a queue", "an event source mapping of its queue"),
@@ -338,7 +340,7 @@ fn tables(package: &str, tables: &[String], wired: &WiredFunction, findings: &mu
     }
 }
 
-/// What the relay sends to, and what the template gives it.
+/// Compares the relay's destinations with the ones that the template gives it.
 fn sending(package: &str, function: &FunctionDescription, wired: &WiredFunction, findings: &mut Findings) {
     let families = [
         (COMMAND_QUEUE, &function.sends_to, "sends commands to"),

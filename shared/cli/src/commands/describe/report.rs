@@ -1,4 +1,4 @@
-//! Who emits and consumes what, as it is shown.
+//! The report: who emits and who consumes each message.
 
 use super::{Finding, Findings, Sides, compare};
 use crate::terminal::Table;
@@ -16,9 +16,9 @@ pub struct Report {
     pub messages: Vec<MessageFlow>,
     /// Every function, as its code is.
     pub functions: Vec<Function>,
-    /// What code and template do not say alike.
+    /// The differences between code and template.
     pub differences: Vec<Finding>,
-    /// What may be meant.
+    /// Notes about wiring that may be intended.
     pub notes: Vec<Finding>,
 }
 
@@ -28,7 +28,7 @@ pub struct MessageFlow {
     /// Its type and version.
     #[serde(flatten)]
     pub message: TypeDescription,
-    /// Whether it tells or asks.
+    /// Event or command.
     #[serde(flatten)]
     pub kind: MessageKind,
     /// The handlers and sagas that may emit it. Who sends a command is not said by types.
@@ -51,13 +51,13 @@ pub struct Consumer {
 pub struct Function {
     /// Its crate.
     pub package: String,
-    /// What it says of itself.
+    /// The function's description.
     #[serde(flatten)]
     pub description: FunctionDescription,
 }
 
 impl Report {
-    /// What two sides say, and where they differ.
+    /// Compares the two sides and returns their report.
     pub fn of(sides: Sides<'_>) -> Self {
         let Findings { differences, notes } = compare(sides);
         let functions = sides.code.functions.iter().map(|(package, description)| Function {

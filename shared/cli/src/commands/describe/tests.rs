@@ -91,7 +91,7 @@ fn differences(code: &Described, template: &str) -> Vec<String> {
     report_of(code, template).differences.iter().map(ToString::to_string).collect()
 }
 
-/// What is found when this text of the template is another.
+/// Returns the findings when this text of the template is another.
 fn broken(from: &str, to: &str) -> Vec<String> {
     assert!(TEMPLATE.contains(from), "the template has no `{from}`");
     differences(&code(), &TEMPLATE.replace(from, to))

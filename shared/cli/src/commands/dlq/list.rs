@@ -17,12 +17,12 @@ use std::{collections::BTreeMap, error::Error, fmt};
 use throughline_core::Timestamp;
 use throughline_operations::{FoundLetter, QueueDepth};
 
-/// How many letters of each queue are looked at unless all are asked for: what takes a second or two.
+/// The number of letters of each queue that are looked at unless all are asked for: a second or two of work.
 const SAMPLE: usize = 500;
-/// How much of an error's message stands in the table.
+/// The length of an error's message in the table, in characters.
 const SHORT: usize = 120;
 
-/// What is listed.
+/// The arguments of `dlq list`.
 #[derive(Debug, Args)]
 pub struct ListArguments {
     /// Which stack.
@@ -37,7 +37,7 @@ pub struct ListArguments {
     pub all: bool,
 }
 
-/// What lies in the dead-letter queues.
+/// The letters in the dead-letter queues.
 #[derive(Debug, Serialize)]
 struct Listing {
     queues: Vec<Looked>,
@@ -52,7 +52,7 @@ struct Looked {
     in_flight: u64,
     examined: usize,
     is_sample: bool,
-    /// Whether every letter was to be looked at.
+    /// Whether every letter was asked for.
     #[serde(skip)]
     is_all_wanted: bool,
     /// Letters that cannot be seen, since they stand behind others in their message groups.

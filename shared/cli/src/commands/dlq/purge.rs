@@ -29,7 +29,7 @@ use std::{
 use throughline_core::Timestamp;
 use throughline_operations::ReceivedLetter;
 
-/// What is thrown away.
+/// The arguments of `dlq purge`.
 #[derive(Debug, Args)]
 pub struct PurgeArguments {
     /// Which stack.
@@ -44,12 +44,12 @@ pub struct PurgeArguments {
     /// Write whole bodies to the file, with what is marked as sensitive: only then can they be sent again
     #[arg(long)]
     pub reveal: bool,
-    /// How long letters in hand stay hidden from others, should this command be killed
+    /// The time that letters in hand stay hidden from others, should this command be killed
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub hold: Duration,
 }
 
-/// What was thrown away.
+/// The report of a purge.
 #[derive(Debug, Default, Serialize)]
 struct Purged {
     letters: u64,

@@ -14,7 +14,7 @@ use crate::{
 use clap::Args;
 use std::{error::Error, path::PathBuf, time::Duration};
 
-/// What is redriven, and how.
+/// The arguments of `dlq redrive`.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct RedriveArguments {
@@ -30,13 +30,13 @@ pub struct RedriveArguments {
     /// Go on with what was interrupted, as it was asked for then
     #[arg(long, conflicts_with_all = ["all", "handler", "error", "message_type", "id", "edit", "set"])]
     pub resume: bool,
-    /// How fast letters go out, such as 50/s, 10/m or 100/h
+    /// The rate at which letters go out, such as 50/s, 10/m or 100/h
     #[arg(long, default_value = "50/s")]
     pub rate: Rate,
     /// Send all at once, without waiting whether the first letter of each queue is handled
     #[arg(long)]
     pub no_canary: bool,
-    /// How long the first letter is waited for
+    /// The time to wait for the first letter
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration)]
     pub canary_wait: Duration,
     /// Also run events so old that the ledger may have forgotten that they were handled
@@ -48,7 +48,7 @@ pub struct RedriveArguments {
     /// Change a member of each event, such as data.lines.0.quantity=2 (repeatable)
     #[arg(long, value_name = "PATH=VALUE")]
     pub set: Vec<String>,
-    /// How long letters in hand stay hidden from others, should this command be killed
+    /// The time that letters in hand stay hidden from others, should this command be killed
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub hold: Duration,
 }

@@ -21,7 +21,7 @@ use std::{error::Error, fmt};
 use throughline_core::Timestamp;
 use throughline_operations::{FoundLetter, Origin};
 
-/// What is shown.
+/// The arguments of `dlq show`.
 #[derive(Debug, Args)]
 pub struct ShowArguments {
     /// Which stack.

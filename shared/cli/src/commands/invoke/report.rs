@@ -1,4 +1,4 @@
-//! What a function answered.
+//! A function's answer.
 
 use super::trigger::Trigger;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -6,33 +6,33 @@ use serde::Serialize;
 use serde_json::Value;
 use std::{fmt, time::Duration};
 
-/// What became of a record.
+/// The outcome of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     /// Which record, by its place: the first is 1.
     pub record: usize,
     /// Its event's id, if it has one.
     pub event_id: Option<String>,
-    /// Whether it would be delivered again.
+    /// Whether the record would be delivered again.
     pub is_delivered_again: bool,
-    /// What the log says of it, such as `done`, `duplicate` or `rejected`, and why.
+    /// The log's word on it, such as `done`, `duplicate` or `rejected`, and its reason.
     pub logged: Option<String>,
 }
 
-/// What a function answered.
+/// A function's answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// Its name on the cloud.
     pub function: String,
-    /// What usually invokes it.
+    /// The trigger that usually invokes it.
     pub trigger: String,
-    /// What it answered.
+    /// The answer.
     pub result: Value,
     /// The error that it ended with: its type and its message.
     pub error: Option<String>,
-    /// What became of each record.
+    /// The outcome of each record.
     pub verdicts: Vec<Verdict>,
-    /// How long it took, as seen from here, in milliseconds: the start of AWS's command line included.
+    /// The time in milliseconds as seen from here, the start of AWS's command line included.
     pub milliseconds: u128,
     /// The end of what it logged.
     pub log: Vec<String>,
@@ -70,7 +70,7 @@ impl Report {
     }
 }
 
-/// What the function says of each record it was given, if it was given records.
+/// Returns the outcome of each record, if the function was given records.
 fn verdicts(payload: &Value, result: &Value, log: &str) -> Vec<Verdict> {
     let failures: Vec<&str> = result["batchItemFailures"]
         .as_array()

@@ -1,17 +1,17 @@
-//! How a function is given what it handles: as the template says.
+//! The way in which a function is given its messages, by the template.
 
 use crate::project::template::Template;
 use serde_json::{Value, json};
 use std::fmt;
 
-/// What invokes a function.
+/// The trigger of a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trigger {
     /// Batches of records from a queue.
     Queue {
         /// Its logical id.
         queue: String,
-        /// Whether a rule sends events to it; else it takes commands.
+        /// Whether a rule sends events to the queue; otherwise it takes commands.
         is_fed_by_rule: bool,
     },
     /// One event at a time from a rule.
@@ -61,7 +61,8 @@ impl Trigger {
         }
     }
 
-    /// What the function would be given of this: a CloudEvent, several in a list, or for a queue any message.
+    /// Returns the payload that the function would be given of this: a CloudEvent, several in a list, or for a queue
+    /// any message.
     ///
     /// What has a trigger's own form already (`Records`, `detail-type`) stays as it is.
     pub(super) fn wrap(&self, message: Value) -> Result<Value, String> {

@@ -1,4 +1,4 @@
-//! Where a project declares its events: the catalogues that `events!` makes.
+//! The places where a project declares its events: the catalogues that `events!` makes.
 
 use super::NewError;
 use crate::project::Project;

@@ -2,7 +2,7 @@
 
 use super::message_types::{Catalogue, EventType};
 
-/// What a new function's files are made from.
+/// The inputs of a new function's files.
 #[derive(Debug, Clone)]
 pub(super) struct Sources<'a> {
     /// `count-orders`
@@ -92,8 +92,9 @@ async fn main() -> Result<(), throughline::Error> {{
         [named, others]
     }
 
-    /// What the handler takes, and what it does with it: the data of one event, or every variant by its name. What is not
-    /// named is never acknowledged as done: it is refused, retried until the code knows it, or does not compile.
+    /// Returns the handler's message type and its body: for the data of one event, or for every variant by its name. A
+    /// variant without a name is never acknowledged as done: it is refused, retried until the code knows it, or does
+    /// not compile.
     fn message(&self) -> (String, String) {
         let [named, others] = self.variants();
         if let [only] = named.as_slice() {

@@ -2,12 +2,12 @@
 
 use super::NewError;
 
-/// What a function needs that takes events from a queue, for these to be put in: `{Name}`, `{name}`, `{types}`,
+/// The resources of a function that takes events from a queue, with the placeholders `{Name}`, `{name}`, `{types}` and
 /// `{source}`.
 const RESOURCES: &str = include_str!("resources.yaml");
 const OUTPUTS: &str = include_str!("outputs.yaml");
 
-/// Where lines of a list of the dashboard are found, and what is put there: the title of the widget, and its line.
+/// The dashboard's widgets to extend: the title of each, and the line that is added.
 const WIDGETS: [(&str, &str); 3] = [
     (
         "\"title\": \"Failures: invocations that ended in an error\"",
@@ -27,7 +27,7 @@ const WIDGETS: [(&str, &str); 3] = [
 const METRICS: &str = "\"metrics\": [";
 /// So do the log groups of a saved query.
 const LOG_GROUPS: &str = "LogGroupNames:";
-/// How wide a section's heading is.
+/// The width of a section's heading.
 const HEADING_WIDTH: usize = 121;
 
 /// A function that takes events from a queue.

@@ -14,20 +14,20 @@ pub struct ShownEvent {
     /// Its type.
     #[serde(rename = "type")]
     pub message_type: String,
-    /// What it happened to.
+    /// The subject.
     pub subject: Option<String>,
     /// Its line.
     pub correlation_id: Option<String>,
-    /// Who says so.
+    /// The source.
     pub source: String,
     /// Its id.
     pub id: String,
-    /// How old it was when it was seen, in milliseconds.
+    /// The age when it was seen, in milliseconds.
     pub age_milliseconds: Option<i64>,
     /// The replay that brings it, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay: Option<String>,
-    /// What it says, with sensitive fields masked.
+    /// The data, with sensitive fields masked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
 }

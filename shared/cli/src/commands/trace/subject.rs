@@ -20,7 +20,7 @@ use throughline_operations::{
     log::{LoggedHeader, ReadLog as _, TimeRange},
 };
 
-/// How many messages of the log are opened at a time.
+/// The number of messages of the log that are opened at a time.
 const OPENED_AT_A_TIME: usize = 100;
 
 /// A line with something about a subject in it.
@@ -33,7 +33,7 @@ pub(super) struct AboutLine {
     last_at: Option<Timestamp>,
     /// The types of the messages about it, in the order of their times.
     messages: Vec<String>,
-    /// How many of them are dead letters.
+    /// The number of them that are dead letters.
     dead_letters: usize,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct AboutLine {
 pub(super) struct Answer {
     subject: String,
     lines: Vec<AboutLine>,
-    /// What was looked at.
+    /// A description of the places that were looked at.
     looked_at: String,
 }
 
@@ -113,11 +113,11 @@ fn kinds(catalogue: &Catalogue) -> BTreeSet<String> {
     catalogue.messages().iter().filter_map(|message| kind(&message.entry.kind)).collect()
 }
 
-/// What was found: the lines by their ids.
+/// The lines that were found, by their ids.
 #[derive(Debug, Default)]
 struct Found(BTreeMap<String, FoundLine>);
 
-/// What was found of one line.
+/// The findings about one line.
 #[derive(Debug, Default)]
 struct FoundLine {
     /// The types of the messages, by time and id.

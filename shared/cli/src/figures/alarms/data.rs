@@ -1,4 +1,4 @@
-//! What alarms look at, as far as a local cloud knows it.
+//! The data of alarms, as far as a local cloud has it.
 
 use super::{
     super::samples::Samples,
@@ -19,27 +19,27 @@ use throughline_operations::executions::{self, Ending};
 /// The values of a metric.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Series {
-    /// What it is at present.
+    /// The value at present.
     Now(f64),
-    /// What it was, and when.
+    /// The values over time, each with its time.
     Over(Vec<(Timestamp, f64)>),
 }
 
-/// Everything that is known.
+/// The data that all alarms of a stack need.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Data {
     pub(super) samples: Samples,
-    /// Invocations that failed, by function.
+    /// The failed invocations, by function.
     pub(super) errors: BTreeMap<String, Vec<(Timestamp, f64)>>,
-    /// What filters make of the logs, by namespace and metric.
+    /// The values that metric filters extract from the logs, by namespace and metric.
     pub(super) filtered: BTreeMap<(String, String), Vec<(Timestamp, f64)>>,
-    /// How many messages are in a queue, by its name.
+    /// The number of messages in each queue, by the queue's name.
     pub(super) queues: BTreeMap<String, f64>,
-    /// Executions that ended so, by the state machine's ARN and the metric's name.
+    /// The ends of executions, by the state machine's ARN and the metric's name.
     pub(super) executions: BTreeMap<(String, &'static str), Vec<(Timestamp, f64)>>,
 }
 
-/// What Step Functions' metrics count.
+/// Step Functions' metrics of ended executions, each with the kind of end that it counts.
 const ENDINGS: [(&str, Ending); 3] = [
     ("ExecutionsFailed", Ending::Failed),
     ("ExecutionsTimedOut", Ending::TimedOut),
@@ -77,7 +77,7 @@ impl Data {
     /// The values of a metric.
     ///
     /// # Errors
-    /// Why it is not known on a local cloud.
+    /// The reason that it is not known on a local cloud.
     pub(super) fn series(&self, metric: &MetricStatistic) -> Result<Series, String> {
         let MetricStatistic { namespace, name, dimensions, .. } = metric;
         let dimension = |wanted: &str| {
@@ -93,7 +93,7 @@ impl Data {
             ("AWS/Lambda", "Errors") => {
                 Ok(Series::Over(self.errors.get(dimension("FunctionName")).cloned().unwrap_or_default()))
             }
-            // What Lambda tells of the stream, the relay tells of its entries.
+            // Lambda reports the age for the stream; locally, the relay reports it for its entries.
             ("AWS/Lambda", "IteratorAge") => {
                 Ok(Series::Over(self.values(ENTRY_AGE.name, &[], Some(dimension("FunctionName")))))
             }
@@ -128,7 +128,7 @@ impl Data {
     }
 }
 
-/// The invocations that failed: a function says so in its log.
+/// Returns the failed invocations, which functions record in their logs.
 fn errors(stack: &Stack, lines: &[LogLine]) -> BTreeMap<String, Vec<(Timestamp, f64)>> {
     let mut errors: BTreeMap<String, Vec<_>> =
         stack.functions().map(|name| (name.to_owned(), Vec::new())).collect();
@@ -138,7 +138,7 @@ fn errors(stack: &Stack, lines: &[LogLine]) -> BTreeMap<String, Vec<(Timestamp, 
     errors
 }
 
-/// What the template's metric filters make of the logs.
+/// Returns the values that the template's metric filters extract from the logs.
 fn filtered(
     template: &Template,
     resolver: &Resolver,
@@ -157,7 +157,7 @@ fn filtered(
     filtered
 }
 
-/// The field and the text of a pattern such as `{ $.error_type = "Saga.NotUnderstood" }`.
+/// Returns the field and the text of a filter pattern such as `{ $.error_type = "Saga.NotUnderstood" }`.
 pub(super) fn pattern(text: &str) -> Option<(&str, &str)> {
     let (field, value) = text.trim().strip_prefix('{')?.strip_suffix('}')?.split_once('=')?;
     Some((field.trim().strip_prefix("$.")?, value.trim().strip_prefix('"')?.strip_suffix('"')?))

@@ -7,7 +7,7 @@ use crate::{
 use serde_json::Value;
 use std::{collections::BTreeMap, fs, time::Duration};
 
-/// An alarm.
+/// An alarm with its measure, periods and threshold.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Alarm {
     pub(super) name: String,
@@ -20,11 +20,11 @@ pub(super) struct Alarm {
     pub(super) threshold: f64,
 }
 
-/// What an alarm looks at.
+/// The value that an alarm watches.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Measure {
     Metric(MetricStatistic),
-    /// A value computed from several metrics: expressions and metrics by id, and which is compared.
+    /// A value computed from several metrics: expressions and metrics by id, and the id of the result.
     Math {
         expressions: BTreeMap<String, String>,
         metrics: BTreeMap<String, MetricStatistic>,
@@ -32,7 +32,7 @@ pub(super) enum Measure {
     },
 }
 
-/// A metric, and what is made of its values.
+/// A metric with the statistic of its values.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct MetricStatistic {
     pub(super) namespace: String,
@@ -72,7 +72,7 @@ impl Comparison {
 
 impl Alarm {
     /// # Errors
-    /// A sentence that names the alarm and what of it is not understood.
+    /// A sentence that names the alarm and the part of it that is not understood.
     pub(super) fn of(logical_id: &str, properties: &Value, resolver: &Resolver) -> Result<Self, String> {
         let wrong = |what: &str| format!("infra/template.yaml: alarm {logical_id}: {what} is not understood");
         let number = |name: &str| resolver.number(&properties[name]);
@@ -153,7 +153,7 @@ fn math(queries: &[Value], resolver: &Resolver) -> Option<(Measure, f64)> {
     Some((Measure::Math { expressions, metrics, result: result? }, period?))
 }
 
-/// Resolves what a template refers to: parameters, by what they were deployed with; resources, by the stack's outputs.
+/// Resolves a template's references: parameters to their deployed values, and resources to the stack's outputs.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Resolver {
     pub(super) known: BTreeMap<String, String>,
@@ -191,7 +191,7 @@ impl Resolver {
         self.text(value)?.parse().ok()
     }
 
-    /// A text, whatever function gives it; nothing if that needs something that is not known.
+    /// Returns a value as text after its intrinsic function is resolved, or `None` if that needs an unknown value.
     pub(super) fn text(&self, value: &Value) -> Option<String> {
         if let Some(plain) = plain(value) {
             return Some(plain);

@@ -22,7 +22,7 @@ fn resolver() -> Resolver {
     Resolver { known: known.map(|(name, value)| (name.to_owned(), value.to_owned())).into() }
 }
 
-/// The only alarm of a template, judged.
+/// Returns the only alarm of a template, evaluated.
 fn judged(alarm: &str, data: Data) -> Judged {
     let template = Template::parse(&format!(
         "Resources: {{A: {{Type: 'AWS::CloudWatch::Alarm', Properties: {alarm}}}}}"
@@ -154,7 +154,7 @@ fn every_alarm_of_the_template_is_understood() {
         .collect();
     assert!(alarms.len() > 20, "{}", alarms.len());
     assert!(alarms.iter().all(|alarm| !alarm.description.is_empty()));
-    // Metrics that are compared with a limit are raised by going over it.
+    // All metrics that are compared with a limit raise their alarm by exceeding it.
     assert!(alarms.iter().all(|alarm| alarm.comparison == Comparison::Greater));
     let data = Data::default();
     let evaluation = Evaluation { alarms, data, now: NOW };

@@ -1,4 +1,4 @@
-//! Passes through a queue whose clock only runs while it is asked for something, or somebody takes his time.
+//! Passes through a queue whose clock advances only during requests and while the caller works.
 
 use super::*;
 use futures_util::FutureExt as _;
@@ -7,23 +7,23 @@ use throughline_operations::FoundLetter;
 
 const HELD: Duration = Duration::from_secs(30);
 
-/// A queue. The letters that can be seen are given out from the front, as SQS roughly does it.
+/// A queue that gives out visible letters from the front, roughly as SQS does.
 #[derive(Clone)]
 struct Queue(Rc<RefCell<State>>);
 
 struct State {
     started: Instant,
     elapsed: Duration,
-    /// The ids, and until when each is hidden.
+    /// The letters' ids, each with the time until which it is hidden.
     letters: BTreeMap<String, Duration>,
-    /// Letters that are counted and never come.
+    /// The number of letters that are counted and never come.
     blocked: u64,
-    /// Whether those that are gone are counted for some time, as SQS may.
+    /// Whether deleted letters are still counted for some time, as SQS may do it.
     counts_lag: bool,
     deleted: u64,
-    /// Whether all its letters are of one message group: ten are given out, and no more while one of them is hidden.
+    /// Whether all letters are of one message group: ten are given out, and no more while one of them is hidden.
     is_fifo: bool,
-    /// How long it takes to receive.
+    /// The time that a receive takes.
     takes: Duration,
 }
 
@@ -123,7 +123,7 @@ impl Letters for Queue {
     }
 }
 
-/// What became of a pass that takes the letters from number `wanted_from` on.
+/// The result of a pass that takes the letters from number `wanted_from` on.
 struct Ended {
     taken: usize,
     in_others_hands: u64,
@@ -132,7 +132,7 @@ struct Ended {
     still_hidden: usize,
 }
 
-/// A pass that takes every letter that is wanted, and so long over each.
+/// Runs a pass that takes every wanted letter and works on each for `over_each`.
 fn pass(queue: &Queue, wanted_from: usize, over_each: Duration) -> Ended {
     let wanted_from = format!("{wanted_from:05}");
     let passing = async {

@@ -1,5 +1,5 @@
-//! A redrive of several queues begins in all of them before it does anything in one, so that whoever goes on after it
-//! was killed knows of each of them.
+//! A redrive of several queues records its beginning in all of them before it touches one, so that a resumed redrive
+//! knows of each of them after a kill.
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +12,7 @@ use crate::{letters::queues::NamedQueue, letters::redrive::Asked};
 use std::{error::Error, path::PathBuf};
 use throughline_core::Timestamp;
 
-/// A queue, its journal and what that says.
+/// A queue, its journal and the state read from it.
 #[derive(Debug)]
 pub(crate) struct Opened<'a> {
     pub(crate) queue: &'a NamedQueue,
@@ -20,7 +20,7 @@ pub(crate) struct Opened<'a> {
     pub(crate) state: JournalState,
 }
 
-/// Opens the journals of all queues that are meant: nobody else redrives one of them meanwhile.
+/// Opens and locks the journals of the selected queues, so that no other redrive uses one meanwhile.
 ///
 /// # Errors
 /// [`JournalError`]: one is in use, or it cannot be read.
@@ -35,10 +35,11 @@ pub(crate) fn open(
     queues.iter().map(open).collect()
 }
 
-/// Begins in each queue, or goes on: what is to be done there, if anything.
+/// Begins or resumes a redrive in each queue. Returns for each queue the request to carry out, or `None` if there is
+/// nothing to do.
 ///
 /// # Errors
-/// If a redrive was interrupted that was asked for something else, and if a journal cannot be written.
+/// If a redrive with another request was interrupted, or if a journal cannot be written.
 pub(crate) fn begin(
     opened: &mut [Opened<'_>],
     asked: &Asked,
@@ -69,7 +70,7 @@ pub(crate) fn begin(
     Ok(each)
 }
 
-/// Nothing is left to do in queues where nothing was done, once a redrive was stopped.
+/// Finishes the journals of queues in which nothing was done, after a redrive was stopped.
 ///
 /// # Errors
 /// [`JournalError::File`].
@@ -82,24 +83,24 @@ pub(crate) fn finish_untouched<'a>(rest: impl Iterator<Item = Opened<'a>>) -> Re
     Ok(())
 }
 
-/// What is to be done in a queue.
+/// The next step in a queue.
 #[derive(Debug, Clone, PartialEq)]
 enum Start {
-    /// It is begun there.
+    /// A redrive begins there.
     Begin { at: Timestamp, asked: Asked },
-    /// What was interrupted there goes on.
+    /// An interrupted redrive is resumed there.
     GoOn { asked: Asked },
-    /// Nothing was interrupted there.
+    /// Nothing was interrupted there, so there is nothing to do.
     Nothing,
 }
 
-/// In one queue another redrive was interrupted.
+/// Another redrive was interrupted in one of the queues.
 #[derive(Debug, PartialEq)]
 struct Other {
-    /// Which queue.
+    /// The queue's index.
     at: usize,
     begun_at: Timestamp,
-    /// What it was asked for, in words.
+    /// The request of the interrupted redrive, in words.
     asked: String,
 }
 
@@ -113,7 +114,7 @@ fn unfinished(states: &[(&str, &JournalState)]) -> serde_json::Result<Vec<Unfini
     states.iter().map(read).collect()
 }
 
-/// Where a redrive begins, or goes on because the same was interrupted.
+/// Returns for each queue whether the redrive begins there, or resumes because the same one was interrupted.
 fn begun(
     states: &[(&str, &JournalState)],
     asked: &Asked,
@@ -127,7 +128,8 @@ fn begun(
     Ok(unfinished(states)?.into_iter().enumerate().map(start).collect())
 }
 
-/// Where interrupted redrives go on; and where they begin, since they were interrupted before they came to that.
+/// Returns the interrupted redrives to resume, and the queues in which they begin because they were interrupted before
+/// they reached them.
 fn resumed(states: &[(&str, &JournalState)]) -> serde_json::Result<Vec<Start>> {
     let unfinished = unfinished(states)?;
     let start = |((name, state), own): (&(&str, &JournalState), &Unfinished)| {

@@ -1,4 +1,4 @@
-//! One letter first: only once its handler has handled it do the others follow.
+//! The canary: one letter is sent first, and the others follow only after its handler has handled it.
 
 use crate::{
     cloud::stack::{Stack, StackError},
@@ -16,37 +16,38 @@ use std::{
 use throughline_core::Timestamp;
 use throughline_operations::{FoundLetter, line::ClaimState};
 
-/// How long after one look the next one follows, at first and at most; in between a part of the time that has passed, so
-/// that nobody waits much longer than the handler takes.
+/// The shortest and the longest pause between two looks. In between, the pause is a part of the time that has passed,
+/// so that the operator waits little longer than the handler takes.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(1500));
-/// Which part.
+/// The divisor: a pause is the elapsed time divided by this.
 const PART_OF_THE_TIME: u32 = 5;
-/// A queue of up to so many letters is looked through each time; a longer one when it has grown, and at the end.
+/// The largest number of letters at which each look reads the whole queue. A longer queue is read when it has grown,
+/// and at the end.
 const SHORT_QUEUE: u64 = 200;
 
-/// What became of the first letter.
+/// The outcome of the first letter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "verdict", rename_all = "kebab-case")]
 pub(crate) enum Verdict {
     /// Its handler has handled it.
     Handled,
-    /// The bus has taken it. There is no handler to wait for.
+    /// The bus has accepted it. There is no handler to wait for.
     Accepted,
     /// It is a dead letter again.
     CameBack {
-        /// Why.
+        /// The reason that the letter gives.
         reason: String,
     },
-    /// It is neither handled nor back.
+    /// It was neither handled nor dead-lettered again in time.
     Unknown {
-        /// How long it was waited for.
+        /// The time that it was waited for.
         #[serde(skip)]
         waited: Duration,
     },
 }
 
 impl Verdict {
-    /// Whether the others may follow.
+    /// Returns whether the other letters may follow.
     pub(crate) fn is_good(&self) -> bool {
         matches!(self, Self::Handled | Self::Accepted)
     }
@@ -67,38 +68,39 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The first letter, once it was sent.
+/// The first letter, after it was sent.
 #[derive(Debug)]
 pub(crate) struct Canary<'a> {
     pub(crate) stack: &'a Stack,
     pub(crate) queue: &'a NamedQueue,
-    /// The id it had in the dead-letter queue.
+    /// The letter's id in the dead-letter queue.
     pub(crate) letter_id: String,
-    /// What makes its message the same when it is back.
+    /// The name of its message, by which it is recognised if it comes back.
     pub(crate) message: String,
-    /// When it was sent, or a little earlier: what lay there before is a twin.
+    /// The time at which it was sent, or a little earlier. A letter with the same message that is older than this is
+    /// not the canary.
     pub(crate) since: Timestamp,
-    /// Who handles it.
+    /// The handler that receives it.
     pub(crate) handler: String,
-    /// What its claim knows it by.
+    /// The identity by which its claim is found.
     pub(crate) identity: Identity,
 }
 
-/// Where the first letter may turn up, and the clock that it is waited for by.
+/// The places where the first letter may turn up, and the clock for the wait.
 trait Whereabouts {
-    /// Whether its handler has handled it.
+    /// Returns whether its handler has handled it.
     async fn is_handled(&self) -> Result<bool, StackError>;
-    /// How many letters lie in its dead-letter queue.
+    /// Returns the number of letters in its dead-letter queue.
     async fn letters(&self) -> Result<u64, StackError>;
-    /// Why it is in the dead-letter queue again, if it is.
+    /// Returns the reason that it is in the dead-letter queue again, or `None` if it is not.
     async fn came_back(&self) -> Result<Option<String>, StackError>;
-    /// What time it is.
+    /// Returns the current time.
     fn now(&self) -> Instant;
-    /// Waits.
+    /// Waits for a time.
     async fn pause(&self, time: Duration);
 }
 
-/// Waits until it is known what became of it.
+/// Waits until the outcome of the first letter is known, and returns it.
 async fn verdict(of: &impl Whereabouts, patience: Duration) -> Result<Verdict, StackError> {
     let started = of.now();
     let before = of.letters().await?;
@@ -123,7 +125,7 @@ async fn verdict(of: &impl Whereabouts, patience: Duration) -> Result<Verdict, S
 }
 
 impl Canary<'_> {
-    /// Waits until it is known what became of it.
+    /// Waits until the outcome of the first letter is known, and returns it.
     pub(crate) async fn verdict(&self, patience: Duration) -> Result<Verdict, StackError> {
         verdict(self, patience).await
     }
@@ -165,7 +167,7 @@ mod tests {
     use futures_util::FutureExt as _;
     use std::cell::Cell;
 
-    /// A letter whose clock runs only while it is waited for.
+    /// A letter with a clock that advances only during pauses.
     struct Sent {
         started: Instant,
         elapsed: Cell<Duration>,

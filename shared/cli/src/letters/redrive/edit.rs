@@ -12,46 +12,46 @@ use throughline_operations::{
     json_text::{JsonText, Step, quoted, readable},
 };
 
-/// The envelope's extension that says what was changed, by whom and when.
+/// The extension attribute that records the edit: its author, its time and its fields.
 const NOTE: &str = "redrivenote";
 
-/// What is changed in each letter's event. All values are kept as the JSON that they were given as.
+/// The changes to each letter's event. All values are kept as the JSON that they were given as.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Edits {
-    /// A patch of RFC 6902; its paths begin at the event.
+    /// A JSON Patch (RFC 6902) whose paths begin at the event.
     patch_json: Option<String>,
-    /// Paths such as `data.lines.0.quantity`, and the JSON that is put there.
+    /// Paths such as `data.lines.0.quantity`, each with the JSON value for that place.
     set_json: Vec<(String, String)>,
 }
 
-/// Why a letter cannot be edited.
+/// The reason that a letter cannot be edited.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EditError {
     /// The patch cannot be read.
     #[error("the patch at {path} cannot be read: {reason}")]
     Patch {
-        /// Where it is.
+        /// The path of the patch's file.
         path: String,
-        /// What is wrong with it.
+        /// The parse error.
         reason: String,
     },
-    /// This is no edit.
+    /// The text is not of the form `path=value`.
     #[error("`{0}` is no edit such as data.lines.0.quantity=2")]
     NoEdit(String),
-    /// There is no event in the letter.
+    /// The letter contains no CloudEvent.
     #[error("there is no CloudEvent in it, so there is nothing to edit")]
     NoEvent,
-    /// The edit does not fit the event.
+    /// The edit refers to a place that the event does not have.
     #[error("the edit does not fit: {0}")]
     DoesNotFit(String),
-    /// What came out is no valid message.
+    /// The edited event is not a valid message.
     #[error("the edited event is not valid: {0}")]
     Invalid(String),
 }
 
 impl Edits {
-    /// Reads a patch's file and `path=value` pairs.
+    /// Reads a patch's file and `path=value` pairs into edits.
     ///
     /// # Errors
     /// [`EditError::Patch`] and [`EditError::NoEdit`].
@@ -61,12 +61,12 @@ impl Edits {
         Ok(Self { patch_json, set_json })
     }
 
-    /// Whether nothing is changed.
+    /// Returns whether there are no edits.
     pub(crate) fn is_none(&self) -> bool {
         *self == Self::default()
     }
 
-    /// What is changed, in short.
+    /// Returns a short description of the edits, without their values.
     pub(crate) fn summary(&self) -> String {
         let patch = self.patch_json.as_deref().and_then(|text| Patch::read(text).ok());
         let patched = patch.iter().flat_map(Patch::summary);
@@ -74,11 +74,11 @@ impl Edits {
         patched.chain(set).collect::<Vec<_>>().join(", ")
     }
 
-    /// A body with its event edited, and nothing else in it changed; the event says so in its extension `redrivenote`.
+    /// Returns a body in which only its event is edited. The event's extension `redrivenote` records the edit.
     ///
     /// # Errors
-    /// [`EditError`]: it has no event, the edit does not fit, or what comes out is no event, or not what the
-    /// catalogue says.
+    /// [`EditError`]: the body has no event, the edit does not fit, or the result is not a valid event by the
+    /// catalogue.
     pub(crate) fn apply(
         &self,
         body: &str,
@@ -120,7 +120,7 @@ fn read_patch(path: &Path) -> Result<String, EditError> {
     Ok(text)
 }
 
-/// What is no JSON is a text.
+/// Splits a `path=value` pair. A value that is not JSON becomes a JSON string.
 fn pair(text: &str) -> Result<(String, String), EditError> {
     let (path, value) = text.split_once('=').ok_or_else(|| EditError::NoEdit(text.to_owned()))?;
     if path.is_empty() || path.split('.').any(str::is_empty) {
@@ -221,7 +221,7 @@ mod tests {
         }
     }
 
-    /// An event alone, on the bus and in a notification.
+    /// Returns three bodies with the same event: bare, in an event of the bus and in an SNS notification.
     fn bodies(event: &str) -> [String; 3] {
         let text = quoted(event);
         [

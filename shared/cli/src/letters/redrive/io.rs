@@ -15,13 +15,13 @@ use throughline_operations::{
     Answers, DeadLetterQueue, Functions, OperateError, ReceivedLetter, Resent, put_letters, send_letters,
 };
 
-/// Why a redrive stopped. Nothing is lost by it.
+/// The reason that a redrive stopped. No letter is lost by it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RedriveError {
     /// The stack could not be used.
     #[error(transparent)]
     Stack(#[from] StackError),
-    /// AWS did not do what it was asked, or nobody knows whether it did.
+    /// AWS refused a request, or the outcome of a request is unknown.
     #[error("{0}; run the same command again to go on, nothing is lost")]
     Operate(#[from] OperateError),
     /// The journal cannot be used.
@@ -38,7 +38,7 @@ pub(crate) struct InHand {
     pub(crate) destination: Destination,
     /// What is sent.
     pub(crate) body: String,
-    /// What its attributes say of its being redriven.
+    /// The attributes that record its redrive.
     pub(crate) notes: Vec<(&'static str, String)>,
 }
 
@@ -48,9 +48,9 @@ pub(crate) struct StackIo<'a> {
     pub(crate) stack: &'a Stack,
     pub(crate) queue: &'a DeadLetterQueue,
     pub(crate) journal: Journal,
-    /// The letters that are being taken, by their ids.
+    /// The letters that are being redriven, by their ids.
     pub(crate) in_hand: BTreeMap<String, InHand>,
-    /// The ids that SQS gave to what was sent, by the letters' ids.
+    /// The ids that SQS gave to the sent messages, by the letters' ids.
     pub(crate) new_ids: BTreeMap<String, String>,
 }
 
@@ -75,7 +75,8 @@ impl StackIo<'_> {
     }
 }
 
-/// What a function is invoked with. An invocation has no attributes: the id of what nothing else names goes around it.
+/// Returns the payload of a function's invocation. An invocation has no attributes, so a message without an id of its
+/// own is wrapped with its first id.
 fn payload<'a>(letter: &Resent<'a>) -> Cow<'a, str> {
     let first_id = letter.notes.iter().find(|(name, _)| *name == REDRIVEN_MESSAGE_ID);
     match first_id {

@@ -1,8 +1,8 @@
-//! The journal of a redrive: a file of its own for each dead-letter queue, one entry a line, only ever added to.
+//! The journal of a redrive: an append-only file for each dead-letter queue, with one entry a line.
 //!
-//! Whoever redrives holds a lock on it, which ends with the process. What was written is on the disk before the next
-//! step is taken. A last line that a crash cut off is dropped: its step was not taken yet. Once nothing is left to do, one
-//! line is kept: what an edit puts into letters may be nobody's business, and others cannot read it meanwhile.
+//! A running redrive holds a lock on it, which ends with the process. Each entry is on the disk before the next step is
+//! taken. A last line that a crash cut off is dropped, because its step was not taken yet. A finished redrive leaves a
+//! single line: values that edits put into letters may be confidential. Until then, other users cannot read the file.
 
 use super::protocol::{Entry, JournalState};
 use serde_json::Value;
@@ -14,55 +14,55 @@ use std::{
 };
 use throughline_core::Timestamp;
 
-/// Why a journal cannot be used.
+/// The reason that a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JournalError {
-    /// The file system refused something.
+    /// The file system refused an operation.
     #[error("the journal at {path}: {source}")]
     File {
-        /// Where it is.
+        /// The journal's path.
         path: String,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// Somebody redrives this queue.
+    /// Another process is redriving letters of this queue.
     #[error(
         "letters of this queue are being redriven just now (the journal at {path} is locked): wait until that is over"
     )]
     InUse {
-        /// Where it is.
+        /// The journal's path.
         path: String,
     },
-    /// Somebody else wrote to it.
+    /// A line is not an entry of a redrive's journal: another program wrote to the file.
     #[error(
         "line {line} of the journal at {path} cannot be read ({reason}): move the file away if you know that no redrive of this queue was interrupted"
     )]
     Malformed {
-        /// Where it is.
+        /// The journal's path.
         path: String,
-        /// Which line, from 1.
+        /// The number of the line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The parse error.
         reason: String,
     },
-    /// A redrive was interrupted, and it was another one.
+    /// A redrive with another request was interrupted.
     #[error(
         "a redrive that began at {begun_at} was interrupted, and was asked for something else ({asked}): finish it first with --resume (its journal is {path})"
     )]
     OtherUnfinished {
-        /// Where it is.
+        /// The journal's path.
         path: String,
-        /// When it began.
+        /// The time at which it began.
         begun_at: Timestamp,
-        /// What it was asked for.
+        /// The request of the interrupted redrive, in words.
         asked: String,
     },
 }
 
-/// Only who redrives reads what was asked for.
+/// The file's mode: only its owner can read the request.
 const MODE: u32 = 0o600;
 
-/// An open journal. Nobody else can open it meanwhile.
+/// An open journal, locked against other processes.
 #[derive(Debug)]
 pub(crate) struct Journal {
     file: File,
@@ -70,7 +70,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Opens a queue's journal, and reads what is in it.
+    /// Opens and locks a queue's journal, and returns it with the state that its entries give.
     ///
     /// # Errors
     /// [`JournalError`]: it is in use, or it cannot be read.
@@ -116,12 +116,12 @@ impl Journal {
         Ok((journal, state))
     }
 
-    /// Where it is.
+    /// The journal's path.
     pub(crate) fn path(&self) -> String {
         self.path.display().to_string()
     }
 
-    /// Writes an entry. Once this returns it is on the disk.
+    /// Writes an entry and returns once it is on the disk.
     ///
     /// # Errors
     /// [`JournalError::File`].
@@ -132,7 +132,7 @@ impl Journal {
         self.file.write_all(&line).and_then(|()| self.file.sync_data()).map_err(wrong)
     }
 
-    /// Begins.
+    /// Records the beginning of a redrive.
     ///
     /// # Errors
     /// [`JournalError::File`].
@@ -148,7 +148,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Nothing is left to do.
+    /// Records that nothing is left to do, and shortens the file to one line.
     ///
     /// # Errors
     /// [`JournalError::File`].
@@ -158,8 +158,8 @@ impl Journal {
         self.tidy(state)
     }
 
-    /// Leaves one line. Killed in the midst of it, a redrive that was over is at worst forgotten, and letters that are
-    /// redriven again are counted from one.
+    /// Shortens the file to one line. A kill in between at worst forgets finished redrives, and the count of later
+    /// redrives of a letter starts from one.
     fn tidy(&mut self, state: &JournalState) -> Result<(), JournalError> {
         let cut = self.file.set_len(0);
         cut.map_err(|source| JournalError::File { path: self.path(), source })?;
@@ -173,7 +173,7 @@ mod tests {
     use crate::letters::redrive::protocol::{LetterRef, LetterState};
     use serde_json::json;
 
-    /// A file that nobody else has, and that goes with the test.
+    /// A file of this test alone, which is removed when the test ends.
     struct Place(PathBuf);
 
     impl Place {
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(again, state);
         assert_eq!((again.times_sent("m-1"), again.last_begun_at()), (1, Some(Timestamp::UNIX_EPOCH)));
 
-        // Killed between the last entry and the tidying, and readable by all as it once was.
+        // The process was killed between the last entry and the tidying, and all users could once read the file.
         journal.begin(&mut again, asked, Timestamp::UNIX_EPOCH).unwrap();
         journal.write(&Entry::Finished).unwrap();
         drop(journal);

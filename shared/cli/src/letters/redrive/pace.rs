@@ -1,9 +1,9 @@
-//! How fast letters go out.
+//! The rate at which letters are sent.
 
 use std::{fmt, str::FromStr, time::Duration};
 use throughline_operations::MOST_MESSAGES;
 
-/// So many letters in a time: `50/s`, `10/m`, `100/h`.
+/// A number of letters in a unit of time, such as `50/s`, `10/m` or `100/h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     letters: u32,
@@ -39,25 +39,25 @@ impl fmt::Display for Rate {
 }
 
 impl Rate {
-    /// How long so many letters take.
+    /// Returns the time that a number of letters takes.
     pub fn time_for(self, letters: usize) -> Duration {
         self.per.saturating_mul(u32::try_from(letters).unwrap_or(u32::MAX)) / self.letters
     }
 
-    /// As whole letters a second, rounded down; nothing if it is slower than one.
+    /// Returns the rate in whole letters a second, rounded down, or `None` if it is slower than one.
     pub fn per_second(self) -> Option<u32> {
         let per_second = u64::from(self.letters) / self.per.as_secs().max(1);
         u32::try_from(per_second).ok().filter(|letters| *letters > 0)
     }
 
-    /// How many letters that were received together go out before half of the time is over for which they are hidden;
-    /// one batch at least, which goes out at once.
+    /// Returns the number of letters, received together, that can be sent within half of the time for which they are
+    /// hidden. It is at least one batch, which is sent at once.
     pub fn fits(self, hidden: Duration) -> usize {
         let fits = (hidden / 2).as_millis() * u128::from(self.letters) / self.per.as_millis().max(1);
         usize::try_from(fits).unwrap_or(usize::MAX).max(self.batch())
     }
 
-    /// How many go out together, at most ten: those of about a second.
+    /// Returns the size of a batch: the letters of about a second, at most ten.
     pub fn batch(self) -> usize {
         let a_second = u64::from(self.letters).div_ceil(self.per.as_secs().max(1));
         usize::try_from(a_second).unwrap_or(usize::MAX).min(MOST_MESSAGES)

@@ -1,8 +1,8 @@
-//! In which order a redrive does things, so that it can be killed at any point.
+//! The order of a redrive's steps, which allows it to be killed at any point.
 //!
 //! receive → journal `sending` → send → journal `sent` → delete → journal `deleted`. A letter leaves its queue only
-//! when the journal says that it was sent, so none is lost; one that the journal says was sent is only deleted, so no
-//! more than the batch in flight is ever sent again. Which letters those are the journal knows, and counts.
+//! after the journal has recorded that it was sent, so none is lost. A letter that is recorded as sent is only deleted,
+//! so no more than the batch in flight is ever sent again. The journal knows those letters and counts them.
 
 #[cfg(test)]
 mod tests;
@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use throughline_core::Timestamp;
 
-/// A letter, as the journal names it.
+/// A letter, as the journal refers to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LetterRef {
     /// The id that SQS gave it in the dead-letter queue.
     pub(crate) id: String,
-    /// What makes its message the same message when it comes back under another id.
+    /// The name of its message, which is the same when it comes back under another id.
     pub(crate) message: String,
 }
 
@@ -26,51 +26,51 @@ pub(crate) struct LetterRef {
 pub(crate) enum Entry {
     /// A redrive begins.
     Begun {
-        /// When.
+        /// The time at which it began.
         at: Timestamp,
-        /// What was asked for: whoever goes on must ask for the same.
+        /// The request: a resumed redrive must have the same one.
         asked: serde_json::Value,
     },
-    /// These are about to be sent: from now on it is not known whether they were.
+    /// These are about to be sent: from now on it is unknown whether they were.
     Sending {
         /// The letters.
         letters: Vec<LetterRef>,
     },
     /// These were sent.
     Sent {
-        /// Their ids.
+        /// The letters' ids.
         ids: Vec<String>,
     },
     /// These were refused, so they were certainly not sent.
     Refused {
-        /// Their ids.
+        /// The letters' ids.
         ids: Vec<String>,
     },
     /// These are deleted from the dead-letter queue.
     Deleted {
-        /// Their ids.
+        /// The letters' ids.
         ids: Vec<String>,
     },
     /// The first letter was handled: the others may follow.
     CanaryHandled,
-    /// Nothing is left to do.
+    /// The redrive is finished.
     Finished,
     /// What is kept of redrives that are finished. Journals call it `kept`.
     #[serde(rename = "kept")]
     Summary {
-        /// When the last of them began.
+        /// The time at which the last of them began.
         begun_at: Option<Timestamp>,
-        /// How often each message was sent.
+        /// The number of times that each message was sent.
         times_sent: BTreeMap<String, u32>,
     },
 }
 
-/// How far one letter is.
+/// The progress of one letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LetterState {
-    /// It was about to be sent, and nobody wrote down what became of it.
+    /// It was about to be sent, and its outcome was not recorded.
     InDoubt,
-    /// It was sent and is to be deleted.
+    /// It was sent and has to be deleted.
     Sent,
     /// It was sent and deleted.
     Deleted,
@@ -81,15 +81,16 @@ pub(crate) enum LetterState {
 struct Touched {
     letter_state: LetterState,
     message: String,
-    /// Whether it was in doubt when it was last about to be sent: then it may have been sent the time before.
+    /// Whether it was in doubt when it was last about to be sent: it may have been sent the time before.
     was_in_doubt: bool,
 }
 
-/// What a journal says of the last redrive in it; of those before only how often they sent a message.
+/// The state that a journal gives of the last redrive. Of earlier redrives it has only the number of times that they
+/// sent each message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct JournalState {
     letters: BTreeMap<String, Touched>,
-    /// The letters by which each message was sent, or may have been.
+    /// The ids of the letters by which each message was sent, or may have been.
     messages: BTreeMap<String, BTreeSet<String>>,
     begun: Option<(Timestamp, serde_json::Value)>,
     last_begun_at: Option<Timestamp>,
@@ -100,7 +101,7 @@ pub(crate) struct JournalState {
 }
 
 impl JournalState {
-    /// Takes over what an entry says.
+    /// Applies an entry to the state.
     pub(crate) fn apply(&mut self, entry: &Entry) {
         match entry {
             Entry::Begun { at, asked } => {
@@ -145,7 +146,7 @@ impl JournalState {
         *self.times_sent.entry(message.clone()).or_default() += 1;
     }
 
-    /// As if it had not been about to be sent.
+    /// Returns a refused letter to the state before it was about to be sent.
     fn is_refused(&mut self, id: &str) {
         let Some(Touched { message, was_in_doubt, .. }) = self.letters.remove(id) else { return };
         if let Some(times) = self.times_sent.get_mut(&message) {
@@ -168,37 +169,37 @@ impl JournalState {
         }
     }
 
-    /// How far a letter is; nothing if this redrive has not touched it.
+    /// Returns the progress of a letter, or `None` if this redrive has not touched it.
     pub(crate) fn letter_state(&self, id: &str) -> Option<LetterState> {
         self.letters.get(id).map(|touched| touched.letter_state)
     }
 
-    /// When the redrive began that is not finished, and what it was asked for.
+    /// Returns the time at which the unfinished redrive began, and its request.
     pub(crate) fn unfinished(&self) -> Option<&(Timestamp, serde_json::Value)> {
         self.begun.as_ref()
     }
 
-    /// When the last redrive began, whether or not it is finished.
+    /// Returns the time at which the last redrive began, finished or not.
     pub(crate) fn last_begun_at(&self) -> Option<Timestamp> {
         self.last_begun_at
     }
 
-    /// Whether no letter was touched by this redrive.
+    /// Returns whether this redrive has touched no letter.
     pub(crate) fn is_untouched(&self) -> bool {
         self.letters.is_empty()
     }
 
-    /// What is worth keeping once nothing is left to do.
+    /// Returns the summary that is kept after a redrive is finished.
     pub(crate) fn summary(&self) -> Entry {
         Entry::Summary { begun_at: self.last_begun_at, times_sent: self.times_sent.clone() }
     }
 
-    /// How many copies there may be too many: letters in doubt that were sent again.
+    /// Returns the number of possible surplus copies: letters in doubt that were sent again.
     pub(crate) fn surplus(&self) -> u64 {
         self.surplus
     }
 
-    /// How many letters were sent.
+    /// Returns the number of letters that were sent.
     pub(crate) fn sent(&self) -> u64 {
         self.sent
     }
@@ -208,56 +209,57 @@ impl JournalState {
         count(self.letters.values().filter(|touched| touched.letter_state == letter_state).count())
     }
 
-    /// Whether the first letter was handled.
+    /// Returns whether the first letter was handled.
     pub(crate) fn is_canary_handled(&self) -> bool {
         self.is_canary_handled
     }
 
-    /// Whether this redrive has sent a letter's message before, as another letter: then it has come back.
+    /// Returns whether this redrive has already sent a letter's message as another letter: it has then come back.
     pub(crate) fn has_sent_as_another(&self, letter: &LetterRef) -> bool {
         self.messages.get(&letter.message).is_some_and(|ids| ids.iter().any(|id| *id != letter.id))
     }
 
-    /// How often a message was sent from here, by this redrive and those before.
+    /// Returns the number of times that a message was redriven, by this redrive and earlier ones.
     pub(crate) fn times_sent(&self, message: &str) -> u32 {
         self.times_sent.get(message).copied().unwrap_or(0)
     }
 }
 
-/// A count for people.
+/// Converts a length into a count for reports.
 pub(crate) fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
-/// What the protocol acts with: the journal and the queues.
+/// The protocol's access to the journal and the queues.
 pub(crate) trait RedriveIo {
-    /// Why something could not be done.
+    /// The error of an operation that could not be carried out.
     type Error;
-    /// Writes an entry; it is there after a crash once this has returned.
+    /// Writes an entry. It survives a crash once this has returned.
     async fn record(&mut self, entry: &Entry) -> Result<(), Self::Error>;
-    /// Sends letters. One answer for each: that it was sent, or why it certainly was not.
+    /// Sends letters. Returns one result for each: sent, or the reason that it was certainly not sent.
     async fn send(&mut self, letters: &[LetterRef]) -> Result<Vec<Result<(), String>>, Self::Error>;
-    /// Deletes letters from the dead-letter queue. One answer for each.
+    /// Deletes letters from the dead-letter queue. Returns one result for each.
     async fn delete(&mut self, ids: &[String]) -> Result<Vec<Result<(), String>>, Self::Error>;
 }
 
-/// What became of a batch.
+/// The results of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct BatchResult {
-    /// How many were sent.
+    /// The number of letters that were sent.
     pub(crate) sent: usize,
-    /// How many an earlier run had sent already: these were deleted only.
+    /// The number of letters that an earlier run had already sent: they were only deleted.
     pub(crate) sent_before: usize,
-    /// Those that were refused, and why.
+    /// The letters that were refused, each with its reason.
     pub(crate) refused: Vec<(String, String)>,
-    /// Those that were sent and could not be deleted, and why: they come again, and are deleted then.
+    /// The letters that were sent and could not be deleted, each with its reason: they come again, and are deleted
+    /// then.
     pub(crate) not_deleted: Vec<(String, String)>,
 }
 
-/// Takes one batch the whole way.
+/// Sends a batch of letters, deletes them and journals each step.
 ///
 /// # Errors
-/// If the journal could not be written, or it is not known what a request did. Nothing is lost: go on with the same
+/// If the journal could not be written, or the outcome of a request is unknown. No letter is lost: resume with the same
 /// journal.
 pub(crate) async fn redrive_batch<H: RedriveIo>(
     state: &mut JournalState,
@@ -315,7 +317,7 @@ async fn delete<H: RedriveIo>(
     if deleted.is_empty() { Ok(()) } else { write(state, io, Entry::Deleted { ids: deleted }).await }
 }
 
-/// Writes an entry, and only then believes it.
+/// Writes an entry, and applies it to the state only after it is written.
 async fn write<H: RedriveIo>(state: &mut JournalState, io: &mut H, entry: Entry) -> Result<(), H::Error> {
     io.record(&entry).await?;
     state.apply(&entry);

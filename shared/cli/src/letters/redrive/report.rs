@@ -1,64 +1,64 @@
-//! What a redrive did, for people and programs.
+//! The report of a redrive, for people and programs.
 
 use super::canary::Verdict;
 use crate::letters::groups;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt};
 
-/// What a redrive did.
+/// The report of a redrive.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
     pub(crate) queues: Vec<Redriven>,
 }
 
-/// What it did in one queue.
+/// The report of a redrive in one queue.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Redriven {
     pub(crate) queue: String,
-    /// Whether an interrupted redrive went on.
+    /// Whether an interrupted redrive was resumed.
     pub(crate) is_resumed: bool,
-    /// Letters that were sent, by the interrupted redrive, too.
+    /// Letters that were sent, including those of the interrupted redrive.
     pub(crate) sent: u64,
-    /// Letters that the interrupted redrive had sent: these were deleted only.
+    /// Letters that the interrupted redrive had already sent: they were only deleted.
     pub(crate) sent_before: usize,
-    /// How many copies there may be too many: letters whose sending was interrupted were sent again.
+    /// The number of possible surplus copies: letters whose sending was interrupted were sent again.
     pub(crate) surplus_possible: u64,
     /// Letters that SQS itself moved.
     pub(crate) moved_by_sqs: u64,
-    /// What became of the first one.
+    /// The outcome of the first letter.
     pub(crate) canary: Option<Verdict>,
-    /// Letters that were sent and were given up again meanwhile.
+    /// Letters that were sent and dead-lettered again meanwhile.
     pub(crate) came_back: u64,
-    /// Letters so old that they may run again.
+    /// Letters so old that their handler may run again.
     pub(crate) too_old: u64,
-    /// Letters that cannot be redriven, by the reason.
+    /// The number of letters that cannot be redriven, by reason.
     pub(crate) cannot: BTreeMap<String, u64>,
-    /// Letters that were refused where they were sent to, by the reason.
+    /// The number of letters that their destination refused, by reason.
     pub(crate) refused: BTreeMap<String, u64>,
     /// Letters that were sent and not deleted: the next redrive deletes them.
     pub(crate) not_deleted: u64,
-    /// Letters that somebody else had in hand.
+    /// Letters that another consumer held.
     pub(crate) in_others_hands: u64,
-    /// Letters, meant or not, that are waiting and never came: SQS counts approximately.
+    /// Letters, selected or not, that are waiting and were never received: SQS's counts are approximate.
     pub(crate) not_reached: u64,
     /// The message groups in which these stand behind letters that are kept.
     pub(crate) blocked_groups: Vec<String>,
-    /// Letters whose sending was interrupted and which are no more in the queue.
+    /// Letters whose sending was interrupted and that are no longer in the queue.
     pub(crate) in_doubt: u64,
 }
 
 impl Redriven {
-    /// Whether it stopped before the end.
+    /// Returns whether the redrive stopped before the end.
     pub(crate) fn is_stopped(&self) -> bool {
         self.canary.as_ref().is_some_and(|verdict| !verdict.is_good()) || self.is_refusing()
     }
 
-    /// Whether nothing is taken where the letters go.
+    /// Returns whether the destination accepts nothing.
     fn is_refusing(&self) -> bool {
         self.sent == 0 && !self.refused.is_empty()
     }
 
-    /// Whether there is anything to say.
+    /// Returns whether there is anything to report.
     pub(crate) fn is_anything(&self) -> bool {
         self.is_resumed
             || self.canary.is_some()
@@ -69,7 +69,7 @@ impl Redriven {
 }
 
 impl Report {
-    /// What is to be done about it, if anything.
+    /// Returns the problem and the command that solves it, or `None` if all went well.
     pub(crate) fn problem(&self) -> Option<String> {
         self.queues.iter().find_map(|queue| {
             let name = &queue.queue;

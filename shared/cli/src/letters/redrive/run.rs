@@ -28,7 +28,7 @@ use throughline_core::{Timestamp, internal::delivery::REDRIVEN_MESSAGE_ID};
 use throughline_operations::{ReceivedLetter, line::ClaimState};
 use tokio::time::Instant;
 
-/// How far the clock here and SQS's may differ.
+/// The difference that there may be between the local clock and SQS's.
 const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
 
 /// The redrive of one queue.
@@ -44,11 +44,11 @@ pub(crate) struct Run<'a> {
     catalogue: Option<&'a Catalogue>,
 }
 
-/// What is done with a letter that came by.
+/// The decision about a letter that was received.
 enum Choice {
-    /// It is taken the whole way, or only deleted.
+    /// The letter is redriven, or only deleted.
     Take(Box<InHand>),
-    /// It stays.
+    /// The letter stays in its queue.
     Leave(Box<ReceivedLetter>),
 }
 
@@ -68,15 +68,15 @@ impl<'a> Run<'a> {
         Self { stack, queue, progress, manner, asked, io, state, redriven, catalogue: None }
     }
 
-    /// Holds edited letters against the catalogue.
+    /// Checks edited letters against the catalogue.
     pub(crate) fn checking(self, catalogue: &'a Catalogue) -> Self {
         Self { catalogue: Some(catalogue), ..self }
     }
 
-    /// Takes every letter that is meant.
+    /// Redrives every selected letter.
     ///
     /// # Errors
-    /// [`RedriveError`]: nothing is lost, and the journal says where to go on.
+    /// [`RedriveError`]: nothing is lost, and the journal holds the point to resume from.
     pub(crate) async fn all(mut self) -> Result<Redriven, RedriveError> {
         if self.redriven.is_resumed {
             let (sent, in_doubt) = (self.state.sent(), self.state.count_at(LetterState::InDoubt));
@@ -94,7 +94,7 @@ impl<'a> Run<'a> {
         self.redriven.in_others_hands = pass.in_others_hands();
         self.redriven.not_reached = pass.not_reached();
         self.redriven.blocked_groups = pass.blocked_groups();
-        // What is in hand comes back by itself if this fails: it is worth a word, and no reason to stop.
+        // Letters in hand reappear by themselves if this fails: it is worth a note, and no reason to stop.
         if let Err(error) = pass.end().await {
             self.progress.note(&error.to_string());
         }
@@ -117,7 +117,7 @@ impl<'a> Run<'a> {
                     return Ok(());
                 }
             }
-            // With nothing in hand: a slow rate would have letters reappear that were received and have to wait.
+            // Nothing is in hand here: at a slow rate, received letters that have to wait would become visible again.
             tokio::time::sleep_until(next_at).await;
             let Some(received) = pass.next().await? else { return Ok(()) };
             let mut taken = Vec::new();
@@ -154,7 +154,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What is to be done with a letter. What the journal knows goes its way, whatever was asked for.
+    /// Returns the decision about a letter. A letter that the journal knows is carried on, no matter what was asked
+    /// for.
     async fn choose(&mut self, received: ReceivedLetter) -> Result<Choice, RedriveError> {
         let letter = &received.letter;
         let letter_state = self.state.letter_state(&letter.message_id);
@@ -180,7 +181,7 @@ impl<'a> Run<'a> {
         self.prepared(received).await
     }
 
-    /// Whether a letter was redriven in this redrive, and given up again.
+    /// Returns whether a letter was sent by this redrive and dead-lettered again.
     fn has_come_back(&self, received: &ReceivedLetter) -> bool {
         let begun_at = self.state.unfinished().map(|(begun_at, _)| *begun_at);
         let since = begun_at.and_then(|begun_at| begun_at.checked_sub(CLOCKS_DIFFER).ok());
@@ -219,7 +220,7 @@ impl<'a> Run<'a> {
         Ok(Choice::Take(Box::new(InHand { received, destination, body, notes })))
     }
 
-    /// Takes a batch the whole way.
+    /// Sends a batch, deletes it and records the results.
     async fn take(
         &mut self,
         batch: Vec<InHand>,
@@ -239,7 +240,7 @@ impl<'a> Run<'a> {
         Ok(passed)
     }
 
-    /// Sends one letter alone and waits for its handler. Returns the others, if they may follow at once.
+    /// Sends one letter alone and waits for its handler. Returns the other letters if they may follow at once.
     async fn canary_first(
         &mut self,
         pass: &mut Pass<LettersOf<'_>>,
@@ -254,7 +255,7 @@ impl<'a> Run<'a> {
                 break;
             }
         }
-        // Those that were handled before, or sent, tell nothing: they go with the others.
+        // Letters that were already handled or sent prove nothing: they go with the others.
         let Some(at) = canary else { return Ok(taken) };
         let in_hand = taken.remove(at);
         let letter = &in_hand.received.letter;
@@ -299,7 +300,7 @@ impl<'a> Run<'a> {
         self.redriven.surplus_possible = self.state.surplus();
         self.redriven.sent = self.state.sent();
         self.redriven.not_deleted = 0;
-        // What others have in hand, or what did not come, may be what is in doubt: then it is not over.
+        // Letters that others hold or that did not come may be those in doubt: the redrive is not over then.
         let is_elsewhere = self.redriven.in_others_hands + self.redriven.not_reached > 0;
         let is_open = is_elsewhere && in_doubt + self.state.count_at(LetterState::Sent) > 0;
         if is_open {
@@ -312,12 +313,12 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A letter, as the journal names it.
+/// Returns a letter as the journal refers to it.
 fn named(received: &ReceivedLetter) -> LetterRef {
     LetterRef { id: received.letter.message_id.clone(), message: message_name(&received.letter) }
 }
 
-/// Letters in batches of at most so many.
+/// Returns letters in batches of at most `size`.
 fn batches(letters: Vec<InHand>, size: usize) -> Vec<Vec<InHand>> {
     let mut batches: Vec<Vec<InHand>> = Vec::new();
     for letter in letters {
@@ -329,7 +330,7 @@ fn batches(letters: Vec<InHand>, size: usize) -> Vec<Vec<InHand>> {
     batches
 }
 
-/// Who does it, as far as the system says.
+/// Returns the name of the user who runs the command, as far as the environment tells.
 fn who() -> String {
     ["USER", "LOGNAME"].iter().find_map(|name| env::var(name).ok()).unwrap_or_else(|| "somebody".to_owned())
 }

@@ -1,7 +1,8 @@
-//! Which files have changed, found by looking through them from time to time.
+//! The changes of files, found by regular looks at them.
 //!
-//! A library would be told by the system, but it would have the functions' network stack, and with it the AWS SDK, built
-//! with one feature more, for every function. The sources are some hundred files: looking takes a millisecond or two.
+//! A library would get notifications from the operating system, but its features would make cargo build the functions'
+//! network stack, and with it the AWS SDK, with one more feature for every function. The sources are some hundred
+//! files, so a look takes a millisecond or two.
 
 use std::{
     collections::BTreeMap,
@@ -10,10 +11,10 @@ use std::{
     time::SystemTime,
 };
 
-/// When each file was last written, and how long it is.
+/// The time of each file's last change, and its length in bytes.
 type Snapshot = BTreeMap<PathBuf, (SystemTime, u64)>;
 
-/// What there was when it was last built, and when it was last looked.
+/// The state of the files at the last build, and at the last look.
 #[derive(Debug)]
 pub(super) struct Changes {
     built: Snapshot,
@@ -21,14 +22,14 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Changes from now on, in these files and folders.
+    /// Starts to record changes to these files and folders.
     pub(super) fn from_now(watched: &[PathBuf]) -> Self {
         let now = look(watched);
         Self { built: now.clone(), seen: now }
     }
 
-    /// The files that were written, made or removed since this last said any, once nothing changes any more: nothing
-    /// has between this look and the last one.
+    /// Returns the files that were written, created or removed since it last returned any, once nothing has changed
+    /// between two looks.
     pub(super) fn settled(&mut self, watched: &[PathBuf]) -> Option<Vec<PathBuf>> {
         let now = look(watched);
         let is_settled = now == self.seen;
@@ -54,7 +55,7 @@ fn look(watched: &[PathBuf]) -> Snapshot {
     snapshot
 }
 
-/// What is gone while it is looked at is not there.
+/// A file that vanishes during the look counts as absent.
 fn look_into(path: &Path, snapshot: &mut Snapshot) {
     let Ok(metadata) = fs::metadata(path) else { return };
     if metadata.is_dir() {
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
     use std::env;
 
-    /// A folder with one source in it, which is gone at the end.
+    /// A folder with one source, which is removed at the end.
     struct Folder(PathBuf);
 
     impl Folder {

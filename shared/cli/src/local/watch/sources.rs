@@ -1,4 +1,4 @@
-//! Which functions a changed file is part of, as cargo knows it.
+//! The functions that a changed file belongs to, according to cargo.
 
 use crate::project::Project;
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-/// Files of the whole workspace that decide how every function is built.
+/// The files of the workspace that affect the build of every function.
 const OF_EVERYTHING: [&str; 3] = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"];
 
 /// The packages of the workspace, and the functions that are built from them.
@@ -20,10 +20,10 @@ pub(super) struct Sources {
     functions: BTreeSet<String>,
 }
 
-/// What `cargo metadata` says, as far as it is needed here.
+/// The part of the output of `cargo metadata` that is needed here.
 #[derive(Debug, Deserialize)]
 struct Metadata {
-    /// Those of the workspace.
+    /// The packages of the workspace.
     packages: Vec<Package>,
 }
 
@@ -36,24 +36,24 @@ struct Package {
 
 #[derive(Debug, Deserialize)]
 struct Dependency {
-    /// The folder, of what lies on this machine.
+    /// The folder of a dependency on this machine.
     path: Option<PathBuf>,
-    /// `dev` for what tests alone need.
+    /// `dev` for a dependency that only tests need.
     kind: Option<String>,
 }
 
 impl Sources {
-    /// Asks cargo.
+    /// Reads the packages from cargo.
     ///
     /// # Errors
-    /// A sentence, if it does not answer.
+    /// A sentence, if cargo fails.
     pub(super) fn find(project: &Project) -> Result<Self, String> {
         Self::said_by(Command::new("cargo"), project)
     }
 
-    /// What the manifests say is enough, since only packages of this workspace are watched. To resolve the others as
-    /// well, cargo would want them there for every platform, and what their tests need: none of that was downloaded
-    /// for a build.
+    /// Reads the packages from their manifests alone, which suffices because only packages of this workspace are
+    /// watched. To resolve the others, cargo would need them for every platform and for their tests, and a build has
+    /// downloaded none of that.
     fn said_by(mut cargo: Command, project: &Project) -> Result<Self, String> {
         let output = cargo
             .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
@@ -84,19 +84,19 @@ impl Sources {
         Ok(sources)
     }
 
-    /// How many packages the functions are built from.
+    /// Returns the number of packages that the functions are built from.
     pub(super) fn packages(&self) -> usize {
         self.packages.len()
     }
 
-    /// The folders and files to watch.
+    /// Returns the folders and files to watch.
     pub(super) fn watched(&self) -> Vec<PathBuf> {
         let of_package = |folder: &PathBuf| ["src", "Cargo.toml", "build.rs"].map(|part| folder.join(part));
         let of_all = OF_EVERYTHING.iter().map(|file| self.root.join(file));
         self.packages.keys().flat_map(of_package).chain(of_all).collect()
     }
 
-    /// The functions that are built from any of these files.
+    /// Returns the functions that are built from any of these files.
     pub(super) fn functions_of<'a>(&self, changed: impl IntoIterator<Item = &'a Path>) -> BTreeSet<String> {
         let functions = changed.into_iter().filter_map(|path| self.functions_of_one(path));
         functions.flatten().cloned().collect()
@@ -106,7 +106,7 @@ impl Sources {
         if OF_EVERYTHING.iter().any(|file| path == self.root.join(file)) {
             return Some(&self.functions);
         }
-        // A package's folder may lie in another's.
+        // A package's folder may be inside another package's folder.
         let folder = path.ancestors().find(|folder| self.packages.contains_key(*folder))?;
         let within = path.strip_prefix(folder).ok()?;
         let is_source = within.starts_with("src") && !is_an_editors(within);
@@ -120,20 +120,20 @@ impl Package {
         self.manifest_path.parent()
     }
 
-    /// The folders of what it is built from, on this machine.
+    /// Returns the folders of the packages on this machine that it is built from.
     fn built_from(&self) -> impl Iterator<Item = &Path> {
         let built = self.dependencies.iter().filter(|dependency| dependency.kind.as_deref() != Some("dev"));
         built.filter_map(|dependency| dependency.path.as_deref())
     }
 }
 
-/// Editors write beside a file what is no source: `.handler.rs.swp`, `handler.rs~`, `4913`.
+/// Returns whether a file is one of an editor's own, such as `.handler.rs.swp`, `handler.rs~` or `4913`.
 fn is_an_editors(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with('.') || name.ends_with('~') || !name.contains('.')
 }
 
-/// The folders of a package and of all in the workspace that it is built from.
+/// Returns the folders of a package and of all packages of the workspace that it is built from.
 fn all_parts<'a>(folder: &'a Path, packages: &BTreeMap<&'a Path, &'a Package>) -> BTreeSet<&'a Path> {
     let mut parts = BTreeSet::new();
     let mut next = vec![folder];
@@ -152,7 +152,7 @@ mod tests {
     use serde_json::{Value, json};
     use std::{env, fs};
 
-    /// Two functions; both are built from `core`, one of them from `shop`; `testing` is for tests alone.
+    /// Two functions: both are built from `core`, and one of them from `shop`. `testing` is only for tests.
     fn sources() -> Sources {
         let needs =
             |path: &str, kind: Option<&str>| json!({ "path": format!("/project/{path}"), "kind": kind });

@@ -1,4 +1,4 @@
-//! Whether a message is what the catalogue says: its envelope and its data, everything that is wrong at once.
+//! Checks a message, its envelope and its data, by the catalogue, and finds all problems at once.
 
 use super::{
     Catalogue, Message,
@@ -14,9 +14,9 @@ use throughline_operations::json_text::{Oddity, readable};
 /// Something that is wrong with a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// Where: a JSON pointer (RFC 6901) into the message, such as `/data/lines/0/quantity`.
+    /// The place: a JSON pointer (RFC 6901) into the message, such as `/data/lines/0/quantity`.
     pub pointer: String,
-    /// What was found, and what is expected. Sensitive values are masked.
+    /// The value that was found, and the expectation. Sensitive values are masked.
     pub what: String,
 }
 
@@ -25,7 +25,7 @@ impl Problem {
         Self { pointer: pointer.into(), what: what.into() }
     }
 
-    /// Where, as people write it: `data.lines.0.quantity`.
+    /// Returns the place as people write it: `data.lines.0.quantity`.
     pub fn field(&self) -> String {
         let names = self.pointer.split('/').skip(1).map(|name| name.replace("~1", "/").replace("~0", "~"));
         names.collect::<Vec<_>>().join(".")
@@ -134,7 +134,7 @@ impl Catalogue {
     }
 }
 
-/// What serde says, without where: that is counted in what it was given.
+/// Returns serde's error without its place, which is counted in the text that serde was given.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().to_owned()
@@ -190,7 +190,7 @@ fn problems_of(validator: &Validator, value: &Value, shown: &Value, place: &str)
     validator.iter_errors(value).flat_map(|error| explained(&error, shown, place)).collect()
 }
 
-/// What an error comes down to. Of alternatives, those are left out that were plainly not meant.
+/// Returns the problems that an error comes down to. Of alternatives, those are left out that were plainly not meant.
 fn explained(error: &ValidationError<'_>, shown: &Value, place: &str) -> Vec<Problem> {
     if let ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } =
         error.kind()

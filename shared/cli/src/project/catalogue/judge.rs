@@ -1,5 +1,5 @@
-//! Whether JSON is what a type reads. A JSON Schema says less than the type that it was made of: 3.0 is an integer to
-//! it, and so is 5000000000 in a field of 32 bits. What serde says of that is added here.
+//! Judges whether a type reads a JSON text. A JSON Schema says less than the type that it was made of: 3.0 is an
+//! integer to it, and so is 5000000000 in a field of 32 bits. Serde's refusals are added here.
 
 #[cfg(test)]
 mod tests;
@@ -149,7 +149,8 @@ struct Integer {
 struct Single;
 
 impl Single {
-    /// Whether a number would be infinite in 32 bits, which nobody reads: more than the largest and half a step.
+    /// Returns whether a number would be infinite in 32 bits, which no type reads: more than the largest and half a
+    /// step.
     fn is_beyond(value: &Value) -> bool {
         value.as_f64().is_some_and(|float| float.abs() >= 2f64.powi(128) - 2f64.powi(103))
     }
@@ -225,8 +226,8 @@ impl<'i> Keyword<'i> for Integer {
     }
 }
 
-/// What is wrong with something in data that a value does not tell of; nothing if nobody reads it. `pointer` begins at the
-/// data.
+/// Returns the problem with something in data that a value does not show, or `None` if the type does not read it.
+/// `pointer` begins at the data.
 pub(super) fn oddity(schema: &Value, data: &Value, pointer: &str, kind: OddityKind) -> Option<&'static str> {
     if !is_read(schema, data, pointer, kind == OddityKind::Repeated) {
         return None;
@@ -239,7 +240,7 @@ pub(super) fn oddity(schema: &Value, data: &Value, pointer: &str, kind: OddityKi
     })
 }
 
-/// Whether a type reads what is at a pointer; or whether it has a field of its own for it.
+/// Returns whether a type reads the value at a pointer, or has a field of its own for it.
 fn is_read(root: &Value, data: &Value, pointer: &str, as_field: bool) -> bool {
     let mut places = vec![Place { root, schema: root }];
     let mut at = data;
@@ -262,7 +263,7 @@ fn is_read(root: &Value, data: &Value, pointer: &str, as_field: bool) -> bool {
     if as_field { is_field } else { is_all_read || !places.is_empty() }
 }
 
-/// Whether a value is read whole before it is known which of several forms it has: where a field of it says that, or
+/// Returns whether a value is read whole before its form among several is known: where a field of it names the form, or
 /// nothing does.
 fn is_read_before_it_is_known(schema: &Value) -> bool {
     let is_null = |schema: &Value| schema["type"] == "null";

@@ -128,7 +128,7 @@ fn masked(value: Value, places: &[Place<'_>]) -> Value {
     }
 }
 
-/// What nobody has described.
+/// Masks a value that no schema describes.
 fn unknown(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -162,7 +162,7 @@ pub(super) fn all_of<'a>(places: &[Place<'a>]) -> Vec<Place<'a>> {
     all
 }
 
-/// Where a field is described. Keys that are integers are described by a pattern.
+/// Returns the places that describe a field. Keys that are integers are described by a pattern.
 pub(super) fn field<'a>(places: &[Place<'a>], name: &str) -> Vec<Place<'a>> {
     let digits = name.strip_prefix('-').unwrap_or(name);
     let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -175,7 +175,7 @@ pub(super) fn field<'a>(places: &[Place<'a>], name: &str) -> Vec<Place<'a>> {
     places.iter().filter_map(of).collect()
 }
 
-/// Where an item of a list is described.
+/// Returns the places that describe an item of a list.
 pub(super) fn item<'a>(places: &[Place<'a>], index: usize) -> Vec<Place<'a>> {
     let of = |place: &Place<'a>| {
         let schema = place.schema["prefixItems"].get(index).or_else(|| place.schema.get("items"))?;

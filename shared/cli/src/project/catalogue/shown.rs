@@ -1,4 +1,4 @@
-//! What of a message is shown: with what is sensitive masked, or whole where that was asked for.
+//! The shown form of a message: with sensitive values masked, or whole where that was asked for.
 
 use super::{Catalogue, CatalogueError};
 use crate::{progress::Progress, project::Project};
@@ -7,7 +7,7 @@ use serde_json::Value;
 /// Decides what is shown of messages: this is the only place that does.
 #[derive(Debug)]
 pub struct Shown {
-    /// What masks it; everything is shown if there is nothing.
+    /// The catalogue that masks; without one, everything is shown.
     catalogue: Option<Catalogue>,
 }
 

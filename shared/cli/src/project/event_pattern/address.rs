@@ -9,7 +9,7 @@ pub(super) type Digits = String;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) digits: Digits,
-    /// Whether it has more leading zeros than usual: not every Java takes it.
+    /// Whether the address has more leading zeros than usual: not every Java takes it.
     pub(super) is_unusual: bool,
 }
 
@@ -100,14 +100,14 @@ impl Block {
         Ok(Self { lowest: bound(false), highest: bound(true) })
     }
 
-    /// Whether an address of the same version lies in it.
+    /// Returns whether an address of the same version lies in the block.
     pub(super) fn holds(&self, address: &Address) -> bool {
         let digits = &address.digits;
         digits.len() == self.lowest.len() && (&self.lowest..=&self.highest).contains(&digits)
     }
 
-    /// Whether Amazon's matcher has it hold an address. It stops at the first digit that decides, so that addresses of
-    /// the other version fall into a block, too.
+    /// Returns whether the block holds an address, to Amazon's matcher. That stops at the first digit that decides, so
+    /// that addresses of the other version fall into a block, too.
     pub(super) fn holds_by_digits(&self, address: &Address) -> bool {
         let (mut is_lowest, mut is_highest) = (true, true);
         for (digit, (lowest, highest)) in

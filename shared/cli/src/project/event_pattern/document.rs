@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::fmt;
 
-/// How deep values may lie in each other, as in the JSON reader of Amazon's matcher.
+/// The depth to which values may be nested, as in the JSON reader of Amazon's matcher.
 const DEEPEST: usize = 1000;
 
 /// A value of JSON.
@@ -30,7 +30,7 @@ impl Node {
         reader.value(0)
     }
 
-    /// What a template says; its functions are not resolved.
+    /// Turns a template's value into a document; its functions are not resolved.
     pub(super) fn of_template(value: &Value) -> Self {
         match value {
             Value::Object(members) => {
@@ -63,7 +63,7 @@ impl Node {
         }
     }
 
-    /// What it is, for a sentence.
+    /// Returns the kind of the value, for a sentence.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Word(word) => word,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// event.
 pub(super) type Membership = Vec<(usize, usize)>;
 
-/// What is known of a member of an event that is not known itself.
+/// The knowledge about a member of an event whose value is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unknown {
     /// It is there and a text, such as an event's id.
@@ -64,7 +64,7 @@ impl Event {
         self.fields.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// What is known of a field, if it is not known itself, and whether it lies within a member that is not known.
+    /// Returns the knowledge about a field whose value is unknown, and whether it lies within an unknown member.
     pub(super) fn unknown(&self, name: &str) -> Option<(Unknown, bool)> {
         let top = name.split('.').next().unwrap_or(name);
         self.unknown.get(top).map(|unknown| (*unknown, top != name))

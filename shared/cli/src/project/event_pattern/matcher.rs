@@ -1,4 +1,4 @@
-//! What a pattern asks of one value.
+//! The conditions of a pattern on one value.
 
 use super::{
     Why,
@@ -31,7 +31,7 @@ impl Leaf {
     }
 }
 
-/// Whether something is so.
+/// A three-valued verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     No,
@@ -44,7 +44,7 @@ impl Verdict {
         if is_so { Self::Yes } else { Self::No }
     }
 
-    /// Whether either is so.
+    /// Returns the verdict on either of two conditions.
     pub(super) fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::Yes, _) | (_, Self::Yes) => Self::Yes,
@@ -62,7 +62,7 @@ impl Verdict {
     }
 }
 
-/// What is asked of a value that is there.
+/// A condition on a value that is there.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Matcher {
     /// It is this one, which is no number.
@@ -91,7 +91,7 @@ pub(super) enum Matcher {
     Exists,
     /// It is not there.
     Absent,
-    /// What a template resolves later.
+    /// A value that a template's function resolves later.
     Unresolved,
 }
 
@@ -215,7 +215,7 @@ impl Matcher {
         each.collect::<Result<_, _>>().map(Self::Not)
     }
 
-    /// Whether a version of Amazon's matcher, by how it reads numbers, refuses it.
+    /// Checks that a version of Amazon's matcher, by how it reads numbers, accepts it.
     ///
     /// # Errors
     /// A sentence, if it does.
@@ -249,7 +249,7 @@ impl Matcher {
         }
     }
 
-    /// Whether it holds of a value.
+    /// Returns the verdict on a value.
     pub(super) fn holds(&self, leaf: &Leaf, reading: Reading) -> Verdict {
         let text = leaf.text.as_str();
         match self {
@@ -308,7 +308,7 @@ impl Matcher {
         }
     }
 
-    /// Whether it holds of a text of which nothing else is known.
+    /// Returns the verdict on a text of which nothing else is known.
     pub(super) fn holds_of_unknown_text(&self) -> Verdict {
         match self {
             Self::Exists | Self::NoNumberOf(_) => Verdict::Yes,
@@ -319,12 +319,12 @@ impl Matcher {
         }
     }
 
-    /// Whether it is about texts.
+    /// Returns whether the matcher is about texts.
     pub(super) fn is_of_text(&self) -> bool {
         !matches!(self, Self::Range { .. } | Self::Exists | Self::Absent)
     }
 
-    /// Whether it is a range that begins with negative numbers.
+    /// Returns whether the matcher is a range that begins with negative numbers.
     pub(super) fn is_range_from_negative(&self) -> bool {
         match self {
             Self::Range { bottom: Some((bottom, _)), .. } => bottom.is_negative(),
@@ -333,12 +333,12 @@ impl Matcher {
         }
     }
 
-    /// Whether it makes Amazon's matcher read texts as addresses.
+    /// Returns whether the matcher makes Amazon's read texts as addresses.
     pub(super) fn is_of_addresses(&self) -> bool {
         matches!(self, Self::Address(..) | Self::Block(_))
     }
 
-    /// Whether it is the number that an address has as hexadecimal digits.
+    /// Returns whether the matcher is the number that an address has as hexadecimal digits.
     pub(super) fn is_digits_of(&self, leaf: &Leaf) -> bool {
         match (self, &leaf.address) {
             (Self::Number(number), Some(address)) => number.text == address.digits,
@@ -354,7 +354,7 @@ impl Matcher {
         }
     }
 
-    /// How many stars it has.
+    /// Returns the number of stars.
     pub(super) fn stars(&self) -> usize {
         match self {
             Self::Wildcard(wildcard) => wildcard.stars(),
@@ -363,7 +363,7 @@ impl Matcher {
         }
     }
 
-    /// Whether it, or what it leaves out, ignores case.
+    /// Returns whether the matcher, or the one inside `anything-but`, ignores case.
     pub(super) fn ignores_case(&self) -> bool {
         match self {
             Self::AnyCase(_) => true,
@@ -372,7 +372,8 @@ impl Matcher {
         }
     }
 
-    /// Whether it, or what it leaves out, takes a text in any case if so many letters of it may be any.
+    /// Returns whether the matcher, or the one inside `anything-but`, takes a text in any case if so many letters of it
+    /// may be any.
     pub(super) fn takes_with_free_letters(&self, leaf: &Leaf, free: usize) -> bool {
         match self {
             Self::AnyCase(wanted) => wanted.takes_by_units(&leaf.text, free),

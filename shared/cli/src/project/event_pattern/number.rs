@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-/// How numbers are compared.
+/// The ways in which numbers are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
     /// As doubles, since event-ruler 1.8. What says more than its double prints as is no number.
@@ -35,7 +35,7 @@ impl Written {
         Self { text: text.to_owned(), double: double(text), six_decimals: six_decimals(text) }
     }
 
-    /// How it compares to another; nothing if a reading takes one of them for no number.
+    /// Compares with another number. Returns `None` if a reading takes one of them for no number.
     pub(super) fn compare(&self, other: &Self, reading: Reading) -> Option<Ordering> {
         match reading {
             Reading::SixDecimals => Some(self.six_decimals?.cmp(&other.six_decimals?)),
@@ -43,7 +43,7 @@ impl Written {
         }
     }
 
-    /// Whether a reading takes it for a number.
+    /// Returns whether a reading takes it for a number.
     pub(super) fn is_comparable(&self, reading: Reading) -> bool {
         match reading {
             Reading::SixDecimals => self.six_decimals.is_some(),

@@ -38,20 +38,20 @@ const RESERVED: [&str; 24] = [
     "ip-address-not-in-range",
 ];
 
-/// How many rules a pattern may stand for: EventBridge refuses more.
+/// The number of rules that a pattern may stand for: EventBridge refuses more.
 pub(super) const MOST_RULES: usize = 1000;
 
-/// What is asked of a field: any of these.
+/// The matchers of a field, any of which suffices.
 pub(super) type Matchers = Rc<Vec<Matcher>>;
 
-/// What is asked of each field, by its full name, in the order in which they are looked at.
+/// The matchers of each field, by its full name, in the order in which they are looked at.
 pub(super) type Rule = Vec<(Rc<str>, Matchers)>;
 
 /// The rules of a pattern.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Rules {
     pub(super) all: Vec<Rule>,
-    /// Whether there would be more than [`MOST_RULES`].
+    /// Whether the pattern would stand for more than [`MOST_RULES`].
     pub(super) are_too_many: bool,
     /// A field for which there are several patterns, of which the last in the text counts.
     pub(super) overridden: Option<String>,

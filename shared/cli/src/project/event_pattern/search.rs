@@ -1,4 +1,4 @@
-//! Whether the values of an event fulfil a rule together.
+//! The search for values of an event that fulfil a rule together.
 
 use super::{
     MostWork, Reason, Why,
@@ -9,8 +9,8 @@ use super::{
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// What all rules of a pattern ask of a field, in the order in which they do: Amazon's matcher keeps it in one place, so
-/// that one matcher may change what another takes.
+/// The matchers of a field in all rules of a pattern, in their order: Amazon's matcher keeps them in one place, so that
+/// one matcher may change what another takes.
 type Neighbours<'a> = BTreeMap<&'a str, Vec<&'a Matcher>>;
 
 pub(super) struct Search<'a> {
@@ -44,7 +44,7 @@ impl<'a> Search<'a> {
         Self { event, steps: all_steps, neighbours, verdicts, doubts, work: MostWork::default() }
     }
 
-    /// Whether the event fulfils a rule.
+    /// Returns whether the event fulfils a rule.
     pub(super) fn fulfils(&mut self, rule: &'a Rule) -> Verdict {
         if self.is_possible(rule, false) {
             return Verdict::Yes;
@@ -61,8 +61,9 @@ impl<'a> Search<'a> {
         self.doubts.iter().next().map(|(name, why)| Reason { field: Some((*name).to_owned()), why: *why })
     }
 
-    /// Whether values can be chosen that fulfil a rule and belong together; where something is not known it is so if
-    /// `is_lenient`. Fields are gone through in the order of their names, absence is judged by what is chosen so far.
+    /// Returns whether values can be chosen that fulfil a rule and belong together; an unknown value counts as fitting
+    /// if `is_lenient`. Fields are gone through in the order of their names; absence is judged by the values chosen so
+    /// far.
     fn is_possible(&mut self, rule: &'a Rule, is_lenient: bool) -> bool {
         // Only elements of arrays that later fields are in, too, have to be remembered.
         let event = self.event;
@@ -170,7 +171,8 @@ impl<'a> Values<'a> {
     }
 }
 
-/// What two values belong to together, as far as it matters later; nothing if they are of different elements of an array.
+/// Returns the membership of two values together, as far as it matters later, or `None` if they are of different
+/// elements of an array.
 fn together(before: &Membership, belongs: &Membership, later: &BTreeSet<usize>) -> Option<Membership> {
     let (mut both, mut rest) = (Membership::with_capacity(before.len() + belongs.len()), belongs.as_slice());
     for &(array, index) in before {
@@ -195,7 +197,7 @@ fn together(before: &Membership, belongs: &Membership, later: &BTreeSet<usize>) 
     Some(both)
 }
 
-/// Whether any of the matchers of a field holds of a value, beside all that other rules ask of the field.
+/// Returns whether any of the matchers of a field holds of a value, beside the matchers of the field in other rules.
 fn of_value(matchers: &[Matcher], neighbours: &[&Matcher], leaf: &Leaf) -> Verdict {
     let [doubles, six_decimals, as_written] = Reading::ALL.map(|reading| {
         matchers.iter().map(|matcher| matcher.holds(leaf, reading)).fold(Verdict::No, Verdict::or)
@@ -241,7 +243,7 @@ fn of_value(matchers: &[Matcher], neighbours: &[&Matcher], leaf: &Leaf) -> Verdi
     doubles
 }
 
-/// Whether the matchers of a field hold of a member that is not known.
+/// Returns whether the matchers of a field hold of an unknown member.
 pub(super) fn of_unknown(unknown: Unknown, is_within: bool, matchers: &[Matcher]) -> Verdict {
     match unknown {
         Unknown::Anything => Verdict::Perhaps(Why::Unknown),

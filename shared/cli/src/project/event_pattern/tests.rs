@@ -50,7 +50,8 @@ fn no_answer_contradicts_amazons_matcher_and_few_are_open() {
     assert!(cases.len() == 802 && open <= 80, "{open} of {} are open", cases.len());
 }
 
-/// What follows from how the matcher works, beside what was tried: `+` is a match, `-` none, `!` refused, `?` open.
+/// The answers that follow from how the matcher works, beside the tried ones: `+` is a match, `-` none, `!` refused,
+/// `?` open.
 #[test]
 fn patterns_of_every_kind_are_answered_as_they_are_worked_out() {
     for (pattern, event, expected) in [
@@ -292,7 +293,7 @@ fn what_a_template_resolves_later_decides_nothing() {
     assert_eq!(takes(twice("shop", "shop")), Answer::Yes);
 }
 
-/// Whether values can be chosen that belong together, tried one after the other.
+/// Returns whether values can be chosen that belong together, tried one after the other.
 fn is_fulfilled(
     rule: &[(std::rc::Rc<str>, rules::Matchers)],
     event: &Event,

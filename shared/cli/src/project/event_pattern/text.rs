@@ -78,12 +78,12 @@ impl AnyCase {
         Self { part, text, units }
     }
 
-    /// Whether it has characters that are two units.
+    /// Returns whether the text has characters of two UTF-16 units.
     pub(super) fn has_pairs(&self) -> bool {
         self.text.chars().any(|letter| letter.len_utf16() > 1)
     }
 
-    /// Whether it takes a text as a reader would expect.
+    /// Returns whether the matcher takes a text as a reader would expect.
     pub(super) fn takes_plainly(&self, text: &str) -> bool {
         let lower = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<String>();
         let (wanted, found) = (lower(&self.text), lower(text));
@@ -94,7 +94,7 @@ impl AnyCase {
         }
     }
 
-    /// Whether Amazon's matcher has it take a text, where as many letters as `free` may be any.
+    /// Returns whether the matcher takes a text, to Amazon's, where as many letters as `free` may be any.
     pub(super) fn takes_by_units(&self, text: &str, free: usize) -> bool {
         // Where in the text one may be after some units, with how many letters left that may be any.
         let mut places = vec![(0, free)];

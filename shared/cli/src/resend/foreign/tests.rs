@@ -53,7 +53,7 @@ fn a_journal_keeps_what_is_sent_alone_and_nothing_else() {
     assert_eq!(messages, [&Location::Journal(name.clone())]);
 }
 
-/// Somebody has pressed Ctrl-C.
+/// An operator who has pressed Ctrl-C.
 struct Interrupted;
 
 impl Interruptions for Interrupted {
@@ -64,7 +64,7 @@ impl Interruptions for Interrupted {
     fn release(&self) {}
 }
 
-/// What a look receives, batch by batch, and what it asked for.
+/// The batches that a look receives, and the operations that it asked for.
 #[derive(Default)]
 struct Script {
     batches: RefCell<VecDeque<Result<Vec<Value>, OperateError>>>,

@@ -69,7 +69,7 @@ fn messages_are_kept_for_their_owner_alone_and_no_longer_than_they_are_needed() 
     fs::remove_dir_all(replays).unwrap();
 }
 
-/// Killed before the last of its files was there, nothing was begun.
+/// A replay that was killed before its last file was written has not begun.
 #[test]
 fn what_was_half_begun_was_not() {
     let replays = folder("half");

@@ -23,7 +23,7 @@ fn step_by_step(body: &str) -> Option<Decoded<'_, OrderEvent>> {
     decode_step_by_step(body, Delivery::default()).ok()
 }
 
-/// Members as they should be, and each as it should not.
+/// The members of an envelope, first as they should be, then each in forms as it should not be.
 const MEMBERS: &[&str] = &[
     r#""specversion":"1.0""#,
     r#""id":"e-1""#,
@@ -32,7 +32,7 @@ const MEMBERS: &[&str] = &[
     r#""subject":"o-1""#,
     r#""schemaversion":1"#,
     r#""data":{"id":"o-1","lines":[1,2]}"#,
-    // Everything behind these may be there or not.
+    // The members from here on are optional.
     r#""sequence":"00000000000000000007""#,
     r#""time":"2026-01-05T09:30:01Z""#,
     r#""datacontenttype":"application/json""#,
@@ -45,7 +45,7 @@ const MEMBERS: &[&str] = &[
     r#""actor":"a\u00c4\n""#,
     r#""replayname":"r""#,
     r#""vendor":7"#,
-    // What is not sent most.
+    // The members from here on are rare or wrong.
     r#""vendor":{"a":[1,2.5,"x"]}"#,
     r#""vendor":null"#,
     r#""vendor":-0"#,
@@ -82,10 +82,10 @@ const MEMBERS: &[&str] = &[
     r#""\u0069d":"e-2""#,
 ];
 
-/// What an EventBridge event has around its detail.
+/// The members of an EventBridge event around its detail.
 const AROUND: [&str; 4] = [r#""version":"0""#, r#""id":"d-1""#, r#""source":"shop""#, r#""detail-type":"t""#];
 
-/// The needed members in any order, and up to four others somewhere among them.
+/// Generates an object of the required members in any order, with up to four others among them.
 fn object() -> impl Strategy<Value = String> {
     let needed = Just(MEMBERS[..7].to_vec());
     let others = prop::collection::vec(prop::sample::select(MEMBERS), 0..4);
@@ -176,7 +176,7 @@ fn data_without_a_type_is_judged_elsewhere() {
         id: String,
     }
     commands! {
-        /// Would take data that has no type.
+        /// Commands whose type is empty, which must not be read.
         enum Nameless to "nameless" { "" v1 => Place(Place.id) }
     }
     let body = format!("{{{}}}", [&MEMBERS[..3], &MEMBERS[4..7]].concat().join(","));

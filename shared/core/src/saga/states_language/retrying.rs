@@ -1,4 +1,4 @@
-//! When a task is tried again. An error that is named here nowhere is final: a rejection above all.
+//! Renders the rules for trying a task again. An error that no rule names is final, above all a rejection.
 
 use super::states;
 use crate::saga::{Retrier, Retry};
@@ -10,7 +10,7 @@ pub(super) fn rendered(retriers: &[Retrier]) -> Vec<states::Retrier> {
 
 fn one(retrier: &Retrier) -> states::Retrier {
     let Retry { attempts, first, rate, most } = retrier.retry;
-    // Step Functions wants the longest wait to be longer than the first.
+    // Step Functions requires the longest wait to be longer than the first.
     let grows = most > first;
     states::Retrier {
         error_equals: retrier.errors.clone(),
@@ -22,7 +22,7 @@ fn one(retrier: &Retrier) -> states::Retrier {
     }
 }
 
-/// Rounded up: Step Functions counts in whole seconds.
+/// Returns the duration in seconds, rounded up, because Step Functions counts in whole seconds.
 pub(super) fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }

@@ -1,4 +1,4 @@
-//! Amazon States Language, as much of it as sagas need, in the order in which it is written.
+//! The part of Amazon States Language that sagas need, in the order in which it is written.
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -10,7 +10,7 @@ pub(super) struct Machine {
     pub(super) states: States,
 }
 
-/// States in the order they happen.
+/// States in the order in which they happen.
 #[derive(Default)]
 pub(super) struct States {
     all: Vec<(String, State)>,
@@ -32,7 +32,7 @@ impl Serialize for States {
     }
 }
 
-/// `result_path` is always `null`: what a state returns is dropped.
+/// One state. `result_path` is always `null`: the result of a state is dropped.
 #[derive(Serialize)]
 #[serde(tag = "Type", rename_all_fields = "PascalCase")]
 pub(super) enum State {
@@ -40,7 +40,7 @@ pub(super) enum State {
         resource: &'static str,
         parameters: Parameters,
         result_path: (),
-        /// There, and `null`, where a branch ends: a group's outputs count together before they are dropped.
+        /// Present, and `null`, where a branch ends: a group's outputs count together before they are dropped.
         #[serde(skip_serializing_if = "Option::is_none")]
         output_path: Option<()>,
         timeout_seconds: u64,
@@ -86,7 +86,7 @@ pub(super) struct Parameters {
     pub(super) payload: Payload,
 }
 
-/// What a [`Task`](crate::saga::Task) is read from. A name that ends with `.$` takes its value from a path.
+/// The payload that a [`Task`](crate::saga::Task) is read from. A name that ends with `.$` takes its value from a path.
 #[derive(Serialize)]
 pub(super) struct Payload {
     pub(super) definition: String,

@@ -59,12 +59,12 @@ fn trip() -> Saga<Travel> {
     Saga::of::<Trip>().deadline(24 * HOUR)
 }
 
-/// Two steps that can be undone, and one that cannot.
+/// Returns a saga of two steps that can be undone, and one that cannot.
 fn plain() -> Saga<Travel> {
     trip().step("seat", seat).undo(undo_seat).step("bed", bed).undo(undo_bed).step("ticket", ticket).no_undo()
 }
 
-/// Of everything something.
+/// Returns a saga with a stage of every kind.
 fn full() -> Saga<Travel> {
     trip()
         .step("seat", seat)
@@ -80,7 +80,7 @@ fn full() -> Saga<Travel> {
         .when_compensated("apologise", apologise)
 }
 
-/// The machine, after what must hold of every machine.
+/// Returns the compiled machine, after asserting the rules that hold for every machine.
 fn machine(saga: &Saga<Travel>) -> Value {
     let text = saga.states_language().unwrap();
     let machine: Value = serde_json::from_str(&text).unwrap();
@@ -90,7 +90,7 @@ fn machine(saga: &Saga<Travel>) -> Value {
     machine
 }
 
-/// Every state that is named exists, every state is reached, and no name is used twice.
+/// Asserts that every state that is named exists, that every state is reached, and that no name is used twice.
 fn assert_is_whole(machine: &Value, names: &mut BTreeSet<String>) {
     let states = machine["States"].as_object().unwrap();
     let mut reached = BTreeSet::new();
@@ -123,7 +123,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// Error → next state, in order.
+/// Returns the catchers of a state as pairs of error and next state, in order.
 fn catch_of(machine: &Value, state: &str) -> Vec<(String, String)> {
     let catchers = machine["States"][state]["Catch"].as_array().unwrap();
     catchers.iter().map(|catcher| (text(&catcher["ErrorEquals"][0]), text(&catcher["Next"]))).collect()
@@ -133,7 +133,7 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
     expected.iter().map(|(error, next)| ((*error).to_owned(), (*next).to_owned())).collect()
 }
 
-/// The states that follow one another by `Next`.
+/// Returns the names of the states that follow one another by `Next`.
 fn path_from(machine: &Value, first: &str) -> Vec<String> {
     let next = |name: &String| machine["States"][name]["Next"].as_str().map(str::to_owned);
     std::iter::successors(Some(first.to_owned()), next).collect()
@@ -536,6 +536,7 @@ fn a_step_named_like_one_of_the_machine_s_own_states_is_no_clash() {
 fn each_state_that_is_entered_and_the_start_are_billed() {
     let completed_and_start = 2;
     assert_eq!(plain().transitions_of_success(), 3 + completed_and_start);
-    // seat, reflect, book with visa and without bed (which is decided, and ends), departure, no ticket.
+    // The states entered are: seat, reflect, book with visa and without bed (which is decided, and ends), departure, no
+    // ticket.
     assert_eq!(full().transitions_of_success(), 1 + 1 + (1 + 1 + 2) + 2 + 1 + completed_and_start);
 }

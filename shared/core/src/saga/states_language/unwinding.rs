@@ -1,4 +1,4 @@
-//! What comes after a step failed for good: undos, the last step's first, and the ending.
+//! The states that follow after a step failed for good: undos, the last step's first, and the ending.
 
 use super::{
     COMPENSATED, Compiler, failed_on, retrying,
@@ -8,7 +8,8 @@ use super::{
 use crate::saga::{StageView, StepView, Work, error_type};
 
 impl Compiler {
-    /// Where unwinding begins after a step of a stage failed: with the stage itself, or with what is before it.
+    /// Returns the state in which unwinding begins after a step of a stage failed: that of the stage itself, or of the
+    /// stage before it.
     pub(super) fn first_undo(&self, at: usize, is_itself_undone: bool) -> String {
         let undos = self.saga.unwinding(at, is_itself_undone);
         undos.first().map_or_else(|| self.end_of_unwinding(), |step| undo_of(step.name))
@@ -18,15 +19,16 @@ impl Compiler {
         self.saga.ending.as_ref().map_or(COMPENSATED, |ending| ending.name).to_owned()
     }
 
-    /// Every state of the unwinding can be reached: an undo by its own step's failure, the end by the first
-    /// step's.
+    /// Adds the states of the unwinding. Each of them can be reached: an undo by its own step's failure, the end by the
+    /// first step's.
     pub(super) fn add_unwinding(&self, states: &mut States) {
         for (at, stage) in self.saga.stages.iter().enumerate().rev() {
             let mut undos = self.saga.unwinding(at, true).into_iter().take(stage.steps().len()).peekable();
             while let Some(step) = undos.next() {
                 let next = undos.peek().map(|next| undo_of(next.name));
                 let next = next.unwrap_or_else(|| self.first_undo(at, false));
-                // What others of a group did is undone; what stood for itself needs no undoing.
+                // In a group, the other steps are undone as well; a step that stood for itself has nothing else to
+                // undo.
                 let if_done = match stage {
                     StageView::Step(_) => self.start_after(at),
                     _ => next.clone(),
@@ -43,9 +45,9 @@ impl Compiler {
         states.add(COMPENSATED, State::Succeed { output_path: None });
     }
 
-    /// An undo that cannot be done is not caught: the execution fails there, and leaves alone what came before,
-    /// which may still be needed. Redriven, it goes on with that very undo. What has no undo, and turns out to be
-    /// done, stays done.
+    /// Adds the state that undoes a step. An undo that fails for good is not caught: the execution fails there and
+    /// leaves the steps before it alone, which may still be needed. A redrive of the execution goes on with that very
+    /// undo. A step without an undo that turns out to be done stays done.
     fn add_undo(&self, states: &mut States, step: &StepView, next: String, if_done: String) {
         let retry = retrying::rendered(&self.saga.retriers_of(step, Work::Undo));
         let payload = self.payload("undo", step.name);

@@ -1,4 +1,4 @@
-//! One task as a handler of the main path.
+//! A task of a saga as a handler of the main path.
 
 use super::{Interceptor, error_type};
 use crate::{
@@ -20,35 +20,35 @@ use futures_util::future::{join, try_join_all};
 use serde_json::{Value, value::RawValue};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What of a task is being done.
+/// The part of a task that a job does.
 #[derive(Debug, Clone)]
 pub(super) enum Role {
     /// The step itself.
     Run,
-    /// Remembering who waits for a callback's answer.
+    /// Record the token of the task that waits for a callback's answer.
     Register { token: String },
-    /// Asking a callback's question.
+    /// Ask a callback's question.
     Ask,
-    /// Writing a tombstone, unless the step has an outcome.
+    /// Write a tombstone, unless the step has an outcome.
     Void,
-    /// Undoing the step: its output, if it is known to be done.
+    /// Undo the step. `output` is the step's output, if the step is known to be done.
     Undo { output: Option<Value> },
-    /// Ending a compensated saga.
+    /// End a compensated saga.
     End,
 }
 
 impl Role {
-    /// Whether a function of the user's runs, which may touch the outside world.
+    /// Returns whether the job runs a function of the application, which may call the outside world.
     pub(super) fn runs_function(&self) -> bool {
         matches!(self, Self::Run | Self::Ask | Self::Undo { .. } | Self::End)
     }
 
-    /// Whether what comes of it is the step's record.
+    /// Returns whether the job's outcome is recorded as the step's record.
     pub(super) fn is_recorded(&self) -> bool {
         matches!(self, Self::Run | Self::Register { .. } | Self::Ask | Self::Void)
     }
 
-    /// What sets its message apart from the step's others.
+    /// Returns the end of the message's id, which makes it differ from the ids of the step's other messages.
     fn suffix(&self) -> String {
         match self {
             Self::Run | Self::Ask | Self::End => String::new(),
@@ -58,7 +58,7 @@ impl Role {
         }
     }
 
-    /// What its message's type ends with.
+    /// Returns the end of the message's type.
     fn type_suffix(&self) -> &'static str {
         match self {
             Self::Run | Self::Ask | Self::End => "",
@@ -69,7 +69,7 @@ impl Role {
     }
 }
 
-/// A task as a handler.
+/// A handler that does one part of a task.
 pub(super) struct Job<P> {
     pub(super) saga: Arc<Saga<P>>,
     pub(super) services: Arc<P>,
@@ -79,9 +79,9 @@ pub(super) struct Job<P> {
     pub(super) is_leased: bool,
     pub(super) role: Role,
     pub(super) function: Function<P>,
-    /// Where the function finds what it reads.
+    /// The sources of the values that the function reads.
     pub(super) sources: Vec<Option<Source>>,
-    /// What came of it.
+    /// The outcome of the job.
     pub(super) settled: Arc<Mutex<Option<StepOutcome>>>,
 }
 
@@ -102,7 +102,7 @@ impl<P> Clone for Job<P> {
     }
 }
 
-/// What a task's message says does not matter to its handler, which has the task.
+/// The message of a task. Its content does not matter to its handler, which has the task itself.
 #[derive(Debug, Clone)]
 pub(super) struct TaskMessage;
 
@@ -123,7 +123,7 @@ impl Message for TaskMessage {
 }
 
 impl<P: Send + Sync + 'static> Handler for Job<P> {
-    /// The name is the saga's: ask [`Handler::name`].
+    /// The handlers of all sagas share this constant; [`Handler::name`] returns the saga's own name.
     const NAME: &'static str = "saga";
     type Message = TaskMessage;
     type Emits = EncodedEvent;
@@ -156,8 +156,8 @@ impl<P: Send + Sync + 'static> Handler for Job<P> {
 }
 
 impl<P: Send + Sync + 'static> Job<P> {
-    /// The message that stands for the task. Its id is made of the execution's name and the step's, so that
-    /// it is the same message however often the task is delivered.
+    /// Returns the message that stands for the task. Its id is made of the execution's name and the step's, so that it
+    /// is the same message however often the task is delivered.
     pub(super) fn message(&self, now: Timestamp) -> Result<String, TaskError> {
         let start = &self.task.document.start;
         let id = self.message_id(&self.task.step, &self.role.suffix());
@@ -169,13 +169,13 @@ impl<P: Send + Sync + 'static> Job<P> {
             .map_err(|error| TaskError::new(error_type::NOT_UNDERSTOOD, error.to_string()))
     }
 
-    /// What came of it in the attempt that was committed.
+    /// Returns the outcome that the committed attempt recorded.
     pub(super) fn settled(&self) -> Option<StepOutcome> {
         self.settled.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The answer if the main path rejected the task. The step's function ran, but for undo and ending, whose
-    /// own rejections these are.
+    /// Returns the answer to a task that the main path rejected. The step's function has run by then; a rejection of an
+    /// undo or an ending is the function's own.
     pub(super) fn refused(&self, error_type: &str, reason: &str) -> TaskError {
         let name = match self.role {
             Role::Undo { .. } | Role::End => error_type::UNDO_REJECTED,
@@ -194,8 +194,8 @@ impl<P: Send + Sync + 'static> Job<P> {
         Ok(self.settle(record, outcome, effects))
     }
 
-    /// The latest token wins: an earlier one belongs to a task that was given up. If the answer is there
-    /// already, the new task gets it.
+    /// Records the token of the waiting task. The latest token replaces an earlier one, which belongs to a task that
+    /// was given up. If the answer is there already, the new task gets it.
     async fn register(&self, token: &str, context: &Context<'_>) -> Result<Effects<EncodedEvent>, Failure> {
         let record = self.record(context).await?;
         match &record.value {
@@ -212,8 +212,8 @@ impl<P: Send + Sync + 'static> Job<P> {
     }
 
     async fn ask(&self, context: &Context<'_>) -> Result<Effects<EncodedEvent>, Failure> {
-        // What is asked outside can be answered before this is committed, which is no conflict. What is only
-        // announced cannot, and must not be announced once nobody waits any more.
+        // A question that is asked outside can be answered before this is committed, which is no conflict. A question
+        // that is only emitted cannot, and must not be emitted once no task waits any more.
         let (record, reads) = if self.is_leased {
             join(self.peeked(context), self.reads(context)).await
         } else {
@@ -250,7 +250,7 @@ impl<P: Send + Sync + 'static> Job<P> {
         }
     }
 
-    /// An undo or an ending: what it did needs no record but its claim.
+    /// Runs an undo or an ending, which need no record but their claims.
     async fn follow_up(
         &self,
         given: Option<Value>,
@@ -286,8 +286,9 @@ impl<P: Send + Sync + 'static> Job<P> {
         Ok(ran)
     }
 
-    /// A rejection is an outcome; every other failure is none. That this attempt changed nothing says nothing of
-    /// those before it, if they may have asked something of the outside world.
+    /// Returns the outcome of a refused attempt: a rejection is an outcome; every other failure is returned as an
+    /// error. The fact that this attempt changed nothing says nothing about the attempts before it, which may have
+    /// called the outside world.
     fn refusal(&self, failure: Failure) -> Result<StepOutcome, Failure> {
         if failure.kind == FailureKind::Retry {
             return Err(failure);
@@ -301,7 +302,7 @@ impl<P: Send + Sync + 'static> Job<P> {
         })
     }
 
-    /// Which steps' records are meant, and what they say.
+    /// Loads the values that the function reads, in the order of its arguments.
     async fn reads(&self, context: &Context<'_>) -> Result<Vec<Value>, Failure> {
         let values = self.sources.iter().map(|source| async move {
             match source {
@@ -313,7 +314,7 @@ impl<P: Send + Sync + 'static> Job<P> {
         try_join_all(values).await
     }
 
-    /// Another step's output; `null` if it was not done.
+    /// Returns another step's output; `null` if that step was not done.
     async fn output_of(&self, step: &str, context: &Context<'_>) -> Result<Value, Failure> {
         let id = record_id(self.saga.name, &self.task.execution, step);
         let record = context.peek::<StepRecord>(&id).await?;
@@ -331,7 +332,7 @@ impl<P: Send + Sync + 'static> Job<P> {
         Ok(recorded(context.peek::<StepRecord>(&self.record_id()).await?))
     }
 
-    /// The step's record, if nothing is recorded yet. If something is, that is what came of the task.
+    /// Returns the step's record if nothing is recorded yet. A recorded outcome becomes the outcome of the task.
     fn unsettled(&self, record: Versioned<Recorded>) -> Option<Versioned<Recorded>> {
         match &record.value {
             None => Some(record),
@@ -378,7 +379,7 @@ impl<P: Send + Sync + 'static> Job<P> {
     }
 }
 
-/// What is recorded of a step, if anything is.
+/// The outcome that is recorded for a step, if there is one.
 type Recorded = Option<StepOutcome>;
 
 fn recorded(record: Option<Versioned<StepRecord>>) -> Versioned<Recorded> {

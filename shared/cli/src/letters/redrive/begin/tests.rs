@@ -1,4 +1,4 @@
-//! A redrive of three queues, killed before and after everything that it writes, and gone on with.
+//! A redrive of three queues that is killed before and after each of its writes, and then resumed.
 
 use super::*;
 use crate::letters::{
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 const QUEUES: [&str; 3] = ["confirm-order", "notify-customer", "place-order"];
 const LETTERS: usize = 2;
 
-/// What one of three queues holds.
+/// The contents of one of three queues.
 #[derive(Debug, Clone, Default)]
 struct Kept {
     letters: usize,
@@ -24,7 +24,7 @@ struct World {
     lives: Option<usize>,
 }
 
-/// The process is dead.
+/// The error of a killed process.
 struct Killed;
 
 impl World {
@@ -62,7 +62,7 @@ impl World {
         self.queues.values().any(|kept| !kept.journal.is_empty())
     }
 
-    /// One process: the redrive of all, or what goes on with it.
+    /// Runs one process: a redrive of all letters, or the resumption of one.
     fn run(&mut self, asked: Option<&Asked>, second: i64, lives: Option<usize>) -> Result<(), Killed> {
         (self.moments, self.lives) = (0, lives);
         let states = self.states();

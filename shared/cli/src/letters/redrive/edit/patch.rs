@@ -1,4 +1,4 @@
-//! Patches as RFC 6902 has them, made to a text.
+//! JSON Patch (RFC 6902), applied to a JSON text.
 
 use super::EditError;
 use serde::Deserialize;
@@ -38,15 +38,15 @@ impl Kind {
     }
 }
 
-/// A patch that was read.
+/// A JSON Patch that has been read and checked.
 #[derive(Debug, Clone)]
 pub(super) struct Patch(Vec<Operation>);
 
 impl Patch {
-    /// Reads a patch.
+    /// Reads and checks a patch.
     ///
     /// # Errors
-    /// A sentence.
+    /// A sentence that explains the problem.
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let operations: Vec<Operation> = serde_json::from_str(text)
             .map_err(|error| format!("{error}; it is a list of operations as in RFC 6902"))?;
@@ -56,12 +56,12 @@ impl Patch {
         Ok(Self(operations))
     }
 
-    /// What is done, in short: the values may be nobody's business.
+    /// Returns a short description of each operation, without the values, which may be confidential.
     pub(super) fn summary(&self) -> impl Iterator<Item = String> + '_ {
         self.0.iter().map(|Operation { op, path, .. }| format!("{} {path}", op.word()))
     }
 
-    /// Makes it to what stands at a place of a text.
+    /// Applies the patch to the value at a place of a text.
     ///
     /// # Errors
     /// [`EditError::DoesNotFit`].
@@ -97,7 +97,7 @@ impl Operation {
         let at =
             |pointer: &str| -> Vec<Step> { place.iter().cloned().chain(Step::of_pointer(pointer)).collect() };
         let (path, from) = (at(&self.path), self.from.as_deref().map(at).unwrap_or_default());
-        // RFC 6902 has `null` told apart from no value at all, which was refused when the patch was read.
+        // RFC 6902 distinguishes `null` from a missing value. A missing value was refused when the patch was read.
         let value = self.value.as_ref().map_or("null", |value| value.get());
         let nothing = |pointer: &str| format!("there is nothing at `{pointer}`");
         let here = |text: &JsonText| text.get(&path).ok_or_else(|| nothing(&self.path));

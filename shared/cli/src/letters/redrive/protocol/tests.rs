@@ -1,4 +1,4 @@
-//! The protocol, killed before, in the midst of and after everything that it does.
+//! The redrive protocol, killed before, during and after each of its steps.
 
 use super::*;
 use futures_util::FutureExt as _;
@@ -16,18 +16,18 @@ impl JournalState {
 const LETTERS: usize = 5;
 const BATCH: usize = 2;
 
-/// The two queues and the journal, and when the process dies.
+/// The two queues and the journal, and the moment at which the process dies.
 #[derive(Debug, Clone)]
 struct World {
     dead: VecDeque<String>,
     copies: BTreeMap<String, u64>,
     journal: Vec<Entry>,
-    /// How many moments this process lives on; for ever if there is nothing.
+    /// The number of moments that this process lives; `None` is for ever.
     lives: Option<usize>,
     moments: usize,
-    /// Which letters the queue that they are sent to refuses, the first time.
+    /// The letters that the destination queue refuses the first time.
     refuses: BTreeSet<String>,
-    /// Letters that the book said had come back. None does here.
+    /// Letters that the journal's state reported as having come back. The tests expect none.
     left: BTreeSet<String>,
 }
 
@@ -43,7 +43,7 @@ impl World {
         Self { refuses: ids.map(ToOwned::to_owned).into(), ..Self::new() }
     }
 
-    /// A moment at which the process may die: then nothing of it runs any more.
+    /// A moment at which the process may die: nothing of it runs after that.
     async fn moment(&mut self) {
         self.moments += 1;
         if self.lives.is_some_and(|lives| self.moments > lives) {
@@ -95,7 +95,7 @@ fn named(id: &str) -> LetterRef {
     LetterRef { id: id.to_owned(), message: format!("event of {id}") }
 }
 
-/// A way to take a batch through: ours, or one that is wrong.
+/// A way to redrive a batch: the real one, or a wrong one.
 trait Way {
     async fn take(&self, state: &mut JournalState, world: &mut World, letters: &[LetterRef]);
 }
@@ -108,7 +108,8 @@ impl Way for Ours {
     }
 }
 
-/// One process: reads the journal, and works until nothing is left or it dies. Whether it lived to see the end.
+/// Runs one process, which reads the journal and works until nothing is left or it dies. Returns whether it reached the
+/// end.
 fn run(world: &mut World, way: &impl Way, lives: Option<usize>) -> bool {
     (world.lives, world.moments) = (lives, 0);
     let work = async {
@@ -125,12 +126,12 @@ fn run(world: &mut World, way: &impl Way, lives: Option<usize>) -> bool {
         }
     };
     let has_ended = work.now_or_never().is_some();
-    // What a dead process had in hand is hidden for a while: the others come first.
+    // Letters that a dead process held are hidden for a while, so the others come first.
     world.dead.rotate_left(BATCH.min(world.dead.len()));
     has_ended
 }
 
-/// Runs until it is done, killed after so many moments each time. What is wrong then, if anything.
+/// Runs until all is done, killed after the given numbers of moments. Returns the problem that was found, if any.
 fn outcome(mut world: World, way: &impl Way, kills: &[usize]) -> Result<World, String> {
     let mut killed = 0;
     for lives in kills {
@@ -169,7 +170,7 @@ fn moments_of_a_whole_run(way: &impl Way) -> usize {
     world.moments
 }
 
-/// The first combination of up to `kills` kills after which something is wrong, and how many were tried.
+/// Returns the first combination of up to `kills` kills that leads to a problem, and the number of combinations tried.
 fn first_wrong(way: &impl Way, kills: usize) -> (usize, Option<(Vec<usize>, String)>) {
     first_wrong_in(&World::new(), way, kills)
 }
@@ -241,7 +242,7 @@ fn a_refused_letter_was_not_sent_and_another_of_its_message_has_not_come_back() 
     let state = JournalState::of([&sending, &refused]);
     assert!(!state.has_sent_as_another(&twin));
     assert_eq!(state.times_sent("event of m-0"), 0);
-    // About to be sent twice and refused once: it may have been sent the first time.
+    // It was about to be sent twice and refused once: it may have been sent the first time.
     let state = JournalState::of([&sending, &sending, &refused]);
     assert!(state.has_sent_as_another(&twin));
     assert_eq!(state.times_sent("event of m-0"), 1);
@@ -273,7 +274,7 @@ fn journals_keep_their_form_whatever_things_are_called_here() {
     }
 }
 
-/// What the order of the steps is good for: each of these differs in one step, and is found out.
+/// Variants of the protocol that each differ in one step. The tests detect that each is wrong.
 mod wrong {
     use super::*;
 
@@ -317,7 +318,7 @@ mod wrong {
             *state = JournalState::default();
             let ids: Vec<String> = letters.iter().map(|letter| letter.id.clone()).collect();
             let Ok(_) = redrive_batch(state, world, letters).await;
-            // Sent, and nobody deleted it: what a crash leaves, and only the journal knows.
+            // These were sent and not deleted, as a crash leaves them, and only the journal records it.
             world.dead.extend(ids.into_iter().filter(|id| world.copies[id] < 2));
         }
     }

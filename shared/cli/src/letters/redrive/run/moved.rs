@@ -1,16 +1,16 @@
-//! Whole queues, which SQS can move by itself.
+//! Redrives of whole queues, which SQS can carry out by itself.
 
 use super::Run;
 use crate::{letters::redrive::io::RedriveError, progress::Activity};
 use std::time::Duration;
 use throughline_operations::Moving;
 
-/// How often SQS is asked how far it is.
+/// The time between two questions to SQS about its progress.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
-    /// Whether SQS could move all that is left: whole queues, nothing to look at or to change in any letter, and
-    /// nothing that an interrupted redrive left.
+    /// Returns whether SQS could move all remaining letters: whole queues, no letter to check or edit, and nothing left
+    /// over from an interrupted redrive.
     pub(super) fn is_for_sqs_to_move(&self) -> bool {
         let asked = self.asked;
         let is_for_all = asked.selection.is_whole_queues() && asked.edits.is_none() && asked.accept_rerun;
@@ -20,7 +20,8 @@ impl Run<'_> {
         is_for_all && is_safe && is_fast && !self.redriven.is_resumed && !self.queue.queue.is_fifo()
     }
 
-    /// Makes SQS move all letters to the queue that feeds their function, and waits. Whether it does.
+    /// Lets SQS move all letters to the queue that feeds their function, and waits. Returns whether it moved all of
+    /// them.
     pub(super) async fn moved_by_sqs(&mut self, activity: &dyn Activity) -> Result<bool, RedriveError> {
         let Ok(to) = self.stack.queue_url(&self.queue.name) else { return Ok(false) };
         let Some(letters_a_second) = self.manner.rate.per_second() else { return Ok(false) };

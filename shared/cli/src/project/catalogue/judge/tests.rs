@@ -215,7 +215,7 @@ fn mutated(text: &str, random: &mut fastrand::Rng) -> Option<String> {
     Some(changed.into_string())
 }
 
-/// What is wrong with data, to the judge.
+/// Returns the judge's problems with data.
 fn judged(schema: &Value, validator: &Validator, text: &str) -> Vec<String> {
     let (data, oddities) = readable(text).unwrap();
     let of_schema = validator.iter_errors(&data).map(|error| format!("{}: {error}", error.instance_path()));
