@@ -149,7 +149,6 @@ fn name_of(verdict: &Verdict) -> &'static str {
 /// Returns the kind of failure that a verdict is, if it is one. A record that waits for others has not failed.
 fn failure(verdict: &Verdict) -> Option<&str> {
     match verdict {
-        Verdict::Done | Verdict::Duplicate => None,
         Verdict::Rejected { error_type, .. } => Some(error_type),
         Verdict::Retry { cause, .. } => match cause {
             RetryCause::Failed { error_type, .. } => Some(error_type),
@@ -159,6 +158,7 @@ fn failure(verdict: &Verdict) -> Option<&str> {
             // A record that waits for another has not failed; a cause to come must say so itself.
             _ => None,
         },
+        // Done, or done before; a verdict to come must say itself that it is a failure.
         _ => None,
     }
 }
