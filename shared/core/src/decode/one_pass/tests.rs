@@ -170,7 +170,10 @@ fn members_in_any_order_take_one_pass() {
 }
 
 #[test]
-#[expect(clippy::empty_docs, reason = "a catalogue documents each variant with its type, which is empty here")]
+#[expect(
+    clippy::empty_docs,
+    reason = "a catalogue documents each variant with its type, which is empty here"
+)]
 fn data_without_a_type_is_judged_elsewhere() {
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     struct Place {
