@@ -47,6 +47,7 @@ EXEMPT = {
         "futures": "makes its wrapper a future and a stream",
         "futures-core": "is what the former is made of",
     },
+    "throughline": {"otel": "records traces only where a setting asks for them, which no deployed function has"},
     "throughline-aws": {"testing": "adds services that answer from a script; no function names any"},
     "throughline-core": {"schema": "describes payloads; nothing that a function does asks for that"},
     "throughline-shop": {"testing": "adds orders and providers for tests, which no function names"},
