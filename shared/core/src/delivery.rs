@@ -128,14 +128,6 @@ impl Delivery<'_> {
 
     /// The trace that its sender says it belongs to: by the message attributes `traceparent` and `tracestate`, as
     /// OpenTelemetry's instrumentation writes them, or by X-Ray's header.
-    ///
-    /// ```
-    /// use throughline_core::process::Delivery;
-    /// let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
-    /// let delivery = Delivery { trace_header: Some(header), ..Delivery::default() };
-    /// let trace_parent = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";
-    /// assert_eq!(delivery.trace_context().unwrap().trace_parent, trace_parent);
-    /// ```
     pub(crate) fn trace_context(&self) -> Option<TraceContext> {
         let mut attributes = self.attributes();
         let mut text = |name| attributes.remove(name).map(|attribute| attribute.value);
@@ -266,5 +258,13 @@ mod tests {
         let nothing = Delivery { message_attributes: Some("{}"), ..Delivery::default() };
         assert_eq!(nothing.kept_attributes(), None);
         assert_eq!(names("no json"), [""; 0]);
+    }
+
+    #[test]
+    fn the_trace_of_a_delivery_is_read_from_the_header_of_x_ray() {
+        let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+        let delivery = Delivery { trace_header: Some(header), ..Delivery::default() };
+        let trace_parent = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";
+        assert_eq!(delivery.trace_context().unwrap().trace_parent, trace_parent);
     }
 }

@@ -146,17 +146,6 @@ impl Attributes {
     }
 
     /// Puts a message that names no trace itself into the trace of its delivery, such as the one in SQS's attributes.
-    ///
-    /// ```
-    /// use throughline_core::{Attributes, internal::trace_context::TraceContext};
-    /// let around = TraceContext::from_x_ray("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8");
-    /// let mut attributes = Attributes::new("e-1", "shop", "order.placed");
-    /// attributes.continue_trace(around.as_ref());
-    /// assert_eq!(
-    ///     attributes.trace_parent.as_deref(),
-    ///     Some("00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-00"),
-    /// );
-    /// ```
     pub(crate) fn continue_trace(&mut self, around: Option<&TraceContext>) {
         if let Some(around) = around.filter(|_| self.trace_parent.is_none()) {
             self.trace_parent = Some(around.trace_parent.clone());

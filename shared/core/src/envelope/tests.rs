@@ -465,3 +465,12 @@ fn an_envelope_within_other_json_is_read_the_same() {
     let error = serde_json::from_str::<EncodedEnvelope>(&with(r#""subject":7"#)).unwrap_err().to_string();
     assert_eq!(error, "attribute `subject` is a number; it must be text");
 }
+
+#[test]
+fn a_message_that_names_no_trace_goes_on_with_that_of_its_delivery() {
+    let around = TraceContext::from_x_ray("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8");
+    let mut attributes = Attributes::new("e-1", "shop", "order.placed");
+    attributes.continue_trace(around.as_ref());
+    let trace_parent = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-00";
+    assert_eq!(attributes.trace_parent.as_deref(), Some(trace_parent));
+}
