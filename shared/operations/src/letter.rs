@@ -57,7 +57,7 @@ pub struct FoundLetter {
     /// Its body.
     pub body: String,
     /// Its message attributes as text: `ErrorType`, `ErrorMessage` and the others that
-    /// [`SqsDeadLetters`](crate::SqsDeadLetters) writes. Where somebody else put the message here, as much
+    /// [`SqsDeadLetters`](throughline_aws::SqsDeadLetters) writes. Where somebody else put the message here, as much
     /// of it as can be read from the message.
     pub attributes: BTreeMap<String, String>,
     /// When it was sent to this queue; if SQS moved it here, to the queue before.
