@@ -66,15 +66,15 @@ def heading(name, more):
     print(f"\n==> {name}: {more}", flush=True)
 
 
-def run(chosen, environment, start=Running):
-    """Runs steps to their end, or to the first that fails, after which nothing runs. Returns the seconds of each that
-    ended, and the one that failed."""
+def run(chosen, environment, start=Running, fails_fast=True):
+    """Runs steps to their end, or to the first that fails, after which nothing runs; or, if it does not fail fast, all
+    but those that need one that failed. Returns the seconds of each that ended, and those that failed."""
     # Of a single one everybody may see what it says as it comes.
     is_shown = sum(1 for step in chosen if step.says) <= 1
-    took, running, progress = {}, {}, Progress()
+    took, running, failed, progress = {}, {}, [], Progress()
     try:
         while True:
-            beginning = steps.next_ones(chosen, took, running)
+            beginning = steps.next_ones(chosen, took, running, failed)
             if is_shown:
                 beginning = beginning[: 0 if running else 1]
             for step in beginning:
@@ -82,7 +82,7 @@ def run(chosen, environment, start=Running):
                     heading(step.name, "begins")
                 running[step.name] = start(step, environment, is_shown)
             if not running:
-                return took, None
+                return took, failed
             for name, each in list(running.items()):
                 if each.process.poll() is None:
                     continue
@@ -92,7 +92,9 @@ def run(chosen, environment, start=Running):
                 each.show()
                 if each.process.returncode != 0:
                     print(f"\n{name} failed.", file=sys.stderr, flush=True)
-                    return took, name
+                    failed.append(name)
+                    if fails_fast:
+                        return took, failed
             if not is_shown:
                 progress.say(running)
             time.sleep(0.05)
@@ -179,6 +181,11 @@ def arguments():
         help="only steps, and of `unit` only tests, that what differs from COMMIT can touch (by default HEAD: what is not "
         "committed yet)",
     )
+    parser.add_argument(
+        "--no-fail-fast",
+        action="store_true",
+        help="after a step has failed, go on with all that do not need it, and name at the end all that failed",
+    )
     parser.add_argument("--all", action="store_true", help="every pair of faults, where else some are tried, which takes hours; and four times as many bodies to decode")
     return parser.parse_args()
 
@@ -238,13 +245,16 @@ def main():
     except steps.NoSuchStep as error:
         sys.exit(f"scripts/test: there is no step `{error}`; see scripts/test --help")
     began = time.monotonic()
-    took, failed = run(chosen, environment)
+    took, failed = run(chosen, environment, fails_fast=not given.no_fail_fast)
     print()
     for name, seconds in took.items():
         print(f"{seconds:6.0f} s  {name}")
     print(f"{time.monotonic() - began:6.0f} s  all of it\n")
     if failed:
-        sys.exit(f"{failed} failed; what it said is above, and in {LOGS.relative_to(ROOT)}/{failed}.log")
+        logs = ", ".join(f"{LOGS.relative_to(ROOT)}/{name}.log" for name in failed)
+        left = [step.name for step in chosen if step.name not in took]
+        begun = f" Not run: {' '.join(left)}." if left else ""
+        sys.exit(f"{' '.join(failed)} failed; the output is above, and in {logs}.{begun}")
     print(f"All of it holds: {' '.join(step.name for step in chosen if step.says)}.")
 
 

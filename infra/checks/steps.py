@@ -77,7 +77,7 @@ STEPS = (
         "rustdoc, warnings denied; links and words of the documents; the public interface; licences of what is used",
         "compiler",
         needs=("check-tools",),
-        touched_by=(*RUST, "*.md", "deny.toml", "infra/checks/words.py", "infra/checks/documents.py", "infra/checks/api.py"),
+        touched_by=(*RUST, "*.md", "deny.toml", "infra/checks/words.py", "infra/checks/documents.py", "infra/checks/api.py", "scripts/check-api"),
     ),
     Step(
         "unit",
@@ -211,17 +211,27 @@ def packages(files, folders):
     return found
 
 
-def next_ones(chosen, done, running):
-    """Those of the chosen steps that may begin: all that they wait for is done, and nothing runs in their lane."""
+def next_ones(chosen, done, running, failed=()):
+    """Those of the chosen steps that may begin: all that they wait for is done, none that they need has failed, and
+    nothing runs in their lane."""
+    failed = _not_to_be_run(chosen, failed)
     chosen_names = {step.name for step in chosen}
     lanes = {BY_NAME[name].lane for name in running}
     begun = set(done) | set(running)
     beginning = []
     for step in chosen:
         waits_for = {name for name in (*step.needs, *step.after) if name in chosen_names}
-        if step.name in begun:
+        if step.name in begun or step.name in failed:
             continue
-        if step.lane not in lanes and waits_for <= set(done):
+        if step.lane not in lanes and waits_for <= {*done, *failed}:
             beginning.append(step)
             lanes.add(step.lane)
     return beginning
+
+
+def _not_to_be_run(chosen, failed):
+    """The steps that failed, and those that need one of them."""
+    failed = set(failed)
+    while more := {step.name for step in chosen if failed & set(step.needs)} - failed:
+        failed |= more
+    return failed

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import unittest
+from dataclasses import replace
 from pathlib import Path
 
 import run
@@ -28,7 +29,7 @@ class AWholeRun(unittest.TestCase):
         self.known = dict(run.steps.BY_NAME)
         self.addCleanup(lambda: (run.steps.BY_NAME.clear(), run.steps.BY_NAME.update(self.known)))
 
-    def run_steps(self, scripts):
+    def run_steps(self, scripts, fails_fast=True):
         for each, script in scripts.items():
             run.steps.BY_NAME[each.name] = each
             (self.folder / each.name).write_text(script)
@@ -38,7 +39,7 @@ class AWholeRun(unittest.TestCase):
             return run.Running(each, environment, is_shown, self.folder / "logs", command)
 
         with contextlib.redirect_stdout(Output()) as said, contextlib.redirect_stderr(io.StringIO()):
-            took, failed = run.run(list(scripts), dict(os.environ, FOLDER=str(self.folder)), start)
+            took, failed = run.run(list(scripts), dict(os.environ, FOLDER=str(self.folder)), start, fails_fast)
         return list(took), failed, said.text()
 
     def test_what_each_step_says_is_shown_whole_when_it_has_ended(self):
@@ -47,8 +48,18 @@ class AWholeRun(unittest.TestCase):
             step("quick", "b"): "echo quick; touch $FOLDER/quick.done",
         }
         took, failed, said = self.run_steps(scripts)
-        self.assertEqual((sorted(took), failed), (["quick", "slow"], None))
+        self.assertEqual((sorted(took), failed), (["quick", "slow"], []))
         self.assertIn("slow begins\nslow ends\n", said)
+
+    def test_told_not_to_fail_fast_it_runs_all_but_what_needs_a_step_that_failed(self):
+        wrong = step("wrong", "a")
+        needs_it = replace(step("needs-it", "a"), needs=("wrong",))
+        comes_after = replace(step("comes-after", "a"), after=("wrong",))
+        scripts = {wrong: "exit 3", needs_it: "touch $FOLDER/began", comes_after: "exit 4", step("right", "b"): "true"}
+        took, failed, _ = self.run_steps(scripts, fails_fast=False)
+        self.assertEqual(sorted(took), ["comes-after", "right", "wrong"])
+        self.assertEqual(failed, ["wrong", "comes-after"])
+        self.assertFalse((self.folder / "began").exists())
 
     def test_the_first_failure_ends_the_run_and_whatever_runs(self):
         scripts = {
@@ -58,7 +69,7 @@ class AWholeRun(unittest.TestCase):
         }
         began = time.monotonic()
         took, failed, said = self.run_steps(scripts)
-        self.assertEqual((took, failed), (["wrong"], "wrong"))
+        self.assertEqual((took, failed), (["wrong"], ["wrong"]))
         self.assertIn("it is wrong", said)
         self.assertTrue((self.folder / "was-stopped").exists(), "it could stop what it had started")
         self.assertFalse((self.folder / "next-began").exists())
@@ -71,7 +82,7 @@ class AWholeRun(unittest.TestCase):
             step("other", "c", needs=("build",)): "ls $FOLDER/built",
         }
         took, failed, _ = self.run_steps(scripts)
-        self.assertEqual((took[0], sorted(took), failed), ("build", ["build", "one", "other"], None))
+        self.assertEqual((took[0], sorted(took), failed), ("build", ["build", "one", "other"], []))
 
 
 class Output(io.TextIOWrapper):
