@@ -86,7 +86,7 @@ mod tests {
         let done = StepOutcome::Done { output: serde_json::json!({ "by": "Ada" }) };
         decided(done, None).await.then_rejected("AnsweredAlready");
         decided(StepOutcome::Voided, None).await.then_rejected("TooLate");
-        scenario(ApproveOrder).when(decision(None)).await.then_rejected("nobody waits for an answer");
+        scenario(ApproveOrder).when(decision(None)).await.then_rejected("no step waits for an answer");
     }
 
     #[test]

@@ -142,7 +142,7 @@ pub const COLD_START: Metric = Metric {
 pub const PUBLISHED: Metric = of_entries(
     "Published",
     Unit::Count,
-    "entries of the log that were published, started, scheduled or answered, or that nobody waits for any more",
+    "entries of the log that were published, started, scheduled or answered, or that no step waits for any more",
 );
 /// Entries of the log to be delivered again.
 pub const NOT_PUBLISHED: Metric = of_entries(
@@ -154,7 +154,7 @@ pub const NOT_PUBLISHED: Metric = of_entries(
 pub const DEAD_LETTERED: Metric = of_entries(
     "DeadLettered",
     Unit::Count,
-    "entries of the log that nobody will ever take, in the relay's dead-letter queue",
+    "entries of the log that no destination will ever accept, in the relay's dead-letter queue",
 );
 /// The age of an entry of the log when it was settled.
 pub const ENTRY_AGE: Metric = of_entries(

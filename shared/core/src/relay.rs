@@ -156,7 +156,7 @@ async fn settle(entry: &LogEntry, delivery: Delivery, ports: RelayPorts<'_>) -> 
                 EntryFate::Published
             }
             Delivery::TooLate(reason) => {
-                warn!(reason, "nobody waits for it any more: it was answered before, or given up");
+                warn!(reason, "no step waits for it any more: it was answered before, or given up");
                 EntryFate::Published
             }
             Delivery::Retry(reason) => {

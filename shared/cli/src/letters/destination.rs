@@ -101,7 +101,7 @@ fn of_target(stack: &Stack, target: &str) -> Destination {
 /// log.
 async fn of_relay(stack: &Stack, letter: &FoundLetter) -> Result<Destination, StackError> {
     let Some(identity) = Identity::of(letter) else {
-        return Ok(nowhere("this entry of the log cannot be read, so nobody knows where it was going"));
+        return Ok(nowhere("this entry of the log cannot be read, so its destination is unknown"));
     };
     let table = stack.output("LedgerTable")?;
     let line = follow_line(stack.clients.dynamodb().await, table, &identity.correlation_id).await?;
@@ -116,6 +116,6 @@ async fn of_relay(stack: &Stack, letter: &FoundLetter) -> Result<Destination, St
         Some(_) => {
             nowhere("it is no event and no command; `throughline outbox republish` sends it from the log")
         }
-        None => nowhere("the log has it no more, so nobody knows where it was going"),
+        None => nowhere("the log has it no more, so its destination is unknown"),
     })
 }

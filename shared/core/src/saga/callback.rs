@@ -52,7 +52,7 @@ impl<T: Serialize> CallbackId<T> {
     /// that does not answer means *retry*.
     pub async fn find(&self, context: &Context<'_>) -> Result<Waiting<T>, Failure> {
         let record = context.load::<StepRecord>(&self.id).await?;
-        let record = record.or_reject(&format!("nobody waits for an answer under `{}`", self.id))?;
+        let record = record.or_reject(&format!("no step waits for an answer under `{}`", self.id))?;
         match &record.value.outcome {
             StepOutcome::Waiting { token } => {
                 let token = token.clone();

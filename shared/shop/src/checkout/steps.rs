@@ -134,7 +134,7 @@ pub(super) async fn confirm<P: Payments, S: Shipping>(
     step: &StepContext<'_>,
 ) -> Result<Output<Confirmed, OrderEvent>, Failure> {
     let order = step.load::<Order>(&checkout.order_id).await?.or_retry("order not seen yet")?;
-    let event = order.value.confirm_delivery().or_reject("the order was settled by somebody else")?;
+    let event = order.value.confirm_delivery().or_reject("the order was settled before")?;
     let confirmed = Confirmed { shipment_id: shipment.shipment_id };
     Ok(Effects::none().save(order.map(|order| order.after(&event))).emit(event).returning(confirmed))
 }
@@ -173,7 +173,7 @@ fn cancel_reason(Unwound { step, error_type, reason }: Unwound) -> CancelReason 
         ("ship", error_type::REJECTED | error_type::FAILED) => CancelReason::NotShipped { reason },
         ("approve", error_type::REJECTED) => CancelReason::NotApproved { reason },
         ("approve", "States.Timeout") => {
-            CancelReason::NotApproved { reason: "nobody decided in time".into() }
+            CancelReason::NotApproved { reason: "no decision came in time".into() }
         }
         _ => CancelReason::Failed { reason },
     }
@@ -191,7 +191,7 @@ mod tests {
             ("charge", "Saga.Failed", "declined: why"),
             ("ship", "Saga.Rejected", "shipped: why"),
             ("approve", "Saga.Rejected", "approved: why"),
-            ("approve", "States.Timeout", "nobody decided in time"),
+            ("approve", "States.Timeout", "no decision came in time"),
             ("approve", "Saga.Transient", "went wrong"),
             ("confirm", "Saga.DeadlinePassed", "went wrong"),
         ] {

@@ -24,7 +24,7 @@ pub(super) fn follow(
         let gone = || DeployError::NotNow {
             stack: stack.to_owned(),
             status: "gone".into(),
-            advice: "somebody deleted it meanwhile; deploy again".into(),
+            advice: "it was deleted meanwhile; deploy again".into(),
         };
         let state = StackState::of(aws, stack)?.ok_or_else(gone)?;
         if state.is_complete() {

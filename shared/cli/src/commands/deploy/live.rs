@@ -49,7 +49,7 @@ fn stage(configuration: &Value, code_sha256: Option<&str>) -> Stage {
     }
     match code_sha256 {
         Some(expected) if text("CodeSha256") != expected => Stage::OnTheWay(format!(
-            "it runs code {}, which somebody else may have given it meanwhile, and not {expected}",
+            "it runs code {}, which another deployment may have given it meanwhile, and not {expected}",
             text("CodeSha256")
         )),
         _ => Stage::Live,

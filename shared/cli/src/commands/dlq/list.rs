@@ -247,7 +247,7 @@ impl fmt::Display for Listing {
             if *in_flight > 0 {
                 writeln!(
                     f,
-                    "{queue}: {in_flight} more are in somebody else's hands just now: look again in a minute."
+                    "{queue}: {in_flight} more are hidden by other readers just now: look again in a minute."
                 )?;
             }
         }
@@ -326,7 +326,7 @@ mod tests {
             Listing { queues: vec![queue], groups: grouped("place-order", [letter("a", "Bad", 5)].iter()) };
         let text = listing.to_string();
         assert!(text.contains("500 of about 9000 letters"), "{text}");
-        assert!(text.contains("3 more are in somebody else's hands"), "{text}");
+        assert!(text.contains("3 more are hidden by other readers"), "{text}");
         let nothing = Listing { queues: Vec::new(), groups: Vec::new() };
         assert_eq!(nothing.to_string(), "The dead-letter queues are empty.\n");
     }

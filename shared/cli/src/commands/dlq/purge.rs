@@ -237,7 +237,7 @@ impl fmt::Display for Purged {
         if self.in_others_hands > 0 {
             writeln!(
                 f,
-                "{} more are in somebody else's hands just now: look again in a minute",
+                "{} more are hidden by other readers just now: look again in a minute",
                 self.in_others_hands
             )?;
         }

@@ -85,7 +85,7 @@ pub(super) async fn run(arguments: &ShowArguments, terminal: &Terminal) -> Resul
         let what =
             format!("no letter with the id `{missing}` lies in a dead-letter queue where it can be seen");
         return Err(format!(
-            "{what}: `throughline dlq list` has ids; what somebody else looks at is hidden for a while{}",
+            "{what}: `throughline dlq list` has ids; letters that another reader has received are hidden for a while{}",
             out_of_reach.concat()
         )
         .into());
@@ -146,7 +146,7 @@ fn who(origin: &Origin) -> String {
         Origin::Invocation { function } => format!("Lambda, which had invoked {function} too often"),
         Origin::Stream { .. } => "Lambda, which had read the ledger's stream too often".to_owned(),
         Origin::Topic { topic } => format!("SNS, which could not deliver it from the topic {topic}"),
-        Origin::Unknown => "somebody who left no trace".to_owned(),
+        Origin::Unknown => "an unknown sender".to_owned(),
     }
 }
 

@@ -140,7 +140,7 @@ impl fmt::Display for Redriven {
             self.not_deleted,
             "sent and not deleted yet: run the same command again, which only deletes them",
         )?;
-        say(self.in_others_hands, "left in somebody else's hands: run the same command again in a minute")?;
+        say(self.in_others_hands, "hidden by another reader: run the same command again in a minute")?;
         if self.blocked_groups.is_empty() {
             say(self.not_reached, "are waiting and did not come: run the same command again")?;
         } else {

@@ -236,7 +236,7 @@ pub(super) fn oddity(schema: &Value, data: &Value, pointer: &str, kind: OddityKi
         OddityKind::Repeated => "it stands there twice",
         OddityKind::OutOfRange => "the number is out of range",
         OddityKind::LoneSurrogate => "the text holds half of a pair of surrogates, which is no character",
-        OddityKind::TooDeep => "it lies deeper than 127 levels, which nobody reads",
+        OddityKind::TooDeep => "it lies deeper than 127 levels, which no type reads",
     })
 }
 
