@@ -31,17 +31,17 @@ pub const SCHEDULE_ROLE_ARN: &str = "THROUGHLINE_SCHEDULE_ROLE_ARN";
 pub const SCHEDULE_DEAD_LETTER_ARN: &str = "THROUGHLINE_SCHEDULE_DEAD_LETTER_ARN";
 /// Before a logical name: the ARN of a queue that commands are scheduled to.
 pub const SCHEDULE_TARGET: &str = "THROUGHLINE_SCHEDULE_TARGET_";
-/// What is due later than so many seconds is kept by EventBridge Scheduler.
+/// The delay in seconds beyond which EventBridge Scheduler keeps a command.
 pub const LONGEST_DELAY_SECONDS: &str = "THROUGHLINE_LONGEST_DELAY_SECONDS";
-/// How the relay tells of what it could not publish.
+/// The way in which the relay reports messages that it could not publish.
 pub const STREAM_FAILURES: &str = "THROUGHLINE_STREAM_FAILURES";
-/// How many days finished work is remembered.
+/// The days for which finished work is remembered.
 pub const CLAIM_LIFETIME_DAYS: &str = "THROUGHLINE_CLAIM_LIFETIME_DAYS";
-/// How many records run at a time.
+/// The number of records that run at a time.
 pub const CONCURRENCY: &str = "THROUGHLINE_CONCURRENCY";
-/// What is logged.
+/// The targets that are logged.
 pub const LOG: &str = "THROUGHLINE_LOG";
-/// Whether figures are written to the log.
+/// `on` or `off`: whether figures are written to the log.
 pub const METRICS: &str = "THROUGHLINE_METRICS";
 /// The namespace of the metrics that CloudWatch makes of them.
 pub const METRICS_NAMESPACE: &str = "THROUGHLINE_METRICS_NAMESPACE";

@@ -112,7 +112,7 @@ impl Visibility {
 
 /// A change that was not made.
 struct Refused {
-    /// Which it is of those that were asked for.
+    /// Its position among the changes that were asked for.
     change: Option<usize>,
     code: String,
     reason: String,

@@ -8,7 +8,7 @@ use throughline::{Saga, prelude::*};
 use throughline_shop::{Checkout, Shop, checkout};
 
 events! {
-    /// What happens after an order is confirmed.
+    /// The next version of the checkout, with a step after the order is confirmed.
     pub enum PackingEvent of "packing" {
         "order.packed" v1 => Packed(OrderPacked.order_id),
     }
@@ -17,7 +17,7 @@ events! {
 /// An order is packed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OrderPacked {
-    /// Which order.
+    /// The order's id.
     pub order_id: String,
 }
 

@@ -1,4 +1,4 @@
-//! What alarms, the dashboard and `--help` tell people to run is something that they can run.
+//! Checks that people can run the commands that alarms, the dashboard and `--help` name.
 
 use super::Arguments;
 use clap::{Command, CommandFactory as _, Parser as _};

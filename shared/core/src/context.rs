@@ -50,7 +50,7 @@ pub enum LoadError {
     /// The ledger did not answer.
     #[error("{key} could not be loaded: {source}")]
     Ledger {
-        /// Which entity.
+        /// The entity's key.
         key: EntityKey,
         /// The ledger's error.
         source: LedgerError,
@@ -58,13 +58,13 @@ pub enum LoadError {
     /// It was loaded twice, and somebody saved it in between: what was decided on the first is stale.
     #[error("{key} was changed while it was handled")]
     Changed {
-        /// Which entity.
+        /// The entity's key.
         key: EntityKey,
     },
     /// No key can hold its id. Nothing mends that: with `?` it means *permanent*.
     #[error("{key} cannot be loaded: {why}")]
     NoKey {
-        /// Which entity.
+        /// The entity's key.
         key: EntityKey,
         /// The problem with its id.
         why: String,
@@ -72,7 +72,7 @@ pub enum LoadError {
     /// The stored item does not have the shape of the Rust type.
     #[error("{key} is stored in another shape than the code reads: {}", without_values(.error))]
     Malformed {
-        /// Which entity.
+        /// The entity's key.
         key: EntityKey,
         /// The JSON reader's error.
         error: serde_json::Error,
@@ -113,7 +113,7 @@ impl Context<'_> {
         self.deadline
     }
 
-    /// Which delivery of the message this is, from 1.
+    /// Returns the number of this delivery of the message, from 1.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }

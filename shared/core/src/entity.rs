@@ -85,7 +85,7 @@ pub enum EntityTable {
     },
 }
 
-/// Which entity is meant.
+/// The key of an entity.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EntityKey {
     /// [`Entity::KIND`].

@@ -80,7 +80,7 @@ pub use saga::{CallbackId, Output, Saga, SagaInput, StepContext, Unwound};
 pub use projection::{Projection, Projector, projection};
 pub use replay::{ReplayPolicy, Reprocess, Reprocessable, Reprocessed};
 
-/// What a function's file usually needs, in one `use`.
+/// The names that a function's file usually needs, in one `use`.
 ///
 /// ```
 /// use throughline_core::prelude::*;
@@ -94,14 +94,15 @@ pub mod prelude {
     };
 }
 
-/// What the macros of this crate expand to. Not part of the interface.
+/// The items that the macros of this crate expand to. Not part of the interface.
 #[doc(hidden)]
 pub mod __macro {
     pub use crate::message::{check_event_type, decode_data, decode_first, encode_data, versions};
     pub use serde_json::value::RawValue;
 }
 
-/// What the crates of this workspace share beside the interface. Not part of it: it may change in any version.
+/// The items that the crates of this workspace share beside the interface. Not part of it: they may change in any
+/// version.
 #[doc(hidden)]
 pub mod internal {
     pub mod decode {

@@ -90,7 +90,7 @@ struct Projected<V> {
     seen: Seen<V>,
 }
 
-/// Which events a view has seen.
+/// The events that a view has seen.
 #[derive(Debug, Serialize, Deserialize)]
 struct Seen<V> {
     source: String,

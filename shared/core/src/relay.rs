@@ -66,7 +66,7 @@ pub struct RelayPorts<'a> {
     pub dead_letters: &'a dyn DeadLetters,
     /// Time.
     pub time: &'a dyn Time,
-    /// Who is told what happens; [`Unobserved`](crate::observer::Unobserved) if nobody is.
+    /// The observer; [`Unobserved`](crate::observer::Unobserved) if there is none.
     pub observer: &'a dyn Observer,
 }
 

@@ -5,7 +5,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-/// Where packages lie.
+/// The folders of packages.
 const PACKAGES: [&str; 2] = ["shared", "functions"];
 
 fn root() -> PathBuf {

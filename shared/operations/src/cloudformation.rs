@@ -1,4 +1,4 @@
-//! What CloudFormation tells of stacks.
+//! CloudFormation's descriptions of stacks.
 
 use super::{
     OperateError,

@@ -1,4 +1,4 @@
-//! What CloudWatch measured, and which alarms it raises.
+//! CloudWatch's metrics and alarms.
 
 use super::{
     OperateError,

@@ -50,9 +50,9 @@ use throughline_core::EncodedEnvelope;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {reason}")]
 pub struct OperateError {
-    /// What was asked for.
+    /// The request.
     pub what: String,
-    /// What AWS said.
+    /// The reason that AWS gave.
     pub reason: String,
 }
 
@@ -78,7 +78,7 @@ impl QueueDepth {
     }
 }
 
-/// How full a queue is.
+/// Returns the number of messages in a queue.
 ///
 /// # Errors
 /// If the queue cannot be asked.

@@ -47,7 +47,7 @@ pub struct RecordedClaim {
     pub subject: Option<String>,
     /// The id of the message's cause.
     pub causation_id: Option<String>,
-    /// Which delivery it was.
+    /// The number of the delivery.
     pub attempt: u32,
     /// The state of the claim.
     pub state: ClaimState,

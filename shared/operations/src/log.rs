@@ -31,7 +31,8 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
-    /// How many hours it touches: how many items [`ReadLog::read_log`] gives.
+    /// Returns the number of hours that the range touches, which is the number of items that [`ReadLog::read_log`]
+    /// gives.
     ///
     /// ```
     /// use throughline_operations::log::TimeRange;

@@ -1,4 +1,4 @@
-//! What functions wrote into CloudWatch Logs.
+//! The functions' logs in CloudWatch Logs.
 
 use super::{
     OperateError,
@@ -33,7 +33,7 @@ pub struct Logs {
     service: Service,
 }
 
-/// Which events of a log group are read.
+/// A filter of a log group's events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LogFilter<'a> {
     /// Only what was logged at this time or later.

@@ -31,7 +31,7 @@ pub struct BusRule {
     pub name: String,
     /// Its ARN.
     pub arn: String,
-    /// Which events it takes: EventBridge's event pattern, in JSON.
+    /// The event pattern by which it takes events, in JSON.
     pub pattern: String,
     /// The ARNs of what it sends them to.
     pub targets: Vec<String>,
@@ -48,7 +48,7 @@ pub struct BusArchive {
     pub events: i64,
     /// Whether the archive takes events.
     pub is_enabled: bool,
-    /// Which events it takes, in JSON; all if it says nothing.
+    /// The event pattern by which it takes events, in JSON; without one it takes all.
     pub pattern: Option<String>,
 }
 

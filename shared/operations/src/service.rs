@@ -54,23 +54,23 @@ const ATTEMPT: Duration = Duration::from_mins(1);
 /// command line does. CloudWatch Logs takes ten searches a second from an account.
 const ATTEMPTS: u32 = 5;
 
-/// What tells a service apart from others.
+/// The properties that tell a service apart from others.
 #[derive(Debug)]
 pub(super) struct Model {
     /// The service's id in settings of the SDK, such as `CloudWatch Logs`.
     pub(super) id: &'static str,
     /// The first part of its address, by which it is signed for, too.
     pub(super) endpoint_prefix: &'static str,
-    /// How it is spoken to.
+    /// The protocol.
     pub(super) protocol: Protocol,
 }
 
-/// How a service is spoken to.
+/// The protocol of a service.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Protocol {
     /// JSON both ways (Smithy's `awsJson1_0` and `awsJson1_1`).
     Json {
-        /// What comes before the operation's name in `x-amz-target`.
+        /// The prefix of the operation's name in `x-amz-target`.
         target: &'static str,
         /// The media type, which says the protocol's version.
         media_type: &'static str,
@@ -79,7 +79,7 @@ pub(super) enum Protocol {
     Query {
         /// The API's version.
         version: &'static str,
-        /// What is read of an answer.
+        /// The elements that are read of an answer.
         shape: &'static answer::Shape,
     },
 }
@@ -213,7 +213,7 @@ pub(super) fn items(pages: Vec<Value>, list: &str) -> Vec<Value> {
     pages.into_iter().flat_map(of_page).collect()
 }
 
-/// What a service said in place of an answer.
+/// A service's error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ServiceError {
     service: &'static str,

@@ -1,4 +1,4 @@
-//! What operators read of the ledger's table, over the wire.
+//! Operators' reads of the ledger's table, over the wire.
 
 mod history;
 mod line;

@@ -80,7 +80,7 @@ pub const EVENT_TYPE: &str = "eventtype";
 pub const SUBJECT: &str = "subject";
 /// The id of the message's cause.
 pub const CAUSATION_ID: &str = "causationid";
-/// Which delivery it was.
+/// The number of the delivery.
 pub const ATTEMPT: &str = "attempt";
 /// When the work was committed: RFC 3339.
 pub const FINISHED_AT: &str = "finished_at";

@@ -1,4 +1,4 @@
-//! What a relay is told of where it sends to.
+//! The settings of a relay's destinations.
 
 use super::{AwsPublisher, LONGEST_DELAY, Schedules};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use throughline_core::ports::Time;
 
-/// Where a relay sends to, as its settings say.
+/// The destinations of a relay, by its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RelaySettings {
@@ -18,11 +18,11 @@ pub struct RelaySettings {
     pub queues: BTreeMap<String, String>,
     /// The ARNs of the sagas' state machines, by logical names.
     pub state_machines: BTreeMap<String, String>,
-    /// What commands for later need, where there are any.
+    /// The settings of scheduled commands, where there are any.
     pub schedules: Option<ScheduleSettings>,
 }
 
-/// What commands for later need, as a relay's settings say.
+/// The settings of scheduled commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScheduleSettings {
@@ -34,7 +34,7 @@ pub struct ScheduleSettings {
     pub dead_letter_arn: String,
     /// The ARNs of the queues, by logical names.
     pub target_arns: BTreeMap<String, String>,
-    /// What is due later than this is kept by EventBridge Scheduler.
+    /// The delay beyond which EventBridge Scheduler keeps a command.
     pub longest_delay: Duration,
 }
 

@@ -73,7 +73,7 @@ pub enum StackError {
         stack: String,
         /// The place at which it was expected.
         place: Place,
-        /// What CloudFormation said.
+        /// The reason that CloudFormation gave.
         reason: String,
     },
     /// The template declares no such output.

@@ -36,7 +36,7 @@ pub struct Arguments {
     /// List each right of each role, why it is there, and the code that needs it
     #[arg(long, conflicts_with = "deployed")]
     pub rights: bool,
-    /// Which stack, with --deployed.
+    /// The stack, with --deployed.
     #[command(flatten)]
     pub target: Target,
 }

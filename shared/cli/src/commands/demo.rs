@@ -45,7 +45,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Which stack.
+    /// The stack.
     #[command(flatten)]
     pub target: Target,
     /// The URL of the payment provider and the carrier; by default those of `throughline up`.
@@ -69,7 +69,7 @@ pub enum DemoError {
     /// A file of `events/` cannot be used.
     #[error("{path}: {reason}")]
     File {
-        /// Which one.
+        /// The name.
         path: String,
         /// The problem with it.
         reason: String,

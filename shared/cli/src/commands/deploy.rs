@@ -58,7 +58,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Which stack, where.
+    /// The stack, and its place.
     #[command(flatten)]
     pub target: Target,
     /// Only give this function new code, and leave all else as it is; may be repeated

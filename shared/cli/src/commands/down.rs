@@ -14,12 +14,12 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Which port.
+    /// The port.
     #[command(flatten)]
     pub cloud: Cloud,
 }
 
-/// Which cloud was stopped.
+/// The cloud that was stopped.
 #[derive(Debug, Serialize)]
 struct Stopped {
     port: u16,

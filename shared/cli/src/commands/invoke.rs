@@ -37,7 +37,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Which stack.
+    /// The stack.
     #[command(flatten)]
     pub target: Target,
     /// The function, by its name in functions/
@@ -71,7 +71,7 @@ pub enum InvokeError {
     /// Something it needs cannot be written.
     #[error("{path}: {source}")]
     File {
-        /// Which file.
+        /// The file.
         path: String,
         /// The system's error.
         source: io::Error,

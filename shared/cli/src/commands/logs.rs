@@ -25,7 +25,7 @@ It ends with 0 if anything was shown, and with 1 if nothing was.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Which stack.
+    /// The stack.
     #[command(flatten)]
     pub target: Target,
     /// Only what was logged since so long ago, such as 15m or 2h
@@ -92,7 +92,7 @@ async fn follow(
     }
 }
 
-/// Which lines were shown already. A line may come late, and in any order.
+/// The lines that were shown already. A line may come late, and in any order.
 #[derive(Debug)]
 struct Shown {
     since: Timestamp,

@@ -32,7 +32,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Which stack.
+    /// The stack.
     #[command(flatten)]
     pub target: Target,
     /// The length of time to look back, such as 15m or 2h

@@ -81,7 +81,7 @@ pub enum NewError {
     /// A file could not be read or written.
     #[error("{path}: {source}")]
     File {
-        /// Which one.
+        /// The file.
         path: String,
         /// The system's error.
         source: io::Error,

@@ -48,7 +48,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Republish {
-    /// Which stack.
+    /// The stack.
     #[command(flatten)]
     pub target: Target,
     /// The start of the range: a time, or a length of time ago such as 25h

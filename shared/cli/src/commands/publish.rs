@@ -32,7 +32,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Which stack.
+    /// The stack.
     #[command(flatten)]
     pub target: Target,
     /// The queue that takes it, such as `place-order`, where the catalogue does not say so
@@ -58,7 +58,7 @@ pub enum PublishError {
     /// A file cannot be read.
     #[error("{path}: {source}; nothing was sent")]
     File {
-        /// Which one.
+        /// The file.
         path: String,
         /// The system's error.
         source: io::Error,
@@ -75,7 +75,7 @@ pub enum PublishError {
     /// A message in a file was not accepted. Those before it were sent.
     #[error("{path}: {source}; {sent} before it {} sent", if *.sent == 1 { "was" } else { "were" })]
     NotTaken {
-        /// Which one.
+        /// The file.
         path: String,
         /// The reason that AWS gave.
         source: OperateError,

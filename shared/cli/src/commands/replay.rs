@@ -32,7 +32,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Which stack.
+    /// The stack.
     #[command(flatten)]
     pub target: Target,
     /// The first moment: a time, or a length of time ago such as 24h or 7d

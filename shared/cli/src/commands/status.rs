@@ -11,7 +11,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Which port.
+    /// The port.
     #[command(flatten)]
     pub cloud: Cloud,
 }

@@ -32,10 +32,10 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Which stack.
+    /// The stack.
     #[command(flatten)]
     pub target: Target,
-    /// Which events.
+    /// The filter of events.
     #[command(flatten)]
     pub filter: Filter,
     /// Show what the events say, too; sensitive fields are masked

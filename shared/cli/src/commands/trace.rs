@@ -36,7 +36,7 @@ It ends with 0 if a line was shown; with 1 if nothing is known of it, or if seve
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that somebody may say")]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Which stack.
+    /// The stack.
     #[command(flatten)]
     pub target: Target,
     /// Show the data of each message, with what is sensitive masked

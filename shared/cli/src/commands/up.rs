@@ -27,10 +27,10 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Which port.
+    /// The port.
     #[command(flatten)]
     pub cloud: Cloud,
-    /// Which cloud
+    /// The local cloud to start
     #[arg(long, value_enum, default_value_t = Wanted::Ministack)]
     pub on: Wanted,
     /// LocalStack as a program, even where a Docker engine runs

@@ -1,4 +1,4 @@
-//! Which packages of a project are built for its functions, and where cargo puts them.
+//! The build of a project's functions: its packages, and the folder where cargo puts them.
 
 use super::Project;
 use std::{env, path::PathBuf, process::Command};

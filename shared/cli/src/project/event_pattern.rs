@@ -164,7 +164,7 @@ pub struct EventPattern {
 /// The doubts that hold for every event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Doubt {
-    /// Which events it takes.
+    /// The rules by which the pattern takes events.
     All(Reason),
     /// That it takes an event that it seems to take.
     Yes(Reason),

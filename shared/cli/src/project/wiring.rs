@@ -49,7 +49,7 @@ pub struct Delivery {
     pub queue: Option<String>,
 }
 
-/// Which events a rule takes.
+/// The pattern by which a rule takes events.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     pattern: Result<EventPattern, NotAPattern>,

@@ -34,7 +34,7 @@ const WHOSE_TASK: &str = "the state machine of a task token";
 /// An action, and the ARN of what it is done to.
 type Call = (String, String);
 
-/// What the functions did, by function.
+/// Returns the recorded calls, by function.
 fn recorded() -> BTreeMap<String, BTreeSet<Call>> {
     let path = setting("THROUGHLINE_CALLS");
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));

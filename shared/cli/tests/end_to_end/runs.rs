@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ran {
     pub(crate) outcome: Outcome,
-    /// How long it took, if the log says so.
+    /// The seconds that it took, if the log has them.
     pub(crate) seconds: Option<f32>,
 }
 
@@ -42,7 +42,7 @@ impl Run {
         }
     }
 
-    /// How long all scenarios took that say so.
+    /// Returns the seconds of all scenarios whose log has them.
     pub(crate) fn seconds(&self) -> f32 {
         match self {
             Self::Ended(ran) => ran.values().filter_map(|ran| ran.seconds).sum(),

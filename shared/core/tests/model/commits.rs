@@ -13,7 +13,7 @@ use crate::{
 #[derive(Debug, Clone)]
 struct Transaction {
     commits: Vec<Commit>,
-    /// Which one of the plan it is.
+    /// Its position in the plan.
     number: usize,
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct Attempt {
     pub(crate) identity: Index,
     pub(crate) payload: u8,
     pub(crate) serial: u8,
-    /// Which delivery of its message this is, from 1.
+    /// The number of this delivery of its message, from 1.
     pub(crate) number: u8,
     pub(crate) now: Time,
     pub(crate) leased_until: Option<Time>,
@@ -77,7 +77,7 @@ pub(crate) struct Commit {
     pub(crate) reads: Vec<Seen>,
 }
 
-/// Which parts of its commits a transaction writes.
+/// The parts of its commits that a transaction writes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parts {
     claim: bool,

@@ -100,7 +100,7 @@ rules! {
     ReasonsSettleEach,
 }
 
-/// Which rules hold: all, or all but one.
+/// The rules that hold: all, or all but one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rules {
     without: Option<Rule>,

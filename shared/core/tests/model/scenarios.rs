@@ -8,7 +8,7 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) handler: Handler,
     pub(crate) events: Vec<Event>,
-    /// Which event each record in the source carries: a source may hold copies.
+    /// The event of each record in the source: a source may hold copies.
     pub(crate) records: Vec<Index>,
     /// The most deliveries of a record.
     pub(crate) deliveries: u8,

@@ -37,7 +37,7 @@ fn pairs_of_faults_leave_all_or_nothing() {
     assert!([SOME_PAIRS, all].contains(&runs), "{runs} of {all}");
 }
 
-/// Which pairs are tried depends on the seed alone, and each is tried once.
+/// The seed alone chooses the pairs, and each is tried once.
 #[test]
 fn a_seed_chooses_pairs_of_faults_again_and_another_chooses_others() {
     let chosen = |seed| {

@@ -1,4 +1,4 @@
-//! What a service answers: JSON as it is, XML as the JSON that AWS's command line makes of it.
+//! A service's answer: JSON as it is, XML as the JSON that AWS's command line makes of it.
 
 use super::Protocol;
 use aws_sdk_sqs::{config::http::HttpResponse, error::ErrorMetadata};
@@ -7,7 +7,7 @@ use aws_smithy_xml::decode::{Document, ScopedDecoder, XmlDecodeError, try_data};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
-/// What is read of a service's answers in XML, by the elements' names. All else is passed over.
+/// The elements that are read of a service's answers in XML. All others are passed over.
 #[derive(Debug)]
 pub(in super::super) struct Shape {
     /// Elements that hold a list, each item of which is an element `member`.
@@ -16,7 +16,7 @@ pub(in super::super) struct Shape {
     pub(in super::super) texts: &'static [&'static str],
 }
 
-/// How much of an answer that is not understood is told.
+/// The part of an unreadable answer that an error shows, in characters.
 const MOST_SHOWN: usize = 200;
 
 /// Reads an answer, or the error in its place.
@@ -43,7 +43,7 @@ pub(super) fn read(
     }
 }
 
-/// What is in the element `<Operation>Result` of the answer's root.
+/// Returns the contents of the element `<Operation>Result` of the answer's root.
 fn result(text: &str, shape: &Shape) -> Result<Value, XmlDecodeError> {
     let mut document = Document::new(text);
     let mut root = document.root_element()?;

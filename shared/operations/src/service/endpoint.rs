@@ -1,4 +1,4 @@
-//! Where a service is, as the SDK's own clients find out.
+//! The endpoint of a service, found as the SDK's own clients find it.
 
 use super::Model;
 use aws_config::{Region, SdkConfig};

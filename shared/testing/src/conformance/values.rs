@@ -114,7 +114,7 @@ pub async fn what_only_other_programs_write_comes_back_as_it_was(ledger: &dyn Le
     assert_eq!(read_item::<Stock>(&loaded).expect("stock"), Stock { sku: "book".into(), amount: 5 });
 }
 
-/// Where others write, too, a save changes what it changes: what was written since the load stays.
+/// A save writes only its own changes: what other programs wrote since the load stays.
 pub async fn a_save_where_others_write_changes_what_it_changes_at_the_version(ledger: &dyn LedgerUnderTest) {
     let stock = EntityKey::of::<Stock>("book");
     let first = save(stock.clone(), Version::Absent, &json!({"amount": 5, "old": 1, "meanwhile": 2}));

@@ -1,4 +1,4 @@
-//! Which traces are recorded.
+//! The sampler, which chooses the traces that are recorded.
 
 use super::settings::chosen;
 use crate::Environment;

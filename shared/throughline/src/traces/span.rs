@@ -86,7 +86,7 @@ pub(super) struct Span {
     pub(super) failure: Option<String>,
 }
 
-/// Which span it is, of which trace, and whether it is recorded.
+/// The ids of a span and its trace, and whether it is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Context {
     pub(super) trace_id: u128,

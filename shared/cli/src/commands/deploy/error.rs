@@ -23,7 +23,7 @@ pub enum DeployError {
     /// A file could not be read or written.
     #[error("{path}: {source}")]
     File {
-        /// Which one.
+        /// The file.
         path: String,
         /// The system's error.
         source: io::Error,
@@ -31,7 +31,7 @@ pub enum DeployError {
     /// A file does not hold what it should.
     #[error("{path}: {reason}")]
     Malformed {
-        /// Which one.
+        /// The file.
         path: String,
         /// The problem with it.
         reason: String,

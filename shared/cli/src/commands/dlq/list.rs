@@ -25,10 +25,10 @@ const SHORT: usize = 120;
 /// The arguments of `dlq list`.
 #[derive(Debug, Args)]
 pub struct ListArguments {
-    /// Which stack.
+    /// The stack.
     #[command(flatten)]
     pub target: Target,
-    /// Which letters.
+    /// The letters to list.
     #[command(flatten)]
     pub selection: SelectionArguments,
     /// Look at every letter that can be seen, however many there are; otherwise at 500 of each queue. Of a FIFO queue's

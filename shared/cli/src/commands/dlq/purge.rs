@@ -32,10 +32,10 @@ use throughline_operations::ReceivedLetter;
 /// The arguments of `dlq purge`.
 #[derive(Debug, Args)]
 pub struct PurgeArguments {
-    /// Which stack.
+    /// The stack.
     #[command(flatten)]
     pub target: Target,
-    /// Which letters.
+    /// The letters to throw away.
     #[command(flatten)]
     pub selection: SelectionArguments,
     /// Every letter of the queues that are meant

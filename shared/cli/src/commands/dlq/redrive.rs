@@ -18,10 +18,10 @@ use std::{error::Error, path::PathBuf, time::Duration};
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct RedriveArguments {
-    /// Which stack.
+    /// The stack.
     #[command(flatten)]
     pub target: Target,
-    /// Which letters.
+    /// The letters to redrive.
     #[command(flatten)]
     pub selection: SelectionArguments,
     /// Every letter of the queues that are meant

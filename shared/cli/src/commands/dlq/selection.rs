@@ -1,9 +1,9 @@
-//! Which dead letters are meant, as it is said on the command line.
+//! The selection of dead letters on the command line.
 
 use crate::letters::selection::Selection;
 use clap::Args;
 
-/// Which dead letters are meant; all that is given must hold.
+/// A selection of dead letters; all given conditions must hold.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SelectionArguments {
     /// Only letters of this queue, such as `place-order` (repeatable)

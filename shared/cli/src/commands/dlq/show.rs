@@ -24,7 +24,7 @@ use throughline_operations::{FoundLetter, Origin};
 /// The arguments of `dlq show`.
 #[derive(Debug, Args)]
 pub struct ShowArguments {
-    /// Which stack.
+    /// The stack.
     #[command(flatten)]
     pub target: Target,
     /// The letters' ids, or their events'

@@ -9,7 +9,7 @@ use std::{fmt, time::Duration};
 /// The outcome of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// Which record, by its place: the first is 1.
+    /// The record's position: the first is 1.
     pub record: usize,
     /// Its event's id, if it has one.
     pub event_id: Option<String>,

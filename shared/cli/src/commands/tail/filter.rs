@@ -1,9 +1,9 @@
-//! Which events are wanted, as EventBridge's pattern: what nobody wants is not even delivered.
+//! The filter of `tail`, as EventBridge's pattern: other events are not even delivered.
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-/// Which events are wanted: those that fulfil every kind of filter that is given, and of each kind any.
+/// A filter of events: an event must fulfil every kind of filter that is given, and of each kind any.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Filter {
     /// Only events of this type, or whose type begins so: `order.*`; may be repeated

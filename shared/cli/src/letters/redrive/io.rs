@@ -1,4 +1,4 @@
-//! What the protocol does with SQS, EventBridge and Lambda.
+//! The protocol's requests to SQS, EventBridge and Lambda.
 
 use super::{
     journal::{Journal, JournalError},
@@ -34,15 +34,15 @@ pub(crate) enum RedriveError {
 pub(crate) struct InHand {
     /// As it was received.
     pub(crate) received: ReceivedLetter,
-    /// Where it goes.
+    /// The destination.
     pub(crate) destination: Destination,
-    /// What is sent.
+    /// The body that is sent.
     pub(crate) body: String,
     /// The attributes that record its redrive.
     pub(crate) notes: Vec<(&'static str, String)>,
 }
 
-/// What the protocol acts with.
+/// The clients and the clock of the protocol.
 #[derive(Debug)]
 pub(crate) struct StackIo<'a> {
     pub(crate) stack: &'a Stack,

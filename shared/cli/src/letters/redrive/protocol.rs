@@ -204,7 +204,7 @@ impl JournalState {
         self.sent
     }
 
-    /// How many letters are in a state.
+    /// Returns the number of letters in a state.
     pub(crate) fn count_at(&self, letter_state: LetterState) -> u64 {
         count(self.letters.values().filter(|touched| touched.letter_state == letter_state).count())
     }

@@ -95,7 +95,7 @@ pub(super) enum Matcher {
     Unresolved,
 }
 
-/// Which operators are known.
+/// The known operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operators {
     All,

@@ -51,7 +51,7 @@ impl Wildcard {
     }
 }
 
-/// Which part of a text is meant.
+/// The part of a text that a matcher looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Whole,
