@@ -43,8 +43,7 @@ template() { scripts/check-template; }
 # What the local clouds and the laboratory run: with the features that functions get, and no others. So the providers'
 # stand-in, which is a server, is built by itself.
 functions() {
-  cargo build --locked --profile local --workspace --exclude throughline-testing --exclude throughline-laboratory \
-    --exclude throughline-providers --bins
+  cargo build --locked --profile local --bins
   cargo build --locked --profile local --package throughline-providers
 }
 

@@ -1,4 +1,4 @@
-//! What operators' tools ask of AWS. The `throughline` command is made of it; no function depends on it, so that a
+//! Operators' questions to AWS. The `throughline` command is made of it; no function depends on it, so that a
 //! change here compiles none anew.
 //!
 //! - [`DeadLetterQueue`], [`FoundLetter`], [`send_letters`]: dead letters, and sending them to where they came from.

@@ -3,17 +3,13 @@
 use super::Project;
 use std::{env, path::PathBuf, process::Command};
 
-/// The packages that no function needs; some give the AWS SDK features that would have it built twice.
-const NO_FUNCTIONS: [&str; 3] = ["throughline-testing", "throughline-laboratory", "throughline-providers"];
-
 /// Returns cargo, told to build in a project with a profile; which programs is for the caller to add.
 ///
-/// The selection decides which features the dependencies get. This is the one that `scripts/setup` builds the command
-/// with, even for one function: another would build the AWS SDK a second time.
+/// The selection of packages decides which features the dependencies get. This is the workspace's `default-members`, or
+/// every package where it names none, even for one function: another selection would build the AWS SDK a second time.
 pub(crate) fn cargo_build(project: &Project, profile: &str) -> Command {
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(project.root()).args(["build", "--locked", "--profile", profile, "--workspace"]);
-    cargo.args(NO_FUNCTIONS.iter().flat_map(|package| ["--exclude", package]));
+    cargo.current_dir(project.root()).args(["build", "--locked", "--profile", profile]);
     cargo
 }
 
