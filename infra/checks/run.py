@@ -186,7 +186,7 @@ def arguments():
         action="store_true",
         help="after a step has failed, go on with all that do not need it, and name at the end all that failed",
     )
-    parser.add_argument("--all", action="store_true", help="every pair of faults, where else some are tried, which takes hours; and four times as many bodies to decode")
+    parser.add_argument("--all", action="store_true", help="every pair of faults, where else some are tried, which takes hours; and a million bodies to decode")
     return parser.parse_args()
 
 
@@ -222,7 +222,7 @@ def main():
     given = arguments()
     environment = dict(os.environ)
     if given.all:
-        environment |= {"THROUGHLINE_ALL_PAIRS": "1", "THROUGHLINE_FUZZ_BODIES": "400000"}
+        environment |= {"THROUGHLINE_ALL_PAIRS": "1", "THROUGHLINE_FUZZ_BODIES": "1000000"}
     names = given.steps or steps.asked_for()
     if given.steps == ["quick"]:
         names, environment["NEXTEST_PROFILE"] = steps.QUICK, "quick"

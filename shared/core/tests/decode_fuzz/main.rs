@@ -23,7 +23,7 @@ use throughline_core::{
 };
 
 /// A fifth of a minute of two processors, unoptimised; `scripts/test --all` tries four times as many.
-const BODIES: u64 = 100_000;
+const BODIES: u64 = 300_000;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Placed {
