@@ -22,7 +22,7 @@ use throughline_core::{
     prelude::*,
 };
 
-/// A fifth of a minute of two processors, unoptimised; `scripts/test --all` tries four times as many.
+/// About a minute of one processor, unoptimised; `scripts/test --all` tries a million.
 const BODIES: u64 = 300_000;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
