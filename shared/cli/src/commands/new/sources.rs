@@ -146,7 +146,7 @@ mod tests {{
 
     #[tokio::test]
     async fn an_event_is_handled_once() {{
-        let event = include_str!("../../../../events/{sample}");
+        let event = include_str!("../../../events/{sample}");
         scenario({camel_name}).when_body(event).await.then_done().redelivered().await;
     }}
 
@@ -194,6 +194,8 @@ mod tests {
         assert!(handler.contains("use shop::OrderPlaced;\n"), "{handler}");
         assert!(handler.contains("    type Message = OrderPlaced;\n"), "{handler}");
         assert!(handler.contains("_event: Envelope<OrderPlaced>") && !handler.contains("match"), "{handler}");
+        // From functions/count-orders/src.
+        assert!(handler.contains(r#"include_str!("../../../events/x.json")"#), "{handler}");
     }
 
     #[test]
