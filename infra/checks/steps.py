@@ -101,14 +101,14 @@ STEPS = (
     Step(
         "crash-matrix",
         "real functions killed at every request they make, before and after",
-        "compiler",
+        "functions",
         needs=("functions",),
         touched_by=(*FUNCTIONS, *LABORATORY),
     ),
     Step(
         "differential",
         "state machines on a local cloud, held against the executor that runs them in process",
-        "compiler",
+        "ministack",
         needs=("cloud-tools", "programs"),
         touched_by=(*FUNCTIONS, *LABORATORY, "scripts/requirements/cloud.txt"),
     ),
@@ -137,7 +137,7 @@ STEPS = (
         "documents",
         'the guide\'s "Add a function" and its day with the shop, done word for word in a copy of the project, on a local '
         "cloud of its own. With THROUGHLINE_WRITE=1 the day's page is written anew",
-        "compiler",
+        "documents",
         needs=("cloud-tools", "check-tools", "functions"),
         # The copy builds into the folder that the scenarios' deployments build into.
         after=("ministack", "localstack", "crash-matrix"),
