@@ -9,8 +9,15 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Command,
+    thread,
+    time::{Duration, Instant},
 };
 use throughline_cli::line::WholeLine;
+
+/// The time within which new code must be live.
+const UPDATE_TIME_LIMIT: Duration = Duration::from_secs(60);
+/// The pause between two looks at the new code's state.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The worker comes before the state machine: it has to know the definitions that executions still run with, and the
 /// one that they are about to run with.
@@ -96,7 +103,21 @@ impl Deployed {
             .expect("Python is installed by scripts/setup");
         assert!(zipped.success());
         let file = format!("fileb://{}", zip.display());
-        aws(&["lambda", "update-function-code", "--function-name", &self.function, "--zip-file", &file]);
+        let update =
+            ["lambda", "update-function-code", "--function-name", &self.function, "--zip-file", &file];
+        let expected = aws(&update)["CodeSha256"].clone();
+        // Until the new code is live, the program before it goes on answering.
+        let until = Instant::now() + UPDATE_TIME_LIMIT;
+        loop {
+            let now = aws(&["lambda", "get-function-configuration", "--function-name", &self.function]);
+            let is_done = now["LastUpdateStatus"].as_str().is_none_or(|status| status == "Successful");
+            let is_active = now["State"].as_str().is_none_or(|state| state == "Active");
+            if is_done && is_active && now["CodeSha256"] == expected {
+                return;
+            }
+            assert!(Instant::now() < until, "the new code of {} does not become live: {now}", self.function);
+            thread::sleep(LOOK_AGAIN);
+        }
     }
 
     /// Deploys a definition as the state machine's.
