@@ -21,7 +21,7 @@ pub(crate) fn likeness(text: &str) -> String {
         (r"local/\d+/", "local/<port>/"),
         (r"on port \d+", "on port <port>"),
         (r"pid \d+", "pid <pid>"),
-        (r"(\+?\d+(\.\d+)?(/s)? ?(ms|µs|s|min|h|days)\b ?)+", "<duration> "),
+        (r"(\+?\d+(\.\d+)?(/s)? ?(ms|µs|s|min|h|days|d)\b ?)+", "<duration> "),
         (r"\d+(\.\d+)? ?(B|KiB|MiB|kB|MB)\b", "<size>"),
         (r"[ \t]+", " "),
     ] {
