@@ -15,7 +15,7 @@ use std::{
 use throughline_cli::line::WholeLine;
 
 /// The time within which new code must be live.
-const UPDATE_TIME_LIMIT: Duration = Duration::from_secs(60);
+const UPDATE_TIME_LIMIT: Duration = Duration::from_mins(1);
 /// The pause between two looks at the new code's state.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
