@@ -71,7 +71,7 @@ async fn an_answer_to_what_is_given_up_comes_too_late() {
 async fn an_answer_to_what_nobody_asked_is_rejected() {
     let world = World::new();
     let early = world.decide("d-1", Some("ann")).await;
-    assert!(reason(&early).contains("nobody waits"), "{early:?}");
+    assert!(reason(&early).contains("no step waits"), "{early:?}");
 }
 
 #[tokio::test(start_paused = true)]
