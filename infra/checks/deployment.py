@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-# What `throughline deploy` asks for itself: see shared/cli/src/commands/deploy.
+# The calls that `throughline deploy` makes itself: see shared/cli/src/commands/deploy.
 OWN_CALLS = {
     "cloudformation:CreateChangeSet",
     "cloudformation:DeleteChangeSet",

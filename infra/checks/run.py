@@ -14,9 +14,9 @@ import steps
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".throughline/test"
-# Where nobody looks at a terminal, it is said so often what runs.
+# The interval of the progress lines where there is no terminal.
 SAY_AGAIN_SECONDS = 60
-# How long a step may take to stop what it started.
+# The time that a step may take to stop what it started.
 END_SECONDS = 30
 # The scenarios wait for answers; compilers, which nobody waits for, let them go first.
 NICE = 10
@@ -210,7 +210,7 @@ The local clouds listen on 127.0.0.1 only, on the ports from THROUGHLINE_TEST_PO
 it, and are stopped at the end, if a step fails, and on Ctrl-C.
 
 Examples:
-  scripts/test                        everything: half an hour on two cores from nothing
+  scripts/test                        everything: 36 minutes on two cores from nothing
   scripts/test quick                  before you commit: some three minutes once things are built
   scripts/test --changed              what your uncommitted changes can touch
   scripts/test --changed origin/main  what your branch can touch

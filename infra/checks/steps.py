@@ -10,7 +10,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Step:
     name: str
-    # What `--help` says of it; empty for what others need and nobody asks for.
+    # Its text in `--help`; empty for a step that only others need.
     says: str
     # Steps of one lane run one after the other, in the order of `STEPS`. Lanes run side by side.
     lane: str
@@ -22,10 +22,10 @@ class Step:
     touched_by: tuple[str, ...] = ()
 
 
-# What is compiled, and what says how.
+# The files that say what is compiled, and how.
 BUILD = ("Cargo.toml", "Cargo.lock", "*/Cargo.toml", ".cargo/*", "rust-toolchain.toml")
 RUST = (*BUILD, "shared/*", "functions/*")
-# What a deployed function is made of.
+# The sources of a deployed function.
 FUNCTIONS = (
     *BUILD,
     "functions/*",
@@ -34,7 +34,7 @@ FUNCTIONS = (
     "shared/shop/*",
     "shared/throughline/*",
 )
-# What an operator has in hands.
+# The sources of the operator's tools.
 COMMAND = ("shared/cli/*", "shared/operations/*", "shared/providers/*", "events/*")
 # The template and what it names, but not the rules that check it.
 TEMPLATE = ("infra/*.yaml", "infra/*.json", "infra/checkout.definitions", "infra/functions/*", "infra/generated/*")

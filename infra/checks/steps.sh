@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# What the steps of `scripts/test` do: steps.sh STEP.
+# The commands of each step of `scripts/test`: steps.sh STEP.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # The Python tools are compiled when they are used, and only then.
 unset PYTHONDONTWRITEBYTECODE
 
-# What the steps by name need besides. Every step names the whole workspace and these: then all have the dependencies in
+# The features that the steps need besides. Every step names the whole workspace and these: then all have the dependencies in
 # the same features, and nothing is compiled twice. They bring code of ours only; `features` holds that they give no
 # dependency of a function a feature that it is not deployed with.
 features=throughline-cli/end-to-end,throughline-laboratory/end-to-end,throughline-laboratory/otel
@@ -40,14 +40,14 @@ features() {
 
 template() { scripts/check-template; }
 
-# What the local clouds and the laboratory run: with the features that functions get, and no others. So the providers'
+# The programs that the local clouds and the laboratory run, with the features that functions get and no others. So the providers'
 # stand-in, which is a server, is built by itself.
 functions() {
   cargo build --locked --profile local --bins
   cargo build --locked --profile local --package throughline-providers
 }
 
-# What asks the local clouds, what stands beside them, and a worker that a scenario deploys.
+# The programs that call the local clouds or stand beside them, and a worker that a scenario deploys.
 programs() {
   cargo build "${workspace[@]}" --bin throughline --bin shop-providers --bin local-dynamodb --bin scripted-worker \
     --test end_to_end --test rights --test table --test documents --test differential --example next-checkout

@@ -56,7 +56,7 @@ class Limit(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "shared/core/target").mkdir(parents=True)
             (Path(folder) / "shared/core/lib.rs").write_text(source)
-            # What was built is nobody's writing.
+            # Build output is written by no person.
             (Path(folder) / "shared/core/target/built.rs").write_text("/// What was built.\nstruct Built;\n" * 9)
             root, words.ROOT = words.ROOT, Path(folder)
             try:

@@ -5,7 +5,7 @@ there, and waits before it asks again, where Lambda waits at the queue for the n
 that brings nothing each waits a second, whatever it was told to wait at most.
 """
 
-# How long one waits at a queue. One that is switched off ends after that.
+# The seconds of one wait at a queue. A mapping that is switched off ends after that.
 _WAIT_SECONDS = 2
 
 

@@ -70,8 +70,8 @@ pub fn logical_name(prefix: &str, setting_name: &str) -> Option<String> {
     setting_name.strip_prefix(prefix).map(|name| name.to_ascii_lowercase().replace('_', "-"))
 }
 
-/// Where settings are read from: a function's environment, or what Lambda tells of a deployed function. It gathers what is
-/// wrong with them.
+/// The source of settings: a function's environment, or Lambda's description of a deployed function. It gathers the
+/// problems of them.
 pub trait Lookup {
     /// Returns a setting that must be there; `meaning` says what it is. Empty, and a problem, if it is missing.
     fn required(&mut self, name: &str, meaning: &str) -> String;

@@ -191,7 +191,7 @@ const WINDOW: usize = 2 * BLOCK;
 fn unescape(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let mut text = vec![0; ROOM];
     let mut length = 0;
-    // How much of the block belongs to an escape that began in the one before.
+    // The bytes of the block that belong to an escape which began in the one before.
     let mut copied = 0;
     for start in (0..bytes.len()).step_by(BLOCK) {
         let padded;

@@ -46,12 +46,12 @@ use serde_json::Value;
 use std::{error::Error as _, time::Duration};
 use throughline_aws::internal::describe;
 
-/// How long one attempt at a request may take: as long as AWS's command line waits for an answer. A search of a large
-/// log takes many seconds.
+/// The time that one attempt at a request may take: as long as AWS's command line waits for an answer. A search of a
+/// large log takes many seconds.
 const ATTEMPT: Duration = Duration::from_mins(1);
 
-/// How often a request is sent before it is given up, unless the environment or the profile says so: as often as AWS's
-/// command line does. CloudWatch Logs takes ten searches a second from an account.
+/// The attempts at a request before it is given up, unless the environment or the profile sets them: as many as AWS's
+/// command line makes. CloudWatch Logs takes ten searches a second from an account.
 const ATTEMPTS: u32 = 5;
 
 /// The properties that tell a service apart from others.

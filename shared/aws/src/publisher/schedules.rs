@@ -19,8 +19,8 @@ pub const LONGEST_DELAY: Duration = Duration::from_mins(15);
 const MOST_RETRIES: i32 = 185;
 const LONGEST_RETRIED: Duration = Duration::from_hours(24);
 
-/// How far the service's clock may be ahead of ours: what differs more is refused by AWS as signed at a wrong time. A
-/// time further off has not passed, whatever the service objects to.
+/// The time by which the service's clock may be ahead of ours: AWS refuses a request with a larger difference as signed
+/// at a wrong time. A time further off has not passed, whatever the service objects to.
 const MOST_DIFFERENCE: Duration = Duration::from_mins(5);
 
 /// The start of a keyword, which EventBridge Scheduler replaces by a value wherever it stands in an input.

@@ -65,7 +65,7 @@ impl Settings {
         Self { variables: variables.into_iter().filter_map(text).collect(), problems: Vec::new() }
     }
 
-    /// Where the relay sends to. Which destinations it needs its own code says; here those count that it has.
+    /// Reads the relay's destinations. Its own code says which ones it needs; here those count that it has.
     fn read(mut self) -> Result<RelaySettings, String> {
         let settings = RelaySettings::read(&mut self, Needed::default());
         if self.problems.is_empty() { Ok(settings) } else { Err(self.problems.join("; ")) }

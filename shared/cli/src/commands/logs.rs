@@ -120,7 +120,7 @@ impl Shown {
                 new.push(line);
             }
         }
-        // What a line says of its time is a little earlier than what the logs say, by which it is asked for.
+        // A line's own time is a little earlier than its time in the logs, by which it is asked for.
         let from = self.latest - LATEST * 2;
         self.ids.retain(|_, at| *at >= from);
         new

@@ -24,7 +24,8 @@ pub(super) fn of(config: &SdkConfig, model: &Model, region: &Region) -> Result<S
     of_region(model.endpoint_prefix, region, fips && !is_always_fips, dual_stack)
 }
 
-/// What the SDK's clients read for a service: what the program says, then the service's own setting, then that for all.
+/// Returns the endpoint that is configured for a service, as the SDK's clients read it: the program's, then the service's
+/// own setting, then the one for all.
 fn configured(config: &SdkConfig, model: &Model) -> Option<String> {
     let for_all = || config.endpoint_url().map(ToOwned::to_owned);
     if config.get_origin("endpoint_url").is_client_config() {

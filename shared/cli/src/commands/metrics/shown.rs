@@ -120,7 +120,7 @@ impl fmt::Display for AlarmReport {
             return f.write_str("no alarms: the template declares none, or none with this name");
         }
         let mut table = Table::new(["alarm", "state", "because"]);
-        // What wakes somebody up comes first.
+        // Alarms that wake an operator come first.
         for wanted in [State::Alarm, State::NoData, State::Ok] {
             for Judged { alarm, state, because, .. } in self.alarms.iter().filter(|one| one.state == wanted) {
                 table.row([alarm.clone(), state.to_string(), because.clone()]);

@@ -55,7 +55,7 @@ pub(crate) enum Entry {
     CanaryHandled,
     /// The redrive is finished.
     Finished,
-    /// What is kept of redrives that are finished. Journals call it `kept`.
+    /// The record that is kept of finished redrives. Journals call it `kept`.
     #[serde(rename = "kept")]
     Summary {
         /// The time at which the last of them began.
